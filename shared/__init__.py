@@ -1,0 +1,1 @@
+"""All library code of Mailroom; `docs/architecture.md` explains its layers."""

@@ -1,0 +1,263 @@
+"""What the use cases need from the outside, as protocols; adapters implement them.
+
+The words: a *mailbox* is a configured inbound connection. A *source* reads one mailbox at its provider and
+knows nothing of tickets. A *ref* is the provider's handle of one message; a *cursor* is where listing
+resumes, opaque to everybody but the source. *Settlement* is what is done to a message in its mailbox
+afterwards. A *receipt* says that a message was taken in.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, Protocol, TypeVar
+
+from shared.domain.errors import Conflict, MessageError
+from shared.domain.intake import MailboxHealth, MailboxState, PollRun, QuarantineEntry
+from shared.domain.mailbox import Mailbox
+from shared.domain.message import Cursor, Listed, MessageRef, RawMessage
+from shared.domain.settlement import Settled, Settlement
+from shared.domain.ticket import Comment, RawPointer, Receipt, Ticket
+
+
+class Clock(Protocol):
+    def __call__(self) -> datetime:
+        """Now, in UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a listing, oldest first. `cursor` resumes after it; `more` tells that something is waiting there."""
+
+    messages: tuple[Listed, ...]
+    cursor: Cursor
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FetchFailure:
+    """A message whose bytes could not be had; `MessageGone` where it is not in the folder any more."""
+
+    ref: MessageRef
+    error: MessageError
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder by its full path with `/` between the segments. `role` is its special use, such as `sent`."""
+
+    path: str
+    role: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckStage:
+    """One stage of a connection test: what was tried, how long it took, how it ended and what to do about it."""
+
+    name: str
+    ok: bool
+    milliseconds: int
+    detail: str = ""
+    code: str | None = None
+    advice: str = ""
+    warning: bool = False
+
+
+class Source(Protocol):
+    """Reads one mailbox. Not thread-safe; connects on first use.
+
+    Every method may raise `MailboxError` or `SourceError`; adapters translate foreign exceptions at one seam.
+    """
+
+    def changes(self, cursor: Cursor | None, limit: int) -> Page:
+        """List at most about `limit` messages after the cursor, oldest first; None starts from the mailbox's
+        `start_from`. A message may be listed again; none that arrives is left out.
+
+        :raises CursorExpired: the cursor is of no use any more; start over with None.
+        """
+
+    def fetch(self, messages: Sequence[Listed]) -> Iterator[RawMessage | FetchFailure]:
+        """The bytes of each message, in order; never marks as read. Messages over the mailbox's size limit are cut
+        to their beginning, without downloading the rest. Memory stays bounded however many are asked for.
+        """
+
+    def settle(self, refs: Sequence[MessageRef], settlement: Settlement) -> Sequence[Settled]:
+        """Settle each message. Idempotent: what is gone or settled already counts as settled."""
+
+    def folders(self) -> Sequence[Folder]:
+        """All folders that can be read from or moved to."""
+
+    def check(self) -> Iterator[CheckStage]:
+        """Test the connection stage by stage, from the name to the messages waiting; changes nothing in the mailbox.
+        Ends after the first stage that failed; never raises.
+        """
+
+    def close(self) -> None:
+        """Give back connections; the source is not used afterwards."""
+
+
+class SourceFactory(Protocol):
+    def __call__(self, mailbox: Mailbox) -> Source: ...
+
+
+class SecretStore(Protocol):
+    def get(self, name: str) -> str:
+        """The value of a secret, at most five minutes old.
+
+        :raises SecretMissing: there is no such secret, or it is disabled.
+        :raises StoreUnavailable: the vault does not answer.
+        """
+
+    def forget(self, name: str) -> None:
+        """Read it afresh next time: the provider has rejected what we had."""
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Versioned(Generic[T]):
+    value: T
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRaw:
+    """The bytes of a raw message, ready to be stored in a row along with what it causes."""
+
+    pointer: RawPointer
+    packed: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Everything that is stored at once or not at all: one entity group transaction.
+
+    `state` replaces the row with `state_etag` (None: there is none yet). `new_tickets` and `receipts` must not
+    exist yet; `changed_tickets` replace the versions they were read as.
+    """
+
+    state: MailboxState
+    state_etag: str | None
+    receipts: Sequence[Receipt] = ()
+    new_tickets: Sequence[Ticket] = ()
+    changed_tickets: Sequence[Versioned[Ticket]] = ()
+    comments: Sequence[Comment] = ()
+    raws: Sequence[StoredRaw] = ()
+    quarantined: Sequence[QuarantineEntry] = ()
+    run: PollRun | None = None
+
+
+class Fenced(Conflict):
+    """Another worker has committed to this mailbox since its state was read: this one must stop."""
+
+
+class ReceiptExists(Conflict):
+    """At least the message with this receipt key was taken in before."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__()
+        self.key = key
+
+
+class TicketChanged(Conflict):
+    """At least this ticket was changed by somebody since it was read."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+@dataclass(frozen=True, slots=True)
+class TicketPage:
+    """Tickets, newest first; `continuation` (opaque) asks for the next page, None says that there is none."""
+
+    tickets: tuple[Ticket, ...]
+    continuation: str | None
+
+
+class TicketStore(Protocol):
+    """The tickets of a mailbox with everything that their messages cause; one partition a mailbox (ADR 1).
+
+    Every method may raise `StoreUnavailable` and `StoreRejected`.
+    """
+
+    def state(self, mailbox_id: str) -> tuple[MailboxState, str | None]:
+        """The state and its ETag; None as ETag where the mailbox has never been committed to."""
+
+    def commit(self, mailbox_id: str, commit: Commit) -> str:
+        """Store all of it at once and return the new ETag of the state.
+
+        :raises Fenced, ReceiptExists, TicketChanged: nothing was stored.
+        """
+
+    def receipts(self, mailbox_id: str, keys: Sequence[str]) -> Mapping[str, Receipt]:
+        """Those of the receipts that exist, by key; point reads side by side."""
+
+    def ticket(self, mailbox_id: str, number: int) -> Versioned[Ticket] | None: ...
+
+    def tickets(self, mailbox_id: str, *, open_only: bool, limit: int, continuation: str | None) -> TicketPage: ...
+
+    def comments(self, mailbox_id: str, number: int) -> Sequence[Comment]:
+        """The log of a ticket, oldest first."""
+
+    def quarantine(self, mailbox_id: str) -> Sequence[QuarantineEntry]: ...
+
+    def runs(self, mailbox_id: str, limit: int) -> Sequence[PollRun]:
+        """The runs that found mail or failed, newest first."""
+
+
+class RawStore(Protocol):
+    """Raw messages by their SHA-256, wherever their size puts them."""
+
+    def pack(self, mailbox_id: str, content: bytes) -> StoredRaw:
+        """Make the bytes ready for a commit; large ones are put in blob storage right away (idempotent)."""
+
+    def get(self, mailbox_id: str, pointer: RawPointer) -> bytes:
+        """:raises NotFound: it is past its retention."""
+
+
+class MailboxStore(Protocol):
+    """The configured mailboxes. Reads for polling may be some seconds old; reads for editing are not."""
+
+    def cached(self) -> Sequence[Mailbox]: ...
+
+    def all(self) -> Sequence[Versioned[Mailbox]]: ...
+
+    def get(self, mailbox_id: str) -> Versioned[Mailbox] | None: ...
+
+    def add(self, mailbox: Mailbox) -> str:
+        """Store a new mailbox and return its ETag. :raises Conflict: the id is taken."""
+
+    def replace(self, mailbox: Mailbox, etag: str) -> str:
+        """:raises Conflict: it is not the version with that ETag any more."""
+
+    def delete(self, mailbox_id: str, etag: str) -> None:
+        """:raises Conflict: it is not the version with that ETag any more."""
+
+
+class ScheduleStore(Protocol):
+    """When each mailbox is due and how it has been doing: one small row each, in one partition."""
+
+    def all(self) -> Sequence[MailboxHealth]: ...
+
+    def get(self, mailbox_id: str) -> MailboxHealth | None: ...
+
+    def put(self, health: MailboxHealth) -> None: ...
+
+    def postpone(self, due: Mapping[str, datetime]) -> None:
+        """Set the next due time of many mailboxes, a hundred in one transaction."""
+
+    def delete(self, mailbox_id: str) -> None: ...
+
+
+class PollQueue(Protocol):
+    def put(self, request: "PollRequest") -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PollRequest:
+    """What travels on the `polls` queue. `reason` is `schedule`, `demand` or `more`."""
+
+    mailbox_id: str
+    reason: str
+    correlation_id: str

@@ -1,0 +1,173 @@
+"""What can go wrong, split by who must act and whether waiting helps; callers never read the text.
+
+AppError
+├── SettingsError            the deployment is wrong
+├── MailboxError             this mailbox cannot be polled until somebody changes something
+│   ├── CredentialsRejected
+│   ├── SecretMissing
+│   ├── AccessDenied
+│   ├── FolderMissing
+│   ├── CertificateRejected
+│   └── SourceMisconfigured
+├── SourceError              the provider, right now
+│   ├── SourceUnavailable    waiting helps
+│   │   └── Throttled
+│   ├── CursorExpired        list everything again; the receipts recognise what was taken in
+│   └── SourceMisbehaved     it broke its own protocol
+├── MessageError             this message only
+│   └── MessageGone          deleted or moved by somebody else meanwhile
+├── StoreError
+│   ├── Conflict             somebody was faster
+│   ├── StoreRejected        the store does not take this data, now or later
+│   └── StoreUnavailable     waiting helps
+└── RequestError             an API call that cannot be served
+    ├── Invalid
+    ├── NotFound
+    └── PreconditionFailed
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+class AppError(Exception):
+    """Base of all errors of this application.
+
+    `code` is stable and machine-readable; `advice` tells the person who must act what to do. Neither
+    the text nor the advice ever holds a secret, an address or a subject.
+    """
+
+    code = "error"
+
+    def __init__(self, message: str = "", *, advice: str = "") -> None:
+        super().__init__(message or self.code)
+        self.advice = advice
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with a configuration or a request, and where (a JSON path such as `$.source.port`)."""
+
+    path: str
+    message: str
+
+
+class SettingsError(AppError):
+    """The application's own settings are missing or wrong; `problems` lists all of them."""
+
+    code = "settings_invalid"
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("; ".join(problems), advice="Correct the app settings and restart the app.")
+        self.problems = tuple(problems)
+
+
+class MailboxError(AppError):
+    """The mailbox cannot be polled until its configuration, its secret or the provider's side is changed."""
+
+    code = "mailbox_error"
+
+
+class CredentialsRejected(MailboxError):
+    code = "credentials_rejected"
+
+
+class SecretMissing(MailboxError):
+    code = "secret_missing"
+
+
+class AccessDenied(MailboxError):
+    code = "access_denied"
+
+
+class FolderMissing(MailboxError):
+    code = "folder_missing"
+
+
+class CertificateRejected(MailboxError):
+    code = "certificate_rejected"
+
+
+class SourceMisconfigured(MailboxError):
+    code = "source_misconfigured"
+
+
+class SourceError(AppError):
+    """The provider cannot serve us right now."""
+
+    code = "source_error"
+
+
+class SourceUnavailable(SourceError):
+    """`retry_after` is how long the provider asked us to wait, where it did."""
+
+    code = "source_unavailable"
+
+    def __init__(self, message: str = "", *, advice: str = "", retry_after: timedelta | None = None) -> None:
+        super().__init__(message, advice=advice)
+        self.retry_after = retry_after
+
+
+class Throttled(SourceUnavailable):
+    code = "throttled"
+
+
+class CursorExpired(SourceError):
+    code = "cursor_expired"
+
+
+class SourceMisbehaved(SourceError):
+    code = "source_misbehaved"
+
+
+class MessageError(AppError):
+    """This message cannot be fetched or settled; the others can."""
+
+    code = "message_error"
+
+
+class MessageGone(MessageError):
+    code = "message_gone"
+
+
+class StoreError(AppError):
+    code = "store_error"
+
+
+class Conflict(StoreError):
+    """Somebody else changed the row first."""
+
+    code = "conflict"
+
+
+class StoreRejected(StoreError):
+    code = "store_rejected"
+
+
+class StoreUnavailable(StoreError):
+    code = "store_unavailable"
+
+
+class RequestError(AppError):
+    """An API call that cannot be served as it stands."""
+
+    code = "bad_request"
+
+
+class Invalid(RequestError):
+    """The request is understood and wrong; `problems` lists everything that is."""
+
+    code = "invalid"
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("; ".join(f"{problem.path}: {problem.message}" for problem in problems))
+        self.problems = tuple(problems)
+
+
+class NotFound(RequestError):
+    code = "not_found"
+
+
+class PreconditionFailed(RequestError):
+    code = "precondition_failed"

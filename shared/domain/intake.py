@@ -1,0 +1,92 @@
+"""What one pass over a mailbox remembers and counts."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from shared.domain.message import Cursor, MessageRef
+from shared.domain.ticket import Outcome
+
+MAX_ATTEMPTS = 3
+"""After so many failed attempts a message goes to quarantine (req O9)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """A message that could not be handled yet; it is tried again at each poll, independent of the cursor."""
+
+    ref: MessageRef
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxState:
+    """The row that fences a mailbox: whoever replaces it with its ETag owns what is committed along with it."""
+
+    next_number: int = 1
+    cursor: Cursor | None = None
+    deferred: tuple[Deferred, ...] = ()
+    lease_owner: str | None = None
+    lease_until: datetime | None = None
+
+    def is_leased(self, *, now: datetime, to_other_than: str) -> bool:
+        return self.lease_owner not in (None, to_other_than) and self.lease_until is not None and self.lease_until > now
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineEntry:
+    """A message that could not be handled; `raw_sha256` is None where its bytes could never be fetched."""
+
+    ref: MessageRef
+    at: datetime
+    attempts: int
+    error_code: str
+    error: str
+    raw_sha256: str | None = None
+    raw_inline: bool = False
+
+
+@dataclass
+class RunCounts:
+    """The outcomes of one run. `listed` must equal their sum (req O8)."""
+
+    listed: int = 0
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    ignored: Counter[str] = field(default_factory=Counter)
+
+    def add(self, outcome: Outcome, reason: str = "") -> None:
+        self.outcomes[outcome] += 1
+        if outcome is Outcome.IGNORED:
+            self.ignored[reason] += 1
+
+    @property
+    def add_up(self) -> bool:
+        return self.listed == self.outcomes.total()
+
+
+@dataclass(frozen=True, slots=True)
+class PollRun:
+    """The record of one pass that found mail or failed."""
+
+    started_at: datetime
+    ended_at: datetime
+    reason: str
+    listed: int
+    outcomes: dict[str, int]
+    ignored: dict[str, int]
+    error_code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxHealth:
+    """One row of the schedule: when the mailbox is due, and how it has been doing (req O7)."""
+
+    mailbox_id: str
+    next_due_at: datetime
+    last_polled_at: datetime | None = None
+    last_success_at: datetime | None = None
+    consecutive_failures: int = 0
+    error_code: str | None = None
+    error: str | None = None
+    advice: str | None = None
+    last_outcomes: dict[str, int] = field(default_factory=dict)

@@ -1,0 +1,46 @@
+"""Settlement: what is done to a message in its mailbox after its ticket is stored (req D2-D4)."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.domain.errors import MessageError
+from shared.domain.message import MessageRef
+
+
+class _Settlement(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Keep(_Settlement):
+    """Leave the message as it is."""
+
+    action: Literal["keep"] = "keep"
+
+
+class MarkRead(_Settlement):
+    action: Literal["mark_read"] = "mark_read"
+
+
+class Move(_Settlement):
+    """Move to a folder, which is created first where it is missing and `create` allows it."""
+
+    action: Literal["move"] = "move"
+    folder: str = Field(min_length=1, max_length=500)
+    create: bool = True
+
+
+class Delete(_Settlement):
+    action: Literal["delete"] = "delete"
+
+
+Settlement = Annotated[Keep | MarkRead | Move | Delete, Field(discriminator="action")]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The result for one message. `error` is None where it is settled, also if it was gone or settled before."""
+
+    ref: MessageRef
+    error: MessageError | None = None

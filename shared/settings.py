@@ -1,0 +1,98 @@
+"""The app settings: environment -> one frozen `Settings`, or one error that names every problem."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from shared.domain.errors import SettingsError
+
+# Every app setting that Mailroom reads, with what it is for; `docs/deploying.md` and the Bicep are tested against it.
+NAMES = {
+    "DATA_STORAGE": "connection string of the data account; local only, in Azure the four below take its place",
+    "DATA_STORAGE__tableServiceUri": "table endpoint of the data account",
+    "DATA_STORAGE__blobServiceUri": "blob endpoint of the data account",
+    "DATA_STORAGE__queueServiceUri": "queue endpoint of the data account; also read by the queue triggers",
+    "KEY_VAULT_URI": "the vault that holds the secrets of mailboxes and senders",
+    "POLL_SCHEDULE": "NCRONTAB in UTC: when due mailboxes are looked for; read by the timer trigger",
+    "LOGIN_ENDPOINT": "Entra ID, https://login.microsoftonline.com unless set",
+    "GRAPH_ENDPOINT": "Microsoft Graph, https://graph.microsoft.com unless set",
+    "EXTRA_CA_FILE": "PEM file of certificate authorities to trust beside the public ones",
+    "ALLOW_LOOPBACK_TARGETS": "true where mail servers may be on this machine; local only",
+}
+
+_AZURITE = (
+    "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey="
+    "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==;"
+    "BlobEndpoint=http://127.0.0.1:10000/devstoreaccount1;QueueEndpoint=http://127.0.0.1:10001/devstoreaccount1;"
+    "TableEndpoint=http://127.0.0.1:10002/devstoreaccount1;"
+)  # the storage emulator's published development account; it opens nothing else
+
+
+@dataclass(frozen=True, slots=True)
+class StorageSettings:
+    """Where the data account is: either a connection string, or three endpoints opened by the app's identity."""
+
+    connection_string: str | None
+    table_endpoint: str
+    blob_endpoint: str
+    queue_endpoint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    storage: StorageSettings
+    key_vault_uri: str
+    login_endpoint: str
+    graph_endpoint: str
+    extra_ca_file: str | None
+    allow_loopback_targets: bool
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """Read and check all settings. :raises SettingsError: with every problem at once."""
+    problems = [
+        f"{name} is a Key Vault reference that did not resolve; grant the app's identity access to the secret"
+        for name in NAMES
+        if environment.get(name, "").startswith("@Microsoft.KeyVault(")
+    ]
+    settings = Settings(
+        storage=_storage(environment, problems),
+        key_vault_uri=_url(environment, "KEY_VAULT_URI", problems),
+        login_endpoint=_url(environment, "LOGIN_ENDPOINT", problems, default="https://login.microsoftonline.com"),
+        graph_endpoint=_url(environment, "GRAPH_ENDPOINT", problems, default="https://graph.microsoft.com"),
+        extra_ca_file=environment.get("EXTRA_CA_FILE") or None,
+        allow_loopback_targets=_flag(environment, "ALLOW_LOOPBACK_TARGETS", problems),
+    )
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def _storage(environment: Mapping[str, str], problems: list[str]) -> StorageSettings:
+    connection_string = environment.get("DATA_STORAGE")
+    if connection_string == "UseDevelopmentStorage=true":
+        connection_string = _AZURITE
+    if connection_string:
+        return StorageSettings(connection_string, "", "", "")
+    return StorageSettings(
+        None,
+        table_endpoint=_url(environment, "DATA_STORAGE__tableServiceUri", problems),
+        blob_endpoint=_url(environment, "DATA_STORAGE__blobServiceUri", problems),
+        queue_endpoint=_url(environment, "DATA_STORAGE__queueServiceUri", problems),
+    )
+
+
+def _url(environment: Mapping[str, str], name: str, problems: list[str], default: str = "") -> str:
+    value = environment.get(name) or default
+    if not value:
+        problems.append(f"{name} is missing: {NAMES[name]}")
+    elif urlsplit(value).scheme != "https" or not urlsplit(value).hostname:
+        problems.append(f"{name} must be an https:// address")
+    return value.rstrip("/")
+
+
+def _flag(environment: Mapping[str, str], name: str, problems: list[str]) -> bool:
+    value = environment.get(name, "false").lower()
+    if value not in ("true", "false"):
+        problems.append(f"{name} must be true or false")
+    return value == "true"
