@@ -212,6 +212,9 @@ class RawStore(Protocol):
     def pack(self, mailbox_id: str, content: bytes) -> StoredRaw:
         """Make the bytes ready for a commit; large ones are put in blob storage right away (idempotent)."""
 
+    def keep(self, mailbox_id: str, content: bytes) -> RawPointer:
+        """Put the bytes in blob storage, whatever their size (idempotent)."""
+
     def get(self, mailbox_id: str, pointer: RawPointer) -> bytes:
         """:raises NotFound: it is past its retention."""
 
@@ -256,8 +259,12 @@ class PollQueue(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PollRequest:
-    """What travels on the `polls` queue. `reason` is `schedule`, `demand` or `more`."""
+    """What travels on the `polls` queue. `reason` is `schedule`, `demand` or `more`.
+
+    `failures` is how many polls in a row have failed so far, so that the one that recovers can say so.
+    """
 
     mailbox_id: str
     reason: str
     correlation_id: str
+    failures: int = 0

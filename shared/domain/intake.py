@@ -1,11 +1,12 @@
 """What one pass over a mailbox remembers and counts."""
 
+import hashlib
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from shared.domain.message import Cursor, MessageRef
-from shared.domain.ticket import Outcome
+from shared.domain.ticket import Outcome, RawPointer
 
 MAX_ATTEMPTS = 3
 """After so many failed attempts a message goes to quarantine (req O9)."""
@@ -25,6 +26,7 @@ class MailboxState:
 
     next_number: int = 1
     cursor: Cursor | None = None
+    cursor_at: datetime | None = None
     deferred: tuple[Deferred, ...] = ()
     lease_owner: str | None = None
     lease_until: datetime | None = None
@@ -35,15 +37,19 @@ class MailboxState:
 
 @dataclass(frozen=True, slots=True)
 class QuarantineEntry:
-    """A message that could not be handled; `raw_sha256` is None where its bytes could never be fetched."""
+    """A message that could not be handled; `raw` is None where its bytes could never be fetched."""
 
     ref: MessageRef
     at: datetime
     attempts: int
     error_code: str
     error: str
-    raw_sha256: str | None = None
-    raw_inline: bool = False
+    raw: RawPointer | None = None
+
+    @property
+    def id(self) -> str:
+        """The same message has the same id each time it fails, so it is in quarantine once."""
+        return hashlib.sha256(f"{self.ref.folder}\n{self.ref.id}".encode()).hexdigest()[:32]
 
 
 @dataclass

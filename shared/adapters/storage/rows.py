@@ -1,0 +1,270 @@
+"""The rows of a mailbox's partition: explicit and versioned mapping between them and the domain (ADR 1).
+
+Row keys sort as lists are read: tickets and runs newest first, comments oldest first. Texts over a property's
+limit are cut; the whole is always in the raw message.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from shared.application.ports import StoredRaw
+from shared.domain.intake import Deferred, MailboxState, PollRun, QuarantineEntry
+from shared.domain.message import Address, Attachment, Cursor, MessageRef
+from shared.domain.ticket import Comment, CommentKind, Outcome, RawPointer, Receipt, Status, Ticket
+
+Row = dict[str, Any]
+
+VERSION = 1
+STATE = "state"
+_TEXT_UNITS = 30_000
+"""A string property holds 32,768 UTF-16 code units at most."""
+_LAST = 9_999_999_999
+
+
+def receipt_key(key: str) -> str:
+    return f"receipt|{key}"
+
+
+def ticket_key(number: int) -> str:
+    return f"ticket|{_LAST - number:010d}"
+
+
+def open_key(number: int) -> str:
+    return f"open|{_LAST - number:010d}"
+
+
+def comment_key(number: int, seq: int) -> str:
+    return f"comment|{number:010d}|{seq:06d}"
+
+
+def comment_range(number: int) -> tuple[str, str]:
+    return f"comment|{number:010d}|", f"comment|{number:010d}}}"
+
+
+def raw_key(sha256: str) -> str:
+    return f"raw|{sha256}"
+
+
+def run_key(started_at: datetime) -> str:
+    return f"run|{10**17 - int(started_at.timestamp() * 1_000_000):017d}"
+
+
+def cut(text: str) -> str:
+    """As much of the text as a property holds."""
+    if len(text) <= _TEXT_UNITS // 2:
+        return text
+    return text.encode("utf-16-le")[: 2 * _TEXT_UNITS].decode("utf-16-le", "ignore")
+
+
+def _time(moment: datetime) -> str:
+    return moment.isoformat()
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def _json_list(items: Iterable[Any]) -> tuple[str, bool]:
+    """As JSON, and whether all of it fits into one property; what does not fit is left out from the end."""
+    kept = list(items)
+    complete = True
+    while len(text := json.dumps(kept, separators=(",", ":"))) > _TEXT_UNITS:
+        kept = kept[: len(kept) // 2]
+        complete = False
+    return text, complete
+
+
+def state_row(state: MailboxState) -> Row:
+    deferred = [[item.ref.folder, item.ref.id, item.attempts] for item in state.deferred]
+    return {
+        "RowKey": STATE,
+        "v": VERSION,
+        "next_number": state.next_number,
+        "cursor": state.cursor or "",
+        "cursor_at": _time(state.cursor_at) if state.cursor_at else "",
+        "deferred": json.dumps(deferred, separators=(",", ":")),
+        "lease_owner": state.lease_owner or "",
+        "lease_until": _time(state.lease_until) if state.lease_until else "",
+    }
+
+
+def to_state(row: Mapping[str, Any]) -> MailboxState:
+    return MailboxState(
+        next_number=row["next_number"],
+        cursor=Cursor(row["cursor"]) if row["cursor"] else None,
+        cursor_at=_moment(row["cursor_at"]),
+        deferred=tuple(
+            Deferred(MessageRef(folder, ref), attempts) for folder, ref, attempts in json.loads(row["deferred"])
+        ),
+        lease_owner=row["lease_owner"] or None,
+        lease_until=_moment(row["lease_until"]),
+    )
+
+
+def receipt_row(receipt: Receipt) -> Row:
+    return {
+        "RowKey": receipt_key(receipt.key),
+        "v": VERSION,
+        "fingerprint": receipt.fingerprint,
+        "outcome": receipt.outcome.value,
+        "at": _time(receipt.at),
+        "ticket_number": receipt.ticket_number or 0,
+    }
+
+
+def to_receipt(row: Mapping[str, Any]) -> Receipt:
+    return Receipt(
+        key=row["RowKey"].removeprefix("receipt|"),
+        fingerprint=row["fingerprint"],
+        outcome=Outcome(row["outcome"]),
+        at=datetime.fromisoformat(row["at"]),
+        ticket_number=row["ticket_number"] or None,
+    )
+
+
+def ticket_row(ticket: Ticket) -> Row:
+    participants, _ = _json_list(sorted(ticket.participants))
+    return {
+        "RowKey": ticket_key(ticket.number),
+        "v": VERSION,
+        "number": ticket.number,
+        "prefix": ticket.prefix,
+        "subject": cut(ticket.subject),
+        "requester_address": cut(ticket.requester.address),
+        "requester_name": cut(ticket.requester.name),
+        "status": ticket.status.value,
+        "created_at": _time(ticket.created_at),
+        "updated_at": _time(ticket.updated_at),
+        "comment_count": ticket.comment_count,
+        "participants": participants,
+        "linked_to": ticket.linked_to or 0,
+    }
+
+
+def open_row(ticket: Ticket) -> Row:
+    """The same columns under the key by which open tickets are listed."""
+    return {**ticket_row(ticket), "RowKey": open_key(ticket.number)}
+
+
+def to_ticket(row: Mapping[str, Any]) -> Ticket:
+    return Ticket(
+        mailbox_id=row["PartitionKey"],
+        number=row["number"],
+        prefix=row["prefix"],
+        subject=row["subject"],
+        requester=Address(row["requester_address"], row["requester_name"]),
+        status=Status(row["status"]),
+        created_at=datetime.fromisoformat(row["created_at"]),
+        updated_at=datetime.fromisoformat(row["updated_at"]),
+        comment_count=row["comment_count"],
+        participants=frozenset(json.loads(row["participants"])),
+        linked_to=row["linked_to"] or None,
+    )
+
+
+def comment_row(comment: Comment) -> Row:
+    text = cut(comment.text)
+    attachments, complete = _json_list(
+        [each.index, each.name, each.content_type, each.size, each.content_id, each.inline]
+        for each in comment.attachments
+    )
+    row: Row = {
+        "RowKey": comment_key(comment.ticket_number, comment.seq),
+        "v": VERSION,
+        "kind": comment.kind.value,
+        "author_address": cut(comment.author.address),
+        "author_name": cut(comment.author.name),
+        "at": _time(comment.at),
+        "text": text,
+        "is_cut": comment.is_cut or len(text) < len(comment.text) or not complete,
+        "message_id": cut(comment.message_id or ""),
+        "attachments": attachments,
+        "notes": _json_list(comment.notes)[0],
+    }
+    return {**row, **_pointer_columns(comment.raw)}
+
+
+def to_comment(row: Mapping[str, Any]) -> Comment:
+    _, number, seq = row["RowKey"].split("|")
+    return Comment(
+        ticket_number=int(number),
+        seq=int(seq),
+        kind=CommentKind(row["kind"]),
+        author=Address(row["author_address"], row["author_name"]),
+        at=datetime.fromisoformat(row["at"]),
+        text=row["text"],
+        is_cut=row["is_cut"],
+        message_id=row["message_id"] or None,
+        raw=_to_pointer(row),
+        attachments=tuple(Attachment(*values) for values in json.loads(row["attachments"])),
+        notes=tuple(json.loads(row["notes"])),
+    )
+
+
+def _pointer_columns(pointer: RawPointer | None) -> Row:
+    if pointer is None:
+        return {}
+    return {"raw_sha256": pointer.sha256, "raw_size": pointer.size, "raw_inline": pointer.inline}
+
+
+def _to_pointer(row: Mapping[str, Any]) -> RawPointer | None:
+    if "raw_sha256" not in row:
+        return None
+    return RawPointer(row["raw_sha256"], row["raw_size"], row["raw_inline"])
+
+
+def raw_row(raw: StoredRaw) -> Row:
+    return {"RowKey": raw_key(raw.pointer.sha256), "v": VERSION, "gzip": raw.packed}
+
+
+def quarantine_row(entry: QuarantineEntry) -> Row:
+    row: Row = {
+        "RowKey": f"quarantine|{entry.id}",
+        "v": VERSION,
+        "folder": cut(entry.ref.folder),
+        "ref": cut(entry.ref.id),
+        "at": _time(entry.at),
+        "attempts": entry.attempts,
+        "error_code": entry.error_code,
+        "error": cut(entry.error),
+    }
+    return {**row, **_pointer_columns(entry.raw)}
+
+
+def to_quarantine(row: Mapping[str, Any]) -> QuarantineEntry:
+    return QuarantineEntry(
+        ref=MessageRef(row["folder"], row["ref"]),
+        at=datetime.fromisoformat(row["at"]),
+        attempts=row["attempts"],
+        error_code=row["error_code"],
+        error=row["error"],
+        raw=_to_pointer(row),
+    )
+
+
+def run_row(run: PollRun) -> Row:
+    return {
+        "RowKey": run_key(run.started_at),
+        "v": VERSION,
+        "started_at": _time(run.started_at),
+        "ended_at": _time(run.ended_at),
+        "reason": run.reason,
+        "listed": run.listed,
+        "outcomes": json.dumps(run.outcomes),
+        "ignored": json.dumps(run.ignored),
+        "error_code": run.error_code or "",
+    }
+
+
+def to_run(row: Mapping[str, Any]) -> PollRun:
+    return PollRun(
+        started_at=datetime.fromisoformat(row["started_at"]),
+        ended_at=datetime.fromisoformat(row["ended_at"]),
+        reason=row["reason"],
+        listed=row["listed"],
+        outcomes=json.loads(row["outcomes"]),
+        ignored=json.loads(row["ignored"]),
+        error_code=row["error_code"] or None,
+    )
