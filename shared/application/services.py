@@ -1,0 +1,37 @@
+"""What the composition root hands to the entry points."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from shared.application.ports import (
+    Clock,
+    MailboxStore,
+    PollQueue,
+    RawStore,
+    ScheduleStore,
+    SecretStore,
+    Source,
+    TicketStore,
+)
+from shared.domain.mailbox import Mailbox
+from shared.settings import Settings
+
+
+class OpenSource(Protocol):
+    """A `SourceFactory` whose secrets can come from elsewhere, for the test of a mailbox that is not saved."""
+
+    def __call__(self, mailbox: Mailbox, secrets: SecretStore | None = None) -> Source:
+        """`secrets` takes the place of the vault; nothing that it hands out may outlive the source in a cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    mailboxes: MailboxStore
+    tickets: TicketStore
+    raws: RawStore
+    schedule: ScheduleStore
+    polls: PollQueue
+    secrets: SecretStore
+    open_source: OpenSource
+    clock: Clock
+    settings: Settings
