@@ -129,6 +129,14 @@ class StoredRaw:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangedTicket:
+    """A ticket as it was read and as it shall be."""
+
+    before: Versioned[Ticket]
+    after: Ticket
+
+
+@dataclass(frozen=True, slots=True)
 class Commit:
     """Everything that is stored at once or not at all: one entity group transaction.
 
@@ -140,7 +148,7 @@ class Commit:
     state_etag: str | None
     receipts: Sequence[Receipt] = ()
     new_tickets: Sequence[Ticket] = ()
-    changed_tickets: Sequence[Versioned[Ticket]] = ()
+    changed_tickets: Sequence[ChangedTicket] = ()
     comments: Sequence[Comment] = ()
     raws: Sequence[StoredRaw] = ()
     quarantined: Sequence[QuarantineEntry] = ()
@@ -209,8 +217,10 @@ class TicketStore(Protocol):
 class RawStore(Protocol):
     """Raw messages by their SHA-256, wherever their size puts them."""
 
-    def pack(self, mailbox_id: str, content: bytes) -> StoredRaw:
-        """Make the bytes ready for a commit; large ones are put in blob storage right away (idempotent)."""
+    def pack(self, mailbox_id: str, content: bytes) -> tuple[RawPointer, StoredRaw | None]:
+        """Make the bytes ready for a commit; large ones are put in blob storage right away (idempotent)
+        and need no row.
+        """
 
     def keep(self, mailbox_id: str, content: bytes) -> RawPointer:
         """Put the bytes in blob storage, whatever their size (idempotent)."""

@@ -1,7 +1,7 @@
 """The Azure Storage clients of the process, and the one place where their errors become ours."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import Any
 
@@ -91,10 +91,8 @@ class StorageClients:
 
 
 def _created(client: Any, create: Any) -> Any:
-    try:
+    with suppress(ResourceExistsError):
         create()
-    except ResourceExistsError:
-        pass
     return client
 
 

@@ -1,0 +1,1 @@
+"""Benchmarks: `make bench` prints their figures and writes them to `.local/figures/`."""

@@ -1,0 +1,95 @@
+"""The schedule: one small row a mailbox in one partition, so that a thousand are one query."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from azure.core.exceptions import ResourceNotFoundError
+from azure.data.tables import TableClient, UpdateMode
+
+from shared.adapters.storage.clients import StorageClients, translated
+from shared.domain.intake import MailboxHealth
+
+_PARTITION = "schedule"
+
+
+class TableScheduleStore:
+    def __init__(self, clients: StorageClients) -> None:
+        self._clients = clients
+
+    @cached_property
+    def _table(self) -> TableClient:
+        return self._clients.table("schedule")
+
+    def all(self) -> Sequence[MailboxHealth]:
+        with translated():
+            return [_health(row) for row in self._table.query_entities(f"PartitionKey eq '{_PARTITION}'")]
+
+    def get(self, mailbox_id: str) -> MailboxHealth | None:
+        with translated():
+            try:
+                return _health(self._table.get_entity(_PARTITION, mailbox_id))
+            except ResourceNotFoundError as error:
+                if error.error_code == "ResourceNotFound":
+                    return None
+                raise
+
+    def put(self, health: MailboxHealth) -> None:
+        with translated():
+            self._table.upsert_entity(_row(health), mode=UpdateMode.MERGE)
+
+    def postpone(self, due: Mapping[str, datetime]) -> None:
+        updates = [
+            ("upsert", {**_key(mailbox_id), "next_due_at": moment.isoformat()}, {"mode": UpdateMode.MERGE})
+            for mailbox_id, moment in due.items()
+        ]
+        for start in range(0, len(updates), 100):
+            with translated():
+                self._table.submit_transaction(updates[start : start + 100])
+
+    def delete(self, mailbox_id: str) -> None:
+        with translated():
+            self._table.delete_entity(_key(mailbox_id))
+
+
+def _key(mailbox_id: str) -> dict[str, Any]:
+    return {"PartitionKey": _PARTITION, "RowKey": mailbox_id}
+
+
+def _row(health: MailboxHealth) -> dict[str, Any]:
+    """Without the last success where there is none to tell: a merge then keeps what is stored."""
+    row = {
+        **_key(health.mailbox_id),
+        "next_due_at": health.next_due_at.isoformat(),
+        "last_polled_at": _text(health.last_polled_at),
+        "consecutive_failures": health.consecutive_failures,
+        "error_code": health.error_code or "",
+        "error": health.error or "",
+        "advice": health.advice or "",
+        "last_outcomes": json.dumps(health.last_outcomes),
+    }
+    return row | ({"last_success_at": health.last_success_at.isoformat()} if health.last_success_at else {})
+
+
+def _health(row: Mapping[str, Any]) -> MailboxHealth:
+    return MailboxHealth(
+        mailbox_id=row["RowKey"],
+        next_due_at=datetime.fromisoformat(row["next_due_at"]),
+        last_polled_at=_moment(row, "last_polled_at"),
+        last_success_at=_moment(row, "last_success_at"),
+        consecutive_failures=row.get("consecutive_failures", 0),
+        error_code=row.get("error_code") or None,
+        error=row.get("error") or None,
+        advice=row.get("advice") or None,
+        last_outcomes=json.loads(row.get("last_outcomes", "{}")),
+    )
+
+
+def _text(moment: datetime | None) -> str:
+    return moment.isoformat() if moment else ""
+
+
+def _moment(row: Mapping[str, Any], name: str) -> datetime | None:
+    return datetime.fromisoformat(row[name]) if row.get(name) else None

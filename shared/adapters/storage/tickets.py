@@ -1,0 +1,157 @@
+"""The ticket store on Azure Table Storage: one partition a mailbox, one transaction a batch (ADR 1)."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from typing import Any
+
+from azure.core import MatchConditions
+from azure.core.exceptions import ResourceNotFoundError
+from azure.data.tables import TableClient, TableTransactionError, UpdateMode
+
+from shared.adapters.storage import rows
+from shared.adapters.storage.clients import StorageClients, translated
+from shared.adapters.storage.rows import Row
+from shared.application.ports import (
+    ChangedTicket,
+    Commit,
+    Fenced,
+    ReceiptExists,
+    TicketChanged,
+    TicketPage,
+    Versioned,
+)
+from shared.domain.intake import MailboxState, PollRun, QuarantineEntry
+from shared.domain.ticket import Comment, Receipt, Status, Ticket
+
+_Operation = tuple[str, Row] | tuple[str, Row, dict[str, Any]]
+
+_CONFLICTS = (404, 409, 412)
+_MAX_OPERATIONS = 100
+
+
+class TableTicketStore:
+    def __init__(self, clients: StorageClients) -> None:
+        self._clients = clients
+
+    @cached_property
+    def _table(self) -> TableClient:
+        return self._clients.table("tickets")
+
+    @cached_property
+    def _readers(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(max_workers=16, thread_name_prefix="table-read")
+
+    def state(self, mailbox_id: str) -> tuple[MailboxState, str | None]:
+        row = self._get(mailbox_id, rows.STATE)
+        return (rows.to_state(row), row.metadata["etag"]) if row else (MailboxState(), None)
+
+    def commit(self, mailbox_id: str, commit: Commit) -> str:
+        operations = [*_operations(commit)]
+        assert len(operations) <= _MAX_OPERATIONS, "a batch has to fit into one transaction"
+        for operation in operations:
+            operation[1]["PartitionKey"] = mailbox_id
+        with translated():
+            try:
+                results = self._table.submit_transaction(operations)
+            except TableTransactionError as error:
+                raise _conflict(error, operations) from error
+        return str(results[0]["etag"])
+
+    def receipts(self, mailbox_id: str, keys: Sequence[str]) -> Mapping[str, Receipt]:
+        found = self._readers.map(lambda key: self._get(mailbox_id, rows.receipt_key(key)), keys)
+        return {key: rows.to_receipt(row) for key, row in zip(keys, found, strict=True) if row}
+
+    def ticket(self, mailbox_id: str, number: int) -> Versioned[Ticket] | None:
+        row = self._get(mailbox_id, rows.ticket_key(number))
+        return Versioned(rows.to_ticket(row), row.metadata["etag"]) if row else None
+
+    def tickets(self, mailbox_id: str, *, open_only: bool, limit: int, continuation: str | None) -> TicketPage:
+        kind, key = ("open", rows.open_key) if open_only else ("ticket", rows.ticket_key)
+        after = key(int(continuation)) if continuation else f"{kind}|"
+        found = [rows.to_ticket(row) for row in self._range(mailbox_id, after, f"{kind}}}", limit + 1)]
+        page = tuple(found[:limit])
+        return TicketPage(page, str(page[-1].number) if len(found) > limit else None)
+
+    def comments(self, mailbox_id: str, number: int) -> Sequence[Comment]:
+        return [rows.to_comment(row) for row in self._range(mailbox_id, *rows.comment_range(number))]
+
+    def quarantine(self, mailbox_id: str) -> Sequence[QuarantineEntry]:
+        return [rows.to_quarantine(row) for row in self._range(mailbox_id, "quarantine|", "quarantine}")]
+
+    def runs(self, mailbox_id: str, limit: int) -> Sequence[PollRun]:
+        return [rows.to_run(row) for row in self._range(mailbox_id, "run|", "run}", limit)]
+
+    def _get(self, mailbox_id: str, key: str) -> Any:
+        with translated():
+            try:
+                return self._table.get_entity(mailbox_id, key)
+            except ResourceNotFoundError as error:
+                if error.error_code == "ResourceNotFound":
+                    return None
+                raise
+
+    def _range(self, mailbox_id: str, after: str, before: str, limit: int | None = None) -> Iterator[Row]:
+        """Rows of one partition with `after < key < before`, in order; never more than `limit`."""
+        with translated():
+            found = self._table.query_entities(
+                "PartitionKey eq @mailbox and RowKey gt @after and RowKey lt @before",
+                parameters={"mailbox": mailbox_id, "after": after, "before": before},
+                results_per_page=min(limit or 1000, 1000),
+            )
+            for index, row in enumerate(found):
+                if limit is not None and index >= limit:
+                    return
+                yield row
+
+
+def _operations(commit: Commit) -> Iterator[_Operation]:
+    """The state first: where another worker has been faster, that is what the answer says."""
+    yield _replace(rows.state_row(commit.state), commit.state_etag)
+    for receipt in commit.receipts:
+        yield "create", rows.receipt_row(receipt)
+    for ticket in commit.new_tickets:
+        yield "create", rows.ticket_row(ticket)
+        yield "create", rows.open_row(ticket)
+    for changed in commit.changed_tickets:
+        yield _replace(rows.ticket_row(changed.after), changed.before.etag)
+        yield from _open_operation(changed)
+    for comment in commit.comments:
+        yield "create", rows.comment_row(comment)
+    for raw in commit.raws:
+        yield "upsert", rows.raw_row(raw), {"mode": UpdateMode.REPLACE}
+    for entry in commit.quarantined:
+        yield "upsert", rows.quarantine_row(entry), {"mode": UpdateMode.REPLACE}
+    if commit.run:
+        yield "upsert", rows.run_row(commit.run), {"mode": UpdateMode.REPLACE}
+
+
+def _replace(row: Row, etag: str | None) -> _Operation:
+    if etag is None:
+        return "create", row
+    options = {"mode": UpdateMode.REPLACE, "etag": etag, "match_condition": MatchConditions.IfNotModified}
+    return "update", row, options
+
+
+def _open_operation(changed: ChangedTicket) -> Iterator[_Operation]:
+    if changed.after.status is not Status.CLOSED:
+        yield "upsert", rows.open_row(changed.after), {"mode": UpdateMode.REPLACE}
+    elif changed.before.value.status is not Status.CLOSED:
+        yield "delete", {"RowKey": rows.open_key(changed.after.number), "number": changed.after.number}
+
+
+def _conflict(error: TableTransactionError, operations: Sequence[_Operation]) -> Exception:
+    """What the failure of one operation means; any other failure as it is."""
+    if error.status_code not in _CONFLICTS or error.index is None or error.error_code == "TableNotFound":
+        return error
+    row = operations[error.index][1]
+    kind, _, rest = str(row["RowKey"]).partition("|")
+    match kind:
+        case "state":
+            return Fenced()
+        case "receipt":
+            return ReceiptExists(rest)
+        case "ticket" | "open":
+            return TicketChanged(row["number"])
+        case _:
+            return error
