@@ -1,32 +1,81 @@
 """The configuration of a mailbox: what is stored, shown by the API and checked when it is saved."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    WrapValidator,
+)
+from pydantic_core import PydanticCustomError
 
 from shared.domain.settlement import MarkRead, Settlement
+
+
+def _told(expected: str) -> WrapValidator:
+    """Say in words what is expected instead of what did not match."""
+
+    def validated(value: Any, validate: Callable[[Any], Any]) -> Any:
+        try:
+            return validate(value)
+        except ValidationError:
+            raise PydanticCustomError("expected", f"must be {expected}") from None
+
+    return WrapValidator(validated)
+
+
+def _known_secret(name: str, info: ValidationInfo) -> str:
+    """Ask whoever validates, where they pass `secret_exists` as context; what is stored is read without."""
+    if info.context and not info.context["secret_exists"](name):
+        raise PydanticCustomError("secret_unknown", "names no secret in Key Vault; add the secret there first")
+    return name
+
 
 MailboxId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 """Names the partition of the mailbox's tickets, so it never changes."""
 
-SecretName = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{1,127}$")]
+SecretName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[0-9A-Za-z-]{1,127}$"),
+    _told("the name of a secret in Key Vault (letters, digits and hyphens), never the secret itself"),
+    AfterValidator(_known_secret),
+]
 """The name of a secret in Key Vault (its rule for names), never a value."""
 
-TicketPrefix = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9]{1,9}$")]
+TicketPrefix = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Z][A-Z0-9]{1,9}$"),
+    _told("2 to 10 capital letters and digits, beginning with a letter"),
+]
 
 EmailAddress = Annotated[
-    str, StringConstraints(pattern=r"^[^@\s<>\"(),:;\\\[\]]+@[^@\s<>\"(),:;\\\[\]]+$", max_length=254)
+    str,
+    StringConstraints(pattern=r"^[^@\s<>\"(),:;\\\[\]]+@[^@\s<>\"(),:;\\\[\]]+$", max_length=254),
+    _told("one e-mail address without a display name"),
 ]
 
 
-def _no_scheme_or_path(host: str) -> str:
-    if any(character in host for character in "/@ \t\\") or "://" in host:
-        raise ValueError("give a host name or an IP address only, without scheme, user or path")
-    return host
+Host = Annotated[
+    str,
+    StringConstraints(pattern=r"^([\w.-]+|[0-9A-Fa-f]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f.]*)$", max_length=253),
+    _told("a host name or an IP address, without scheme, port, user or path"),
+]
 
 
-Host = Annotated[str, StringConstraints(min_length=1, max_length=253), AfterValidator(_no_scheme_or_path)]
+def _certificates_only(pem: str) -> str:
+    if "-----BEGIN CERTIFICATE-----" not in pem or "PRIVATE KEY" in pem:
+        raise PydanticCustomError("pem", "must be certificates in PEM form, without a private key")
+    return pem
+
+
 FolderPath = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 
 
@@ -41,7 +90,7 @@ class Tls(Model):
 
     mode: Literal["none", "starttls_if_available", "starttls", "tls"] = "tls"
     verify: bool = True
-    ca_certificate: str | None = Field(
+    ca_certificate: Annotated[str, AfterValidator(_certificates_only)] | None = Field(
         default=None, max_length=50_000, description="PEM of a private certificate authority to trust as well"
     )
 
@@ -64,8 +113,16 @@ class GraphSource(Model):
     """Exchange Online through Microsoft Graph, signed in as an app with a client secret (req C1, A3)."""
 
     kind: Literal["graph"] = "graph"
-    tenant: str = Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z.-]{0,253}$", description="tenant id or one of its domains")
-    client_id: str = Field(pattern=r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$")
+    tenant: Annotated[
+        str,
+        Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z.-]{0,253}$", description="tenant id or one of its domains"),
+        _told("the tenant's id or one of its domains"),
+    ]
+    client_id: Annotated[
+        str,
+        Field(pattern=r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$"),
+        _told("the application (client) id of the app registration, a GUID"),
+    ]
     client_secret: SecretName
     folder: FolderPath = "inbox"
 
@@ -95,7 +152,7 @@ class MailboxSettings(Model):
     """A mailbox as people write it."""
 
     schema_version: Literal[1] = 1
-    name: str = Field(min_length=1, max_length=100)
+    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
     address: EmailAddress
     enabled: bool = True
     ticket_prefix: TicketPrefix
