@@ -3,25 +3,25 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from shared.application.plan import Arrived, Found, Plan, Taken
 from shared.application.ports import (
-    Clock,
     Commit,
-    RawStore,
+    FetchFailure,
     ReceiptExists,
+    StoredRaw,
     TicketChanged,
-    TicketStore,
     Versioned,
 )
-from shared.domain.errors import AppError, MessageError, StoreRejected, StoreUnavailable
+from shared.application.services import Services
+from shared.domain.errors import AppError, MailboxError, MessageError, MessageGone, StoreRejected, StoreUnavailable
 from shared.domain.intake import MAX_ATTEMPTS, Deferred, MailboxState, PollRun, QuarantineEntry
-from shared.domain.keys import fingerprint, id_key, message_key, reused_id_key
+from shared.domain.keys import id_key, reused_id_key
 from shared.domain.mailbox import Mailbox
-from shared.domain.message import Cursor, InboundMessage, MessageRef, RawMessage
+from shared.domain.message import Cursor, InboundMessage, MessageRef
 from shared.domain.threading import referred_ids, subject_tags
-from shared.domain.ticket import Outcome, Ticket
+from shared.domain.ticket import Outcome, RawPointer, Ticket
 
 BATCH_MESSAGES = 19
 """Five rows each and the state: 96 of the 100 operations that a transaction may have."""
@@ -31,8 +31,7 @@ _MAX_DEFERRED = 100
 _MAX_CONFLICTS = 10
 
 
-def arrive(raw: RawMessage, message: InboundMessage) -> Arrived:
-    return Arrived(raw, message, message_key(message, raw.content), fingerprint(message))
+Item = Arrived | FetchFailure
 
 
 class Intake:
@@ -42,24 +41,20 @@ class Intake:
     """
 
     def __init__(
-        self,
-        mailbox: Mailbox,
-        state: Versioned[MailboxState] | MailboxState,
-        *,
-        owner: str,
-        tickets: TicketStore,
-        raws: RawStore,
-        readers: ThreadPoolExecutor,
-        clock: Clock,
+        self, services: Services, mailbox: Mailbox, state: MailboxState, etag: str | None, *, owner: str
     ) -> None:
+        self._tickets = services.tickets
+        self._raws = services.raws
+        self._clock = services.clock
         self._mailbox = mailbox
-        self._state, self._etag = (state.value, state.etag) if isinstance(state, Versioned) else (state, None)
+        self._state = state
+        self._etag = etag
         self._owner = owner
-        self._tickets = tickets
-        self._raws = raws
-        self._readers = readers
-        self._clock = clock
-        self._attempts = {item.ref: item.attempts for item in self._state.deferred}
+        self._attempts = {item.ref: item.attempts for item in state.deferred}
+        self._readers = ThreadPoolExecutor(8, thread_name_prefix="find")
+
+    def close(self) -> None:
+        self._readers.shutdown()
 
     def lease(self) -> None:
         """Keep other workers from doing the same work meanwhile. What guarantees is the ETag, not the lease."""
@@ -87,14 +82,24 @@ class Intake:
         self._defer(ref, attempts)
         return True
 
-    def take_in(self, batch: Sequence[Arrived]) -> list[Taken]:
+    def take_in(self, batch: Sequence[Item]) -> list[Taken]:
         """Commit the messages; those that were taken in before come back as duplicates."""
+        failed = [self._not_fetched(item) for item in batch if isinstance(item, FetchFailure)]
+        return failed + self._commit([item for item in batch if isinstance(item, Arrived)])
+
+    def _not_fetched(self, failure: FetchFailure) -> Taken:
+        if isinstance(failure.error, MessageGone):
+            self._attempts.pop(failure.ref, None)
+            return Taken(failure.ref, Outcome.IGNORED, failure.error.code)
+        return self._failed(failure.ref, failure.error, failure.content)
+
+    def _commit(self, batch: Sequence[Arrived]) -> list[Taken]:
         fresh, taken = _without_repeats(batch)
         for _ in range(_MAX_CONFLICTS):
             if not fresh:
                 return taken
-            plan = self._plan(fresh)
             try:
+                plan = self._plan(fresh)
                 self._store(plan.commit(self._etag))
                 return taken + plan.taken
             except ReceiptExists:
@@ -102,11 +107,11 @@ class Intake:
                 taken += known
             except TicketChanged:
                 continue
-            except StoreRejected as error:
+            except (StoreRejected, MessageError) as error:
                 return taken + self._one_by_one(fresh, error)
         raise StoreUnavailable("the batch kept running into changes by others")
 
-    def failed(self, ref: MessageRef, error: AppError, content: bytes | None = None) -> Taken:
+    def _failed(self, ref: MessageRef, error: AppError, content: bytes | None = None) -> Taken:
         """Count a failed attempt: the message is deferred, or after the last one put in quarantine."""
         attempts = self._attempts.get(ref, 0) + 1
         if attempts < MAX_ATTEMPTS:
@@ -120,7 +125,7 @@ class Intake:
 
     def _defer(self, ref: MessageRef, attempts: int) -> None:
         if ref not in self._attempts and len(self._attempts) >= _MAX_DEFERRED:
-            raise MessageError("too many messages fail at once", advice="Look at the errors of the deferred messages.")
+            raise MailboxError("too many messages fail at once", advice="Look at the errors of the deferred messages.")
         self._attempts[ref] = attempts
 
     def _owned_state(self) -> MailboxState:
@@ -136,13 +141,13 @@ class Intake:
         self._state = commit.state
 
     def _plan(self, batch: Sequence[Arrived]) -> Plan:
-        found = self._readers.map(self._find, [arrived.message for arrived in batch])
+        found = self._readers.map(self._find, [item.message for item in batch])
         plan = Plan(self._mailbox, self._owned_state(), self._clock(), self._pack)
-        for arrived, ticket in zip(batch, found, strict=True):
-            plan.add(arrived, ticket)
+        for item, ticket in zip(batch, found, strict=True):
+            _add(plan, item, ticket)
         return plan
 
-    def _pack(self, content: bytes):
+    def _pack(self, content: bytes) -> tuple[RawPointer, StoredRaw | None]:
         return self._raws.pack(self._mailbox.id, content)
 
     def _find(self, message: InboundMessage) -> Found | None:
@@ -165,43 +170,48 @@ class Intake:
 
         A receipt of another message under the same Message-ID gives this one a key of its own (req X6).
         """
-        receipts = self._tickets.receipts(self._mailbox.id, [arrived.key for arrived in batch])
+        receipts = self._tickets.receipts(self._mailbox.id, [item.key for item in batch])
         fresh, known = [], []
-        for arrived in batch:
-            receipt = receipts.get(arrived.key)
+        for item in batch:
+            receipt = receipts.get(item.key)
             if receipt is None:
-                fresh.append(arrived)
-            elif receipt.fingerprint == arrived.fingerprint:
-                known.append(Taken(arrived.raw.ref, Outcome.DUPLICATE))
+                fresh.append(item)
+            elif receipt.fingerprint == item.fingerprint:
+                known.append(Taken(item.raw.ref, Outcome.DUPLICATE))
             else:
-                fresh.append(_under_reused_id(arrived))
+                fresh.append(_under_reused_id(item))
         return fresh, known
 
-    def _one_by_one(self, batch: Sequence[Arrived], error: StoreRejected) -> list[Taken]:
-        """Halve the batch until the message that the store does not take is alone, so that it holds up no other."""
+    def _one_by_one(self, batch: Sequence[Arrived], error: AppError) -> list[Taken]:
+        """Halve the batch until the message that cannot be stored is alone, so that it holds up no other."""
         if len(batch) > 1:
             middle = len(batch) // 2
-            return self.take_in(batch[:middle]) + self.take_in(batch[middle:])
-        return [self.failed(batch[0].raw.ref, error, batch[0].raw.content)]
+            return self._commit(batch[:middle]) + self._commit(batch[middle:])
+        return [self._failed(batch[0].raw.ref, error, batch[0].raw.content)]
 
 
-def _under_reused_id(arrived: Arrived) -> Arrived:
-    return replace(arrived, key=reused_id_key(arrived.key, arrived.fingerprint))
+def _add(plan: Plan, item: Arrived, found: Found | None) -> None:
+    try:
+        plan.add(item, found)
+    except AppError:
+        raise
+    except Exception as error:
+        raise MessageError("no decision could be made about the message") from error
+
+
+def _under_reused_id(item: Arrived) -> Arrived:
+    return replace(item, key=reused_id_key(item.key, item.fingerprint))
 
 
 def _without_repeats(batch: Sequence[Arrived]) -> tuple[list[Arrived], list[Taken]]:
     """A row may be written once in a transaction: copies within the batch are duplicates of the first."""
     fresh: dict[str, Arrived] = {}
     repeats = []
-    for arrived in batch:
-        first = fresh.get(arrived.key)
-        if first and first.fingerprint == arrived.fingerprint:
-            repeats.append(Taken(arrived.raw.ref, Outcome.DUPLICATE))
+    for item in batch:
+        first = fresh.get(item.key)
+        if first and first.fingerprint == item.fingerprint:
+            repeats.append(Taken(item.raw.ref, Outcome.DUPLICATE))
         else:
-            one = _under_reused_id(arrived) if first else arrived
+            one = _under_reused_id(item) if first else item
             fresh[one.key] = one
     return [*fresh.values()], repeats
-
-
-def is_leased_to_other(state: MailboxState, now: datetime, owner: str) -> bool:
-    return state.is_leased(now=now, to_other_than=owner)

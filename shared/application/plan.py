@@ -7,7 +7,7 @@ from datetime import datetime
 from shared.application.ports import ChangedTicket, Commit, StoredRaw, Versioned
 from shared.domain.decision import CommentOn, Match, OpenTicket, decide
 from shared.domain.intake import MailboxState
-from shared.domain.keys import id_key
+from shared.domain.keys import fingerprint, id_key, message_key
 from shared.domain.mailbox import Mailbox
 from shared.domain.message import Address, InboundMessage, MessageRef, RawMessage
 from shared.domain.threading import referred_ids
@@ -35,6 +35,10 @@ class Arrived:
     fingerprint: str
 
 
+def arrived(raw: RawMessage, message: InboundMessage) -> Arrived:
+    return Arrived(raw, message, message_key(message, raw.content), fingerprint(message))
+
+
 @dataclass(frozen=True, slots=True)
 class Taken:
     """What became of one message; `reason` tells why it was ignored."""
@@ -42,6 +46,11 @@ class Taken:
     ref: MessageRef
     outcome: Outcome
     reason: str = ""
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether its ticket is stored, so that the message may be settled (req D7)."""
+        return self.outcome in (Outcome.CREATED, Outcome.APPENDED, Outcome.DUPLICATE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +80,18 @@ class Plan:
     _comments: list[Comment] = field(default_factory=list)
     _raws: dict[str, StoredRaw] = field(default_factory=dict)
 
-    def add(self, arrived: Arrived, found: Found | None) -> None:
+    def add(self, item: Arrived, found: Found | None) -> None:
         """Decide about one message and note all that follows from it."""
-        match decide(arrived.message, self._match(arrived.message, found)):
+        match decide(item.message, self._match(item.message, found)):
             case OpenTicket(linked_to):
-                ticket = self._open(arrived, linked_to)
+                ticket = self._open(item, linked_to)
                 outcome = Outcome.CREATED
             case CommentOn(number):
                 ticket = self._ticket(number)
                 outcome = Outcome.APPENDED
-        self._put(self._commented(ticket, arrived))
-        self._receipts[arrived.key] = Receipt(arrived.key, arrived.fingerprint, outcome, self.now, ticket.number)
-        self.taken.append(Taken(arrived.raw.ref, outcome))
+        self._put(self._commented(ticket, item))
+        self._receipts[item.key] = Receipt(item.key, item.fingerprint, outcome, self.now, ticket.number)
+        self.taken.append(Taken(item.raw.ref, outcome))
 
     def commit(self, etag: str | None) -> Commit:
         return Commit(
@@ -115,13 +124,13 @@ class Plan:
     def _put(self, ticket: Ticket) -> None:
         (self._new if ticket.number in self._new else self._after)[ticket.number] = ticket
 
-    def _open(self, arrived: Arrived, linked_to: int | None) -> Ticket:
+    def _open(self, item: Arrived, linked_to: int | None) -> Ticket:
         ticket = Ticket(
             mailbox_id=self.mailbox.id,
             number=self.state.next_number,
             prefix=self.mailbox.ticket_prefix,
-            subject=arrived.message.subject,
-            requester=arrived.message.sender or _NOBODY,
+            subject=item.message.subject,
+            requester=item.message.sender or _NOBODY,
             status=Status.NEW,
             created_at=self.now,
             updated_at=self.now,
@@ -132,10 +141,10 @@ class Plan:
         self._new[ticket.number] = ticket
         return ticket
 
-    def _commented(self, ticket: Ticket, arrived: Arrived) -> Ticket:
+    def _commented(self, ticket: Ticket, item: Arrived) -> Ticket:
         """The ticket with the message as its newest comment."""
-        message = arrived.message
-        pointer, row = self.pack(arrived.raw.content)
+        message = item.message
+        pointer, row = self.pack(item.raw.content)
         if row:
             self._raws[pointer.sha256] = row
         comment = Comment(
@@ -143,12 +152,12 @@ class Plan:
             seq=ticket.comment_count + 1,
             kind=CommentKind.PUBLIC,
             author=message.sender or _NOBODY,
-            at=arrived.raw.received_at or message.sent_at or self.now,
+            at=item.raw.received_at or message.sent_at or self.now,
             text=message.text,
             message_id=message.message_id,
             raw=pointer,
-            attachments=() if arrived.raw.is_cut else message.attachments,
-            notes=_notes(arrived.raw),
+            attachments=() if item.raw.is_cut else message.attachments,
+            notes=_notes(item.raw),
         )
         self._comments.append(comment)
         return replace(
@@ -171,6 +180,5 @@ def _notes(raw: RawMessage) -> tuple[str, ...]:
     if not raw.is_cut:
         return ()
     return (
-        f"The message has {raw.full_size} bytes, more than this mailbox takes in; only its beginning was kept, "
-        "and its attachments are in the mailbox only.",
+        f"{raw.full_size} bytes are more than this mailbox takes in: only the beginning, without attachments, is kept.",
     )

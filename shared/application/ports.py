@@ -35,10 +35,14 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class FetchFailure:
-    """A message whose bytes could not be had; `MessageGone` where it is not in the folder any more."""
+    """A message that could not be had; `MessageGone` where it is not in the folder any more.
+
+    `content` is None where its bytes could not be fetched.
+    """
 
     ref: MessageRef
     error: MessageError
+    content: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +97,6 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Give back connections; the source is not used afterwards."""
-
-
-class SourceFactory(Protocol):
-    def __call__(self, mailbox: Mailbox) -> Source: ...
 
 
 class SecretStore(Protocol):

@@ -18,7 +18,7 @@ from shared.settings import Settings
 
 
 class OpenSource(Protocol):
-    """A `SourceFactory` whose secrets can come from elsewhere, for the test of a mailbox that is not saved."""
+    """Opens the source of a mailbox. Its secrets can come from elsewhere, for a mailbox that is not saved."""
 
     def __call__(self, mailbox: Mailbox, secrets: SecretStore | None = None) -> Source:
         """`secrets` takes the place of the vault; nothing that it hands out may outlive the source in a cache."""

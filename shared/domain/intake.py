@@ -57,7 +57,7 @@ class RunCounts:
     """The outcomes of one run. `listed` must equal their sum (req O8)."""
 
     listed: int = 0
-    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    outcomes: Counter[str] = field(default_factory=Counter)
     ignored: Counter[str] = field(default_factory=Counter)
 
     def add(self, outcome: Outcome, reason: str = "") -> None:
@@ -68,6 +68,10 @@ class RunCounts:
     @property
     def add_up(self) -> bool:
         return self.listed == self.outcomes.total()
+
+    def defer_rest(self) -> None:
+        """The run ended early: what it has not come to is for the next one."""
+        self.outcomes[Outcome.DEFERRED] += self.listed - self.outcomes.total()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ from enum import StrEnum
 
 from shared.domain.message import Address, Attachment
 
-
 MAX_PARTICIPANTS = 100
 """More people than this on one ticket are a mailing list; who comes later opens a ticket of their own."""
 

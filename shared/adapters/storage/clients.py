@@ -11,9 +11,10 @@ from azure.core.exceptions import (
     ClientAuthenticationError,
     HttpResponseError,
     ResourceExistsError,
+    ResourceNotFoundError,
 )
 from azure.core.pipeline.transport import RequestsTransport
-from azure.data.tables import TableClient, TableServiceClient
+from azure.data.tables import TableClient, TableEntity, TableErrorCode, TableServiceClient
 from requests.adapters import HTTPAdapter
 
 from shared.domain.errors import StoreRejected, StoreUnavailable
@@ -88,6 +89,17 @@ class StorageClients:
 
     def _transport(self) -> RequestsTransport:
         return RequestsTransport(session=self.session, session_owner=False)
+
+
+def get_row(table: TableClient, partition: str, key: str) -> TableEntity | None:
+    """One row, or None where there is none; a missing table is an error like any other."""
+    with translated():
+        try:
+            return table.get_entity(partition, key)
+        except ResourceNotFoundError as error:
+            if getattr(error, "error_code", None) == TableErrorCode.RESOURCE_NOT_FOUND:
+                return None
+            raise
 
 
 def _created(client: Any, create: Any) -> Any:

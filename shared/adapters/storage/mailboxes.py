@@ -9,7 +9,7 @@ from azure.core import MatchConditions
 from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
 from azure.data.tables import TableClient, UpdateMode
 
-from shared.adapters.storage.clients import StorageClients, translated
+from shared.adapters.storage.clients import StorageClients, get_row, translated
 from shared.application.ports import Versioned
 from shared.domain.errors import Conflict
 from shared.domain.mailbox import Mailbox
@@ -40,13 +40,8 @@ class TableMailboxStore:
         return found
 
     def get(self, mailbox_id: str) -> Versioned[Mailbox] | None:
-        with translated():
-            try:
-                return _versioned(self._table.get_entity(_PARTITION, mailbox_id))
-            except ResourceNotFoundError as error:
-                if error.error_code == "ResourceNotFound":
-                    return None
-                raise
+        row = get_row(self._table, _PARTITION, mailbox_id)
+        return _versioned(row) if row else None
 
     def add(self, mailbox: Mailbox) -> str:
         self._cache = None

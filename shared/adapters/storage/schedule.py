@@ -6,10 +6,9 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from azure.core.exceptions import ResourceNotFoundError
 from azure.data.tables import TableClient, UpdateMode
 
-from shared.adapters.storage.clients import StorageClients, translated
+from shared.adapters.storage.clients import StorageClients, get_row, translated
 from shared.domain.intake import MailboxHealth
 
 _PARTITION = "schedule"
@@ -28,13 +27,8 @@ class TableScheduleStore:
             return [_health(row) for row in self._table.query_entities(f"PartitionKey eq '{_PARTITION}'")]
 
     def get(self, mailbox_id: str) -> MailboxHealth | None:
-        with translated():
-            try:
-                return _health(self._table.get_entity(_PARTITION, mailbox_id))
-            except ResourceNotFoundError as error:
-                if error.error_code == "ResourceNotFound":
-                    return None
-                raise
+        row = get_row(self._table, _PARTITION, mailbox_id)
+        return _health(row) if row else None
 
     def put(self, health: MailboxHealth) -> None:
         with translated():

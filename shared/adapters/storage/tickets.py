@@ -6,11 +6,10 @@ from functools import cached_property
 from typing import Any
 
 from azure.core import MatchConditions
-from azure.core.exceptions import ResourceNotFoundError
-from azure.data.tables import TableClient, TableTransactionError, UpdateMode
+from azure.data.tables import TableClient, TableErrorCode, TableTransactionError, UpdateMode
 
 from shared.adapters.storage import rows
-from shared.adapters.storage.clients import StorageClients, translated
+from shared.adapters.storage.clients import StorageClients, get_row, translated
 from shared.adapters.storage.rows import Row
 from shared.application.ports import (
     ChangedTicket,
@@ -43,7 +42,7 @@ class TableTicketStore:
         return ThreadPoolExecutor(max_workers=16, thread_name_prefix="table-read")
 
     def state(self, mailbox_id: str) -> tuple[MailboxState, str | None]:
-        row = self._get(mailbox_id, rows.STATE)
+        row = get_row(self._table, mailbox_id, rows.STATE)
         return (rows.to_state(row), row.metadata["etag"]) if row else (MailboxState(), None)
 
     def commit(self, mailbox_id: str, commit: Commit) -> str:
@@ -59,12 +58,12 @@ class TableTicketStore:
         return str(results[0]["etag"])
 
     def receipts(self, mailbox_id: str, keys: Sequence[str]) -> Mapping[str, Receipt]:
-        found = self._readers.map(lambda key: self._get(mailbox_id, rows.receipt_key(key)), keys)
+        found = self._readers.map(lambda key: get_row(self._table, mailbox_id, rows.receipt_key(key)), keys)
         return {key: rows.to_receipt(row) for key, row in zip(keys, found, strict=True) if row}
 
     def ticket(self, mailbox_id: str, number: int) -> Versioned[Ticket] | None:
-        row = self._get(mailbox_id, rows.ticket_key(number))
-        return Versioned(rows.to_ticket(row), row.metadata["etag"]) if row else None
+        row = get_row(self._table, mailbox_id, rows.ticket_key(number))
+        return Versioned(rows.to_ticket(row), str(row.metadata["etag"])) if row else None
 
     def tickets(self, mailbox_id: str, *, open_only: bool, limit: int, continuation: str | None) -> TicketPage:
         kind, key = ("open", rows.open_key) if open_only else ("ticket", rows.ticket_key)
@@ -81,15 +80,6 @@ class TableTicketStore:
 
     def runs(self, mailbox_id: str, limit: int) -> Sequence[PollRun]:
         return [rows.to_run(row) for row in self._range(mailbox_id, "run|", "run}", limit)]
-
-    def _get(self, mailbox_id: str, key: str) -> Any:
-        with translated():
-            try:
-                return self._table.get_entity(mailbox_id, key)
-            except ResourceNotFoundError as error:
-                if error.error_code == "ResourceNotFound":
-                    return None
-                raise
 
     def _range(self, mailbox_id: str, after: str, before: str, limit: int | None = None) -> Iterator[Row]:
         """Rows of one partition with `after < key < before`, in order; never more than `limit`."""
@@ -142,7 +132,11 @@ def _open_operation(changed: ChangedTicket) -> Iterator[_Operation]:
 
 def _conflict(error: TableTransactionError, operations: Sequence[_Operation]) -> Exception:
     """What the failure of one operation means; any other failure as it is."""
-    if error.status_code not in _CONFLICTS or error.index is None or error.error_code == "TableNotFound":
+    if (
+        error.status_code not in _CONFLICTS
+        or error.index is None
+        or getattr(error, "error_code", None) == TableErrorCode.TABLE_NOT_FOUND
+    ):
         return error
     row = operations[error.index][1]
     kind, _, rest = str(row["RowKey"]).partition("|")

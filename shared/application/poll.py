@@ -1,0 +1,239 @@
+"""One pass over one mailbox: list, fetch, take in, settle, and only then move the cursor."""
+
+import logging
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from shared.application.intake import BATCH_MESSAGES, Intake, Item
+from shared.application.plan import Arrived, Taken, arrived
+from shared.application.ports import Fenced, FetchFailure, Page, PollRequest, Source
+from shared.application.services import Services
+from shared.domain.backoff import next_due
+from shared.domain.errors import AppError, CursorExpired, MessageError, SourceUnavailable, StoreError
+from shared.domain.intake import MailboxHealth, MailboxState, PollRun, RunCounts
+from shared.domain.mailbox import Mailbox
+from shared.domain.message import Cursor, Listed, RawMessage
+from shared.domain.settlement import Keep
+from shared.domain.ticket import Outcome
+from shared.mime import parse
+from shared.telemetry import Event, correlated, emit
+
+PAGE_MESSAGES = 100
+TIME_BUDGET = timedelta(minutes=4)
+"""Well under the function's timeout: a page that has begun is finished after it."""
+
+FAILING_AFTER = 3
+"""So many failures in a row are announced; what heals by itself before is not."""
+
+_BATCH_BYTES = 8_000_000
+_IDLE_CURSOR_AGE = timedelta(hours=1)
+"""An idle poll stores a new cursor no more often than this: until then the old one lists the same nothing."""
+
+
+def poll(services: Services, request: PollRequest) -> None:
+    """Poll the mailbox if it exists and is enabled, and put down how it went; its failures are not raised."""
+    mailbox = next((each for each in services.mailboxes.cached() if each.id == request.mailbox_id), None)
+    if mailbox is None or not mailbox.enabled:
+        return
+    with correlated(mailbox=mailbox.id, correlation=request.correlation_id):
+        _Poll(services, mailbox, request).run()
+
+
+@dataclass
+class _Poll:
+    services: Services
+    mailbox: Mailbox
+    request: PollRequest
+    owner: str = field(default_factory=lambda: uuid.uuid4().hex)
+    counts: RunCounts = field(default_factory=RunCounts)
+    started_at: datetime = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.started_at = self.services.clock()
+
+    def run(self) -> None:
+        try:
+            with closing(self.services.open_source(self.mailbox)) as source:
+                more = self._pass(source)
+        except Fenced:
+            emit(Event.POLL_GAVE_WAY)
+        except AppError as error:
+            self._note_failure(error)
+        except Exception:  # noqa: BLE001 - the boundary of one mailbox: a defect here must not stop the others
+            emit(Event.POLL_FAILED, level=logging.ERROR, error="internal_error")
+            self._note_failure(AppError("an unexpected error; the log has its traceback"))
+        else:
+            self._note_success()
+            if more:
+                self.services.polls.put(replace(self.request, reason="more", failures=0))
+
+    def _pass(self, source: Source) -> bool:
+        """True where messages are left waiting."""
+        state, etag = self.services.tickets.state(self.mailbox.id)
+        if state.is_leased(now=self.services.clock(), to_other_than=self.owner):
+            raise Fenced
+        intake = Intake(self.services, self.mailbox, state, etag, owner=self.owner)
+        with closing(intake), ThreadPoolExecutor(1, thread_name_prefix="commit") as committer:
+            try:
+                return self._take_in_all(source, intake, state, committer)
+            except Fenced:
+                raise
+            except AppError as error:
+                committer.shutdown()
+                with suppress(StoreError):
+                    intake.release(self._record(error.code))
+                raise
+
+    def _take_in_all(self, source: Source, intake: Intake, state: MailboxState, committer: ThreadPoolExecutor) -> bool:
+        page = self._list(source, state.cursor)
+        if not page.messages and not state.deferred:
+            if self._is_worth_storing(state, page):
+                intake.move_cursor(page.cursor)
+                intake.release(None)
+            return page.more
+        intake.lease()
+        waiting = [Listed(item.ref) for item in state.deferred]
+        while True:
+            seen = {listed.ref for listed in waiting}
+            messages = [*waiting, *(listed for listed in page.messages if listed.ref not in seen)]
+            self._take_in(source, intake, messages, committer)
+            intake.move_cursor(page.cursor)
+            if not page.more or self._is_over_budget():
+                break
+            page, waiting = self._list(source, page.cursor), []
+        intake.release(self._record(None))
+        return page.more
+
+    def _list(self, source: Source, cursor: Cursor | None) -> Page:
+        """The next page that holds messages, or the last one."""
+        try:
+            page = source.changes(cursor, PAGE_MESSAGES)
+        except CursorExpired:
+            page = source.changes(None, PAGE_MESSAGES)
+        while page.more and not page.messages and not self._is_over_budget():
+            page = source.changes(page.cursor, PAGE_MESSAGES)
+        return page
+
+    def _is_worth_storing(self, state: MailboxState, page: Page) -> bool:
+        if page.cursor == state.cursor:
+            return False
+        is_old = state.cursor_at is None or self.started_at - state.cursor_at > _IDLE_CURSOR_AGE
+        return page.more or is_old
+
+    def _is_over_budget(self) -> bool:
+        return self.services.clock() - self.started_at > TIME_BUDGET
+
+    def _take_in(
+        self, source: Source, intake: Intake, messages: Sequence[Listed], committer: ThreadPoolExecutor
+    ) -> None:
+        """Fetch and parse one batch while the one before is being committed."""
+        self.counts.listed += len(messages)
+        pending: Future[list[Taken]] | None = None
+        for batch in _batches(_arrivals(source.fetch(messages))):
+            if pending:
+                self._settle(source, intake, pending.result())
+            pending = committer.submit(self._commit, intake, batch)
+        if pending:
+            self._settle(source, intake, pending.result())
+
+    def _commit(self, intake: Intake, batch: Sequence[Item]) -> list[Taken]:
+        taken = intake.take_in(batch)
+        for each in taken:
+            self.counts.add(each.outcome, each.reason)
+            if each.outcome is Outcome.DEFERRED:
+                emit(Event.MESSAGE_DEFERRED, level=logging.WARNING, error=each.reason)
+            elif each.outcome is Outcome.QUARANTINED:
+                emit(Event.MESSAGE_QUARANTINED, level=logging.ERROR, error=each.reason)
+        return taken
+
+    def _settle(self, source: Source, intake: Intake, taken: Sequence[Taken]) -> None:
+        stored = [each.ref for each in taken if each.is_stored]
+        if isinstance(self.mailbox.settlement, Keep):
+            for ref in stored:
+                intake.settled(ref)
+            return
+        for settled in source.settle(stored, self.mailbox.settlement) if stored else ():
+            if settled.error is None:
+                intake.settled(settled.ref)
+            elif not intake.unsettled(settled.ref):
+                emit(Event.MESSAGE_UNSETTLED, level=logging.ERROR, error=settled.error.code)
+
+    def _record(self, error_code: str | None) -> PollRun:
+        if error_code:
+            self.counts.defer_rest()
+        if not self.counts.add_up:
+            emit(Event.COUNTS_WRONG, level=logging.ERROR, listed=self.counts.listed, **self.counts.outcomes)
+        return PollRun(
+            started_at=self.started_at,
+            ended_at=self.services.clock(),
+            reason=self.request.reason,
+            listed=self.counts.listed,
+            outcomes=dict(self.counts.outcomes),
+            ignored=dict(self.counts.ignored),
+            error_code=error_code,
+        )
+
+    def _note_success(self) -> None:
+        self.services.schedule.put(
+            MailboxHealth(
+                mailbox_id=self.mailbox.id,
+                next_due_at=next_due(self.started_at, self.mailbox.schedule.interval),
+                last_polled_at=self.started_at,
+                last_success_at=self.started_at,
+                last_outcomes=dict(self.counts.outcomes),
+            )
+        )
+        emit(Event.POLL_FINISHED, reason=self.request.reason, listed=self.counts.listed, **self.counts.outcomes)
+        if self.request.failures >= FAILING_AFTER:
+            emit(Event.MAILBOX_RECOVERED, failures=self.request.failures)
+
+    def _note_failure(self, error: AppError) -> None:
+        before = self.services.schedule.get(self.mailbox.id)
+        failures = 1 + (before.consecutive_failures if before else 0)
+        retry_after = error.retry_after if isinstance(error, SourceUnavailable) else None
+        self.services.schedule.put(
+            MailboxHealth(
+                mailbox_id=self.mailbox.id,
+                next_due_at=next_due(self.started_at, self.mailbox.schedule.interval, failures, retry_after),
+                last_polled_at=self.started_at,
+                consecutive_failures=failures,
+                error_code=error.code,
+                error=str(error),
+                advice=error.advice,
+                last_outcomes=dict(self.counts.outcomes),
+            )
+        )
+        emit(Event.POLL_FAILED, level=logging.WARNING, error=error.code, failures=failures)
+        if failures == FAILING_AFTER:
+            emit(Event.MAILBOX_FAILING, level=logging.ERROR, error=error.code)
+
+
+def _arrivals(fetched: Iterable[RawMessage | FetchFailure]) -> Iterator[Item]:
+    for item in fetched:
+        yield item if isinstance(item, FetchFailure) else _parsed(item)
+
+
+def _parsed(raw: RawMessage) -> Item:
+    try:
+        return arrived(raw, parse(raw.content))
+    except Exception:  # noqa: BLE001 - the boundary of one message: a defect here must not hold up the others
+        emit(Event.MESSAGE_DEFERRED, level=logging.ERROR, error="parse_failed")
+        return FetchFailure(raw.ref, MessageError("the message could not be parsed"), raw.content)
+
+
+def _batches(items: Iterable[Item]) -> Iterator[Sequence[Item]]:
+    """As many as fit into one transaction, and no more bytes than memory should hold twice."""
+    batch: list[Item] = []
+    size = 0
+    for item in items:
+        batch.append(item)
+        size += len(item.raw.content) if isinstance(item, Arrived) else 0
+        if len(batch) == BATCH_MESSAGES or size >= _BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch

@@ -1,0 +1,55 @@
+"""The composition root: settings in, services out. The only place that knows every adapter."""
+
+import os
+from datetime import UTC, datetime
+from functools import cache
+
+from shared.adapters.identity import app_identity
+from shared.adapters.sources import open_source
+from shared.adapters.sources.services import SourceServices
+from shared.adapters.storage.clients import StorageClients
+from shared.adapters.storage.mailboxes import TableMailboxStore
+from shared.adapters.storage.queues import StoragePollQueue
+from shared.adapters.storage.raws import TableAndBlobRawStore
+from shared.adapters.storage.schedule import TableScheduleStore
+from shared.adapters.storage.tickets import TableTicketStore
+from shared.adapters.tokens import EntraTokens
+from shared.adapters.vault import KeyVaultSecrets
+from shared.application.ports import Clock, SecretStore, Source
+from shared.application.services import Services
+from shared.domain.mailbox import Mailbox
+from shared.settings import Settings, read_settings
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@cache
+def services() -> Services:
+    """The services of this process. :raises SettingsError: with every problem of the app settings."""
+    return compose(read_settings(os.environ))
+
+
+def compose(settings: Settings, clock: Clock = utc_now) -> Services:
+    """Everything is connected on first use: composing opens nothing."""
+    credential = app_identity(settings)
+    clients = StorageClients(settings.storage, credential)
+    vault = KeyVaultSecrets(settings, credential, clock)
+    vault_tokens = EntraTokens(settings, vault)
+
+    def open_mailbox(mailbox: Mailbox, secrets: SecretStore | None = None) -> Source:
+        tokens = EntraTokens(settings, secrets) if secrets else vault_tokens
+        return open_source(mailbox, SourceServices(settings, secrets or vault, tokens, clock))
+
+    return Services(
+        mailboxes=TableMailboxStore(clients),
+        tickets=TableTicketStore(clients),
+        raws=TableAndBlobRawStore(clients),
+        schedule=TableScheduleStore(clients),
+        polls=StoragePollQueue(clients),
+        secrets=vault,
+        open_source=open_mailbox,
+        clock=clock,
+        settings=settings,
+    )

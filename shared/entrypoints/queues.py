@@ -1,0 +1,19 @@
+"""The queue triggers."""
+
+import json
+
+import azure.functions as func
+
+from shared.entrypoints.services import ready_services
+
+blueprint = func.Blueprint()
+
+
+@blueprint.queue_trigger(arg_name="message", queue_name="polls", connection="DATA_STORAGE")
+def poll_mailbox(message: func.QueueMessage) -> None:
+    """Poll one mailbox within the time budget; puts itself back on the queue when more is waiting."""
+    from shared.application.poll import poll
+    from shared.application.ports import PollRequest
+
+    if services := ready_services():
+        poll(services, PollRequest(**json.loads(message.get_body())))

@@ -1,0 +1,16 @@
+"""The timer triggers."""
+
+import azure.functions as func
+
+from shared.entrypoints.services import ready_services
+
+blueprint = func.Blueprint()
+
+
+@blueprint.timer_trigger(schedule="%POLL_SCHEDULE%", arg_name="timer", run_on_startup=False, use_monitor=True)
+def schedule_polls(timer: func.TimerRequest) -> None:
+    """Find the mailboxes that are due and put one message each on the `polls` queue."""
+    from shared.application.schedule import schedule_polls as schedule
+
+    if services := ready_services():
+        schedule(services)
