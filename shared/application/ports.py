@@ -175,14 +175,6 @@ class TicketChanged(Conflict):
         self.number = number
 
 
-@dataclass(frozen=True, slots=True)
-class TicketPage:
-    """Tickets, newest first; `continuation` (opaque) asks for the next page, None says that there is none."""
-
-    tickets: tuple[Ticket, ...]
-    continuation: str | None
-
-
 class TicketStore(Protocol):
     """The tickets of a mailbox with everything that their messages cause; one partition a mailbox (ADR 1).
 
@@ -203,7 +195,8 @@ class TicketStore(Protocol):
 
     def ticket(self, mailbox_id: str, number: int) -> Versioned[Ticket] | None: ...
 
-    def tickets(self, mailbox_id: str, *, open_only: bool, limit: int, continuation: str | None) -> TicketPage: ...
+    def tickets(self, mailbox_id: str, *, open_only: bool, limit: int, before: int | None) -> Sequence[Ticket]:
+        """Tickets, newest first; those with a number below `before`, where that is given."""
 
     def comments(self, mailbox_id: str, number: int) -> Sequence[Comment]:
         """The log of a ticket, oldest first."""

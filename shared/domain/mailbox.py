@@ -20,7 +20,7 @@ from pydantic_core import PydanticCustomError
 from shared.domain.settlement import MarkRead, Settlement
 
 
-def _told(expected: str) -> WrapValidator:
+def told(expected: str) -> WrapValidator:
     """Say in words what is expected instead of what did not match."""
 
     def validated(value: Any, validate: Callable[[Any], Any]) -> Any:
@@ -45,7 +45,7 @@ MailboxId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$
 SecretName = Annotated[
     str,
     StringConstraints(pattern=r"^[0-9A-Za-z-]{1,127}$"),
-    _told("the name of a secret in Key Vault (letters, digits and hyphens), never the secret itself"),
+    told("the name of a secret in Key Vault (letters, digits and hyphens), never the secret itself"),
     AfterValidator(_known_secret),
 ]
 """The name of a secret in Key Vault (its rule for names), never a value."""
@@ -53,20 +53,20 @@ SecretName = Annotated[
 TicketPrefix = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Z][A-Z0-9]{1,9}$"),
-    _told("2 to 10 capital letters and digits, beginning with a letter"),
+    told("2 to 10 capital letters and digits, beginning with a letter"),
 ]
 
 EmailAddress = Annotated[
     str,
     StringConstraints(pattern=r"^[^@\s<>\"(),:;\\\[\]]+@[^@\s<>\"(),:;\\\[\]]+$", max_length=254),
-    _told("one e-mail address without a display name"),
+    told("one e-mail address without a display name"),
 ]
 
 
 Host = Annotated[
     str,
     StringConstraints(pattern=r"^([\w.-]+|[0-9A-Fa-f]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f.]*)$", max_length=253),
-    _told("a host name or an IP address, without scheme, port, user or path"),
+    told("a host name or an IP address, without scheme, port, user or path"),
 ]
 
 
@@ -91,7 +91,7 @@ class Tls(Model):
     mode: Literal["none", "starttls_if_available", "starttls", "tls"] = "tls"
     verify: bool = True
     ca_certificate: Annotated[str, AfterValidator(_certificates_only)] | None = Field(
-        default=None, max_length=50_000, description="PEM of a private certificate authority to trust as well"
+        default=None, max_length=20_000, description="PEM of a private certificate authority to trust as well"
     )
 
 
@@ -116,12 +116,12 @@ class GraphSource(Model):
     tenant: Annotated[
         str,
         Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z.-]{0,253}$", description="tenant id or one of its domains"),
-        _told("the tenant's id or one of its domains"),
+        told("the tenant's id or one of its domains"),
     ]
     client_id: Annotated[
         str,
         Field(pattern=r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$"),
-        _told("the application (client) id of the app registration, a GUID"),
+        told("the application (client) id of the app registration, a GUID"),
     ]
     client_secret: SecretName
     folder: FolderPath = "inbox"

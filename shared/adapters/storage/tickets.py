@@ -17,7 +17,6 @@ from shared.application.ports import (
     Fenced,
     ReceiptExists,
     TicketChanged,
-    TicketPage,
     Versioned,
 )
 from shared.domain.intake import MailboxState, PollRun, QuarantineEntry
@@ -65,12 +64,10 @@ class TableTicketStore:
         row = get_row(self._table, mailbox_id, rows.ticket_key(number))
         return Versioned(rows.to_ticket(row), str(row.metadata["etag"])) if row else None
 
-    def tickets(self, mailbox_id: str, *, open_only: bool, limit: int, continuation: str | None) -> TicketPage:
+    def tickets(self, mailbox_id: str, *, open_only: bool, limit: int, before: int | None) -> Sequence[Ticket]:
         kind, key = ("open", rows.open_key) if open_only else ("ticket", rows.ticket_key)
-        after = key(int(continuation)) if continuation else f"{kind}|"
-        found = [rows.to_ticket(row) for row in self._range(mailbox_id, after, f"{kind}}}", limit + 1)]
-        page = tuple(found[:limit])
-        return TicketPage(page, str(page[-1].number) if len(found) > limit else None)
+        after = key(before) if before else f"{kind}|"
+        return [rows.to_ticket(row) for row in self._range(mailbox_id, after, f"{kind}}}", limit)]
 
     def comments(self, mailbox_id: str, number: int) -> Sequence[Comment]:
         return [rows.to_comment(row) for row in self._range(mailbox_id, *rows.comment_range(number))]

@@ -1,0 +1,56 @@
+"""Testing a connection stage by stage, for a saved mailbox or one that is still being written (req O3)."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from shared.application.ports import CheckStage, SecretStore
+from shared.application.services import Services
+from shared.application.validation import validated
+from shared.domain.errors import Invalid
+from shared.domain.mailbox import Mailbox, MailboxSettings, told
+
+
+class ConnectionTest(BaseModel):
+    """A mailbox as it is being written, and the values of secrets that are not in Key Vault yet: used for this test
+    only, and never stored or logged.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    mailbox: MailboxSettings
+    secrets: Annotated[dict[str, SecretStr], told("an object with the names and values of secrets")] = Field(
+        default_factory=dict, description="values by the name that the mailbox gives them"
+    )
+
+
+class _GivenFirst:
+    """The secrets of the request before those of the vault."""
+
+    def __init__(self, given: Mapping[str, SecretStr], vault: SecretStore) -> None:
+        self._given = given
+        self._vault = vault
+
+    def get(self, name: str) -> str:
+        return self._given[name].get_secret_value() if name in self._given else self._vault.get(name)
+
+    def forget(self, name: str) -> None:
+        self._vault.forget(name)
+
+
+def check_unsaved(services: Services, data: object) -> list[CheckStage]:
+    """:raises Invalid: the data is no such test."""
+    test, problems = validated(ConnectionTest, data)
+    if test is None:
+        raise Invalid(problems)
+    mailbox = Mailbox(**dict(test.mailbox), id="unsaved", created_at=services.clock())
+    return check(services, mailbox, _GivenFirst(test.secrets, services.secrets))
+
+
+def check(services: Services, mailbox: Mailbox, secrets: SecretStore | None = None) -> list[CheckStage]:
+    source = services.open_source(mailbox, secrets)
+    try:
+        return list(source.check())
+    finally:
+        source.close()

@@ -1,0 +1,69 @@
+"""How each mailbox is doing, and what about its configuration deserves a warning (req O7, T2)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from shared.application.services import Services
+from shared.domain.intake import MailboxHealth
+from shared.domain.mailbox import ImapSource, Mailbox
+
+_LATE = timedelta(minutes=10)
+
+
+class MailboxStatus(StrEnum):
+    """`waiting`: not polled yet."""
+
+    OK = "ok"
+    FAILING = "failing"
+    WAITING = "waiting"
+    DISABLED = "disabled"
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxReport:
+    """`polled` is None where the mailbox was never due."""
+
+    mailbox: Mailbox
+    status: MailboxStatus
+    polled: MailboxHealth | None
+    warnings: tuple[str, ...]
+
+
+def reports(services: Services) -> list[MailboxReport]:
+    polled = {each.mailbox_id: each for each in services.schedule.all()}
+    now = services.clock()
+    return [report(each.value, polled.get(each.value.id), now) for each in services.mailboxes.all()]
+
+
+def report(mailbox: Mailbox, polled: MailboxHealth | None, now: datetime) -> MailboxReport:
+    return MailboxReport(mailbox, _status(mailbox, polled), polled, (*_risks(mailbox), *_delays(mailbox, polled, now)))
+
+
+def deployment_warnings(services: Services) -> list[str]:
+    if services.settings.allow_loopback_targets:
+        return ["ALLOW_LOOPBACK_TARGETS is on: mailboxes may connect to this machine"]
+    return []
+
+
+def _status(mailbox: Mailbox, polled: MailboxHealth | None) -> MailboxStatus:
+    if not mailbox.enabled:
+        return MailboxStatus.DISABLED
+    if polled is None or polled.last_polled_at is None:
+        return MailboxStatus.WAITING
+    return MailboxStatus.FAILING if polled.consecutive_failures else MailboxStatus.OK
+
+
+def _risks(mailbox: Mailbox) -> Iterator[str]:
+    if not isinstance(mailbox.source, ImapSource):
+        return
+    if not mailbox.source.tls.verify:
+        yield "the server's certificate is not checked: anybody between can read the mail and the password"
+    if mailbox.source.tls.mode in ("none", "starttls_if_available"):
+        yield "the connection may be unencrypted: anybody between can read the mail and the password"
+
+
+def _delays(mailbox: Mailbox, polled: MailboxHealth | None, now: datetime) -> Iterator[str]:
+    if mailbox.enabled and polled and polled.next_due_at + _LATE < now:
+        yield f"polling is late: it was due at {polled.next_due_at:%Y-%m-%d %H:%M} UTC"

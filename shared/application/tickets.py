@@ -1,0 +1,94 @@
+"""Reading tickets: lists over one mailbox or all of them, one ticket by its tag, and what its messages hold."""
+
+import base64
+import heapq
+import json
+import re
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import Annotated
+
+from pydantic import Field, TypeAdapter
+
+from shared.application.services import Services
+from shared.domain.errors import Invalid, NotFound, Problem
+from shared.domain.ticket import Comment, Ticket
+
+_SIDE_BY_SIDE = 16
+_POSITIONS_BYTES = 1_000_000
+
+_Positions = Mapping[str, int]
+"""For each mailbox the number of its last ticket that was listed; none while the list has not come to its tickets."""
+
+
+def newest(
+    services: Services, mailbox_ids: Sequence[str], *, open_only: bool, limit: int, continuation: str | None
+) -> tuple[list[Ticket], str | None]:
+    """The next tickets of these mailboxes, newest first, and where to continue; None says that there are no more.
+
+    :raises Invalid: the continuation is none of ours.
+    """
+    positions = _read_positions(continuation) if continuation else {}
+    page_size = limit // max(len(mailbox_ids), 1) + 5
+
+    def page(mailbox_id: str, before: int | None) -> Sequence[Ticket]:
+        return services.tickets.tickets(mailbox_id, open_only=open_only, limit=page_size, before=before)
+
+    def walk(mailbox_id: str, tickets: Sequence[Ticket]) -> Iterator[Ticket]:
+        yield from tickets
+        while len(tickets) == page_size:
+            tickets = page(mailbox_id, tickets[-1].number)
+            yield from tickets
+
+    with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
+        first_pages = pool.map(lambda mailbox_id: page(mailbox_id, positions.get(mailbox_id)), mailbox_ids)
+        walks = [walk(mailbox_id, tickets) for mailbox_id, tickets in zip(mailbox_ids, first_pages, strict=True)]
+    merged = heapq.merge(*walks, key=lambda ticket: ticket.created_at, reverse=True)
+    listed = list(islice(merged, limit))
+    if next(merged, None) is None:
+        return listed, None
+    return listed, _write_positions({**positions, **{ticket.mailbox_id: ticket.number for ticket in listed}})
+
+
+def find(services: Services, tag: str) -> Ticket:
+    """The ticket that people know as this tag, in any case. :raises NotFound:"""
+    prefix, _, number = tag.upper().partition("-")
+    mailbox = next((each for each in services.mailboxes.cached() if each.ticket_prefix == prefix), None)
+    if mailbox and re.fullmatch(r"[1-9][0-9]{0,9}", number):
+        found = services.tickets.ticket(mailbox.id, int(number))
+        if found:
+            return found.value
+    raise NotFound("there is no such ticket")
+
+
+def raw_message(services: Services, ticket: Ticket, seq: int) -> bytes:
+    """The message that made a comment, as received. :raises NotFound: also where no message made it."""
+    comment = _comment(services.tickets.comments(ticket.mailbox_id, ticket.number), seq)
+    if comment.raw is None:
+        raise NotFound("this comment was made by no message")
+    return services.raws.get(ticket.mailbox_id, comment.raw)
+
+
+def _comment(comments: Sequence[Comment], seq: int) -> Comment:
+    for comment in comments:
+        if comment.seq == seq:
+            return comment
+    raise NotFound("there is no such comment")
+
+
+_POSITIONS = TypeAdapter(dict[str, Annotated[int, Field(ge=1, le=9_999_999_999)]])
+
+
+def _write_positions(positions: _Positions) -> str:
+    packed = zlib.compress(json.dumps(positions, separators=(",", ":")).encode())
+    return base64.urlsafe_b64encode(packed).decode()
+
+
+def _read_positions(continuation: str) -> _Positions:
+    try:
+        packed = base64.b64decode(continuation, altchars=b"-_", validate=True)
+        return _POSITIONS.validate_json(zlib.decompressobj().decompress(packed, _POSITIONS_BYTES))
+    except (ValueError, zlib.error) as error:
+        raise Invalid([Problem("query.continuation", "is not the continuation of a list")]) from error
