@@ -110,7 +110,8 @@ def run_dovecot(mail: Path | None = None, ports: Sequence[int] = (0, 0, 0, 0)) -
     with tempfile.TemporaryDirectory(prefix="dovecot-", ignore_cleanup_errors=True) as path:
         folder = Path(path)
         folder.chmod(0o755)
-        server = Dovecot(*_free(ports), folder / "ca.pem")
+        imap, imaps, pop3, pop3s = _free(ports)
+        server = Dovecot(imap, imaps, pop3, pop3s, folder / "ca.pem")
         _configure(server, folder, mail or folder / "mail")
         command = [COMMAND or "dovecot", "-F", "-c", str(folder / "dovecot.conf")]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
