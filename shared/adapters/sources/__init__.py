@@ -1,0 +1,20 @@
+"""The sources: one adapter for each kind of provider, imported when the first mailbox of its kind is opened."""
+
+from importlib import import_module
+
+from shared.adapters.sources.services import SourceServices
+from shared.application.ports import Source
+from shared.domain.mailbox import Mailbox
+
+SOURCES = {
+    "graph": "shared.adapters.sources.graph:GraphSource",
+    "imap": "shared.adapters.sources.imap:ImapSource",
+}
+"""The adapter for each `kind` of source settings."""
+
+
+def open_source(mailbox: Mailbox, services: SourceServices) -> Source:
+    """The source that reads this mailbox; it connects on first use."""
+    module, _, name = SOURCES[mailbox.source.kind].partition(":")
+    source: Source = getattr(import_module(module), name)(mailbox, services)
+    return source
