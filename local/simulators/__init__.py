@@ -1,0 +1,72 @@
+"""Simulated Entra ID, Microsoft Graph mail and Key Vault, as strict as the real ones, on one HTTPS server on loopback.
+
+A service is a class with `routes` and `admit` (see `web.Service`); adding one is a line in `Simulators`.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from local.simulators.control import Control
+from local.simulators.entra import HOME_TENANT, Entra, token_error
+from local.simulators.faults import Fault, Faults
+from local.simulators.graph import Graph
+from local.simulators.graph_wire import graph_error
+from local.simulators.server import Front, HttpsServer
+from local.simulators.state import State
+from local.simulators.vault import Vault
+
+__all__ = ["HOME_TENANT", "Fault", "Simulators", "graph_error", "token_error"]
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Simulators:
+    """All simulated services at `url`, which is the endpoint of each; a context manager, or `start` and `stop`.
+
+    `counts` counts the requests by kind (`graph.delta`); sub-requests of batches count as `batched:graph.move`.
+    With a `state` folder everything is kept in files, and the next start goes on with it.
+    """
+
+    def __init__(
+        self, ca_file: Path, state: Path | None = None, port: int = 0, clock: Callable[[], datetime] = _utc_now
+    ) -> None:
+        kept = State(state)
+        self.ca_file = ca_file
+        self.counts: Counter[str] = Counter()
+        self.faults = Faults()
+        self.entra = Entra(kept, clock)
+        self.graph = Graph(kept, self.entra, clock)
+        self.vault = Vault(kept, self.entra, clock)
+        control = Control(self.entra, self.graph, self.vault, self.faults, self.counts)
+        front = Front((self.entra, self.graph, self.vault, control), self.faults, self.counts)
+        self.graph.serve = front.answer_part
+        self._server = HttpsServer(port, front, ca_file)
+        self.url = f"https://localhost:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+
+    def requests(self, service: str) -> int:
+        """How many HTTP requests a service has had, such as `graph`."""
+        return sum(number for kind, number in self.counts.items() if kind.startswith(f"{service}."))
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._server.stop()
+        self._thread.join()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
