@@ -1,0 +1,89 @@
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from local.azurite import Azurite
+from shared.application.poll import poll
+from shared.application.ports import PollRequest
+from shared.application.services import Services
+from shared.bootstrap import compose
+from shared.domain.mailbox import ImapSource, Mailbox
+from shared.settings import Settings, StorageSettings
+from tests.intake.memory_source import MemoryMailbox
+
+
+class ManualClock:
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, **by: float) -> None:
+        self.now += timedelta(**by)
+
+
+@dataclass
+class Desk:
+    """A mailbox in memory, polled into real storage."""
+
+    services: Services
+    mailbox: Mailbox
+    provider: MemoryMailbox
+    clock: ManualClock
+
+    def poll(self, **request) -> None:
+        poll(self.services, PollRequest(self.mailbox.id, "schedule", "test", **request))
+        self.clock.advance(minutes=5)
+
+    def tickets(self):
+        found = self.services.tickets.tickets(self.mailbox.id, open_only=False, limit=1000, before=None)
+        return sorted(found, key=lambda ticket: ticket.number)
+
+    def comments(self, number: int):
+        return self.services.tickets.comments(self.mailbox.id, number)
+
+    def runs(self):
+        return self.services.tickets.runs(self.mailbox.id, 100)
+
+    def quarantine(self):
+        return self.services.tickets.quarantine(self.mailbox.id)
+
+    def state(self):
+        return self.services.tickets.state(self.mailbox.id)[0]
+
+    def health(self):
+        return self.services.schedule.get(self.mailbox.id)
+
+
+@pytest.fixture(scope="session")
+def storage_services(azurite: Azurite) -> Iterator[Services]:
+    settings = Settings(
+        storage=StorageSettings(azurite.connection_string, "", "", ""),
+        key_vault_uri="https://vault.invalid",
+        login_endpoint="https://login.invalid",
+        graph_endpoint="https://graph.invalid",
+        extra_ca_file=None,
+        allow_loopback_targets=True,
+    )
+    yield compose(settings)
+
+
+@pytest.fixture
+def desk(storage_services: Services) -> Iterator[Desk]:
+    mailbox = Mailbox(
+        id=f"desk-{uuid.uuid4().hex[:12]}",
+        created_at=datetime(2026, 11, 21, tzinfo=UTC),
+        name=uuid.uuid4().hex,
+        address="support@example.com",
+        ticket_prefix="SUP",
+        source=ImapSource(host="mail.example.com", username="support", password_secret="support-password"),
+    )
+    provider, clock = MemoryMailbox(), ManualClock()
+    services = replace(storage_services, open_source=provider.open, clock=clock)
+    etag = services.mailboxes.add(mailbox)
+    yield Desk(services, mailbox, provider, clock)
+    services.mailboxes.delete(mailbox.id, etag)

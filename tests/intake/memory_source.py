@@ -1,0 +1,81 @@
+"""A mailbox in memory that behaves like a provider: a real source for tests of polling, with faults to switch on."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from shared.application.ports import CheckStage, FetchFailure, Folder, Page
+from shared.domain.errors import AppError, CursorExpired, MessageError, MessageGone
+from shared.domain.message import Cursor, Listed, MessageRef, RawMessage
+from shared.domain.settlement import Settled, Settlement
+
+ARRIVED = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
+
+
+@dataclass
+class MemoryMailbox:
+    """What the provider holds. `unfetchable` ids fail when fetched, `unsettleable` ones when settled."""
+
+    messages: dict[int, bytes] = field(default_factory=dict)
+    settled: dict[int, str] = field(default_factory=dict)
+    unfetchable: set[int] = field(default_factory=set)
+    unsettleable: set[int] = field(default_factory=set)
+    down: AppError | None = None
+    forgets_cursors: bool = False
+    fetched: int = 0
+
+    def deliver(self, *contents: bytes) -> None:
+        for content in contents:
+            self.messages[len(self.messages) + 1] = content
+
+    def open(self, mailbox, secrets=None) -> "MemorySource":
+        return MemorySource(self)
+
+
+@dataclass
+class MemorySource:
+    mailbox: MemoryMailbox
+
+    def changes(self, cursor: Cursor | None, limit: int) -> Page:
+        if self.mailbox.down:
+            raise self.mailbox.down
+        if cursor and self.mailbox.forgets_cursors:
+            self.mailbox.forgets_cursors = False
+            raise CursorExpired
+        waiting = [uid for uid in self.mailbox.messages if uid > int(cursor or 0)]
+        listed = tuple(Listed(_ref(uid), len(self.mailbox.messages[uid])) for uid in waiting[:limit])
+        last = max(waiting[:limit], default=int(cursor or 0))
+        return Page(listed, Cursor(str(last)), more=len(waiting) > limit)
+
+    def fetch(self, messages: Sequence[Listed]) -> Iterator[RawMessage | FetchFailure]:
+        for listed in messages:
+            uid = int(listed.ref.id)
+            self.mailbox.fetched += 1
+            if uid in self.mailbox.unfetchable:
+                yield FetchFailure(listed.ref, MessageError("the server fails on it"))
+            elif uid not in self.mailbox.messages:
+                yield FetchFailure(listed.ref, MessageGone())
+            else:
+                content = self.mailbox.messages[uid]
+                yield RawMessage(listed.ref, content, ARRIVED, len(content))
+
+    def settle(self, refs: Sequence[MessageRef], settlement: Settlement) -> Sequence[Settled]:
+        return [self._settle(ref, settlement) for ref in refs]
+
+    def _settle(self, ref: MessageRef, settlement: Settlement) -> Settled:
+        if int(ref.id) in self.mailbox.unsettleable:
+            return Settled(ref, MessageError("it is locked"))
+        self.mailbox.settled[int(ref.id)] = settlement.action
+        return Settled(ref)
+
+    def folders(self) -> Sequence[Folder]:
+        return [Folder("INBOX")]
+
+    def check(self) -> Iterator[CheckStage]:
+        yield CheckStage("name", ok=True, milliseconds=0)
+
+    def close(self) -> None: ...
+
+
+def _ref(uid: int) -> MessageRef:
+    return MessageRef("INBOX", str(uid))
