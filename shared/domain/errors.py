@@ -86,7 +86,15 @@ class FolderMissing(MailboxError):
 
 
 class CertificateRejected(MailboxError):
+    """`reason` is `expired`, `not_yet_valid`, `other_name`, `self_signed`, `unknown_authority`, `too_old` (the
+    protocol) or `invalid`.
+    """
+
     code = "certificate_rejected"
+
+    def __init__(self, message: str = "", *, advice: str = "", reason: str = "invalid") -> None:
+        super().__init__(message, advice=advice)
+        self.reason = reason
 
 
 class SourceMisconfigured(MailboxError):
