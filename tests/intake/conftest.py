@@ -69,7 +69,7 @@ def storage_services(azurite: Azurite) -> Iterator[Services]:
         extra_ca_file=None,
         allow_loopback_targets=True,
     )
-    yield compose(settings)
+    return compose(settings)
 
 
 @pytest.fixture
