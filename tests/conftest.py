@@ -1,9 +1,11 @@
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from local import dovecot as dovecot_server
 from local.azurite import COMMAND, Azurite, run_azurite
+from local.simulators import Simulators
 from tests.servers import require
 
 
@@ -21,3 +23,10 @@ def dovecot() -> Iterator[dovecot_server.Dovecot]:
     require(dovecot_server.COMMAND is not None, "Dovecot (tools/install-servers)")
     with dovecot_server.run_dovecot() as server:
         yield server
+
+
+@pytest.fixture
+def simulators(tmp_path: Path) -> Iterator[Simulators]:
+    """Entra ID, Graph and Key Vault of this test alone; nothing in them yet but the home tenant."""
+    with Simulators(tmp_path / "simulators-ca.pem") as running:
+        yield running
