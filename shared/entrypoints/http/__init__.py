@@ -1,0 +1,29 @@
+"""The HTTP triggers. What they need is imported when the first request comes: timers and queues must not pay for it."""
+
+from functools import cache
+
+import azure.functions as func
+
+blueprint = func.Blueprint()
+
+_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+"""All of them, so that the API itself answers those that it does not allow."""
+
+
+@cache
+def _api() -> func.AsgiMiddleware:
+    from shared.bootstrap import services
+    from shared.domain.errors import SettingsError
+    from shared.entrypoints.http.app import build
+
+    try:
+        return func.AsgiMiddleware(build(services()))
+    except SettingsError as error:
+        return func.AsgiMiddleware(build(error))
+
+
+@blueprint.route(route="api/{*path}", methods=_METHODS)
+async def api(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+    """The HTTP API (req W1)."""
+    answer: func.HttpResponse = await _api().handle_async(req, context)
+    return answer

@@ -1,0 +1,100 @@
+"""The HTTP API as one ASGI application; importing it costs a third of a second, so only HTTP requests do (req W1)."""
+
+import logging
+import uuid
+from typing import Any
+
+from fastapi import Depends, FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from fastapi.security import APIKeyHeader
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shared.application.connection_test import ConnectionTest
+from shared.application.services import Services
+from shared.domain.errors import AppError, SettingsError
+from shared.domain.mailbox import MailboxSettings
+from shared.entrypoints.http import health, mailboxes, problems, tickets
+from shared.telemetry import Event, correlated, emit
+
+_DESCRIPTION = """Configure mailboxes, test them, and read the tickets made from their mail.
+
+Every answer that is not a success is problem details (RFC 9457). Configuration names secrets in Key Vault; their values
+are neither stored nor answered."""
+_FUNCTION_KEY = APIKeyHeader(name="x-functions-key", auto_error=False, description="checked by Azure Functions")
+
+
+def build(services: Services | SettingsError) -> FastAPI:
+    """Where the app settings are wrong, `/api/health` says so and all else answers 503."""
+    app = FastAPI(
+        title="Mailroom",
+        version="1",
+        description=_DESCRIPTION,
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        separate_input_output_schemas=False,
+        generate_unique_id_function=lambda route: route.name,
+        dependencies=[Depends(_FUNCTION_KEY)],
+        exception_handlers={
+            AppError: problems.app_error,
+            HTTPException: problems.http_exception,
+            RequestValidationError: problems.parameters_invalid,
+        },
+    )
+    app.state.services = services
+    for router in (mailboxes.router, tickets.router, health.router):
+        app.include_router(router)
+    app.add_middleware(_Answered)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # how FastAPI wants it to be replaced
+    return app
+
+
+class _Answered:
+    """Every request gets an answer and a correlation id, also where the code is wrong."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        correlation_id = uuid.uuid4().hex
+        scope.setdefault("state", {})["correlation_id"] = correlation_id
+
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["X-Content-Type-Options"] = "nosniff"
+                headers["Cache-Control"] = "no-store"
+            await send(message)
+
+        with correlated(correlation=correlation_id):
+            try:
+                await self._app(scope, receive, send_guarded)
+            except Exception:  # noqa: BLE001 - the loop boundary of a request
+                emit(Event.REQUEST_FAILED, level=logging.ERROR, method=scope["method"])
+                failed = problems.answer(500, "internal_error", "look it up in the log", correlation_id=correlation_id)
+                await failed(scope, receive, send_guarded)
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """With the bodies that FastAPI does not see, because the use cases check them."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title,
+            version=app.version,
+            description=app.description,
+            routes=app.routes,
+            separate_input_output_schemas=False,
+        )
+        bodies: list[type[BaseModel]] = [MailboxSettings, ConnectionTest, problems.ProblemDetails]
+        _, schemas = models_json_schema(
+            [(model, "validation") for model in bodies], ref_template="#/components/schemas/{model}"
+        )
+        document["components"]["schemas"] |= schemas["$defs"]
+        app.openapi_schema = document
+    return app.openapi_schema

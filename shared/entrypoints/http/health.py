@@ -1,0 +1,52 @@
+"""The health of the deployment and of each mailbox; the one operation that works while the app settings are wrong."""
+
+from fastapi import APIRouter, Request, Response
+
+from shared.application.health import MailboxReport, MailboxStatus, deployment_warnings, reports
+from shared.domain.errors import SettingsError
+from shared.domain.intake import MailboxHealth
+from shared.entrypoints.http import models
+
+router = APIRouter(prefix="/api/health", tags=["health"])
+
+
+@router.get("", responses={503: {"model": models.Health, "description": "Broken: the app settings are wrong"}})
+def get_health(request: Request, response: Response) -> models.Health:
+    """Whether the deployment works, and how each mailbox is doing."""
+    services = request.app.state.services
+    if isinstance(services, SettingsError):
+        response.status_code = 503
+        return models.Health(status="broken", problems=list(services.problems))
+    found = reports(services)
+    failing = any(each.status is MailboxStatus.FAILING for each in found)
+    return models.Health(
+        status="failing" if failing else "ok",
+        warnings=deployment_warnings(services),
+        mailboxes=[_named(each) for each in found],
+    )
+
+
+def mailbox_health(report: MailboxReport) -> models.MailboxHealth:
+    if (polled := report.polled) is None:
+        return models.MailboxHealth(status=report.status, warnings=report.warnings)
+    return models.MailboxHealth(
+        status=report.status,
+        next_due_at=polled.next_due_at,
+        last_polled_at=polled.last_polled_at,
+        last_success_at=polled.last_success_at,
+        consecutive_failures=polled.consecutive_failures,
+        last_error=_failure(polled),
+        last_outcomes=polled.last_outcomes,
+        warnings=report.warnings,
+    )
+
+
+def _failure(polled: MailboxHealth) -> models.Failure | None:
+    if polled.error_code is None:
+        return None
+    return models.Failure(code=polled.error_code, text=polled.error or "", advice=polled.advice)
+
+
+def _named(report: MailboxReport) -> models.NamedHealth:
+    mailbox = report.mailbox
+    return models.NamedHealth(**dict(mailbox_health(report)), id=mailbox.id, name=mailbox.name, enabled=mailbox.enabled)

@@ -1,0 +1,109 @@
+"""Everything that is not a success is answered as problem details (RFC 9457)."""
+
+from typing import Any
+
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from shared.application.validation import message
+from shared.domain import errors
+
+MEDIA_TYPE = "application/problem+json"
+
+_STATUS: dict[type[Exception], int] = {
+    errors.AppError: 500,
+    errors.SettingsError: 503,
+    errors.MailboxError: 422,
+    errors.SourceError: 502,
+    errors.SourceUnavailable: 503,
+    errors.StoreUnavailable: 503,
+    errors.StoreRejected: 422,
+    errors.Conflict: 409,
+    errors.RequestError: 400,
+    errors.Invalid: 422,
+    errors.NotFound: 404,
+    errors.PreconditionFailed: 412,
+}
+_TITLES = {
+    400: "Bad request",
+    404: "Not found",
+    405: "Method not allowed",
+    409: "Not possible now",
+    412: "Changed meanwhile",
+    413: "Too large",
+    415: "Unsupported media type",
+    422: "Invalid",
+    428: "If-Match is required",
+    500: "Internal error",
+    502: "The mail server misbehaves",
+    503: "Not available now",
+}
+
+
+class Problem(BaseModel):
+    """One thing that is wrong, and where."""
+
+    path: str = Field(description="a JSON path into the body, or `query.` and a parameter", examples=["$.source.port"])
+    message: str
+
+
+class ProblemDetails(BaseModel):
+    """Why a request was not served (RFC 9457)."""
+
+    type: str = Field(description="tells the kinds of problems apart; stable", examples=["urn:mailroom:invalid"])
+    title: str
+    status: int
+    detail: str
+    problems: list[Problem] | None = Field(default=None, description="all that is wrong with the request")
+    advice: str | None = Field(default=None, description="what to do about it")
+    correlation_id: str | None = Field(default=None, description="finds what happened in the log")
+
+
+def described(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """For the OpenAPI document: what an operation answers where it does not succeed."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
+    return {status: {"description": _TITLES[status], "content": content} for status in statuses}
+
+
+def answer(status: int, code: str, detail: str, *, headers: dict[str, str] | None = None, **more: Any) -> JSONResponse:
+    title = _TITLES.get(status, "Not served")
+    details = ProblemDetails(type=f"urn:mailroom:{code}", title=title, status=status, detail=detail, **more)
+    return JSONResponse(details.model_dump(exclude_none=True), status, headers, MEDIA_TYPE)
+
+
+async def app_error(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, errors.AppError)
+    status = next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
+    match error:
+        case errors.Invalid():
+            return invalid([Problem(path=each.path, message=each.message) for each in error.problems])
+        case errors.SettingsError():
+            return answer(status, error.code, "the app settings are wrong: /api/health tells which")
+        case errors.SourceUnavailable(retry_after=wait) if wait:
+            headers = {"Retry-After": str(int(wait.total_seconds()) + 1)}
+        case _:
+            headers = {}
+    return answer(status, error.code, str(error), headers=headers, advice=error.advice or None)
+
+
+async def http_exception(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    headers = dict(error.headers or {})
+    title = _TITLES.get(error.status_code, "not served").lower()
+    return answer(error.status_code, title.replace(" ", "_"), error.detail, headers=headers)
+
+
+async def parameters_invalid(_: Request, error: Exception) -> JSONResponse:
+    """A path that has the wrong form names nothing that exists."""
+    assert isinstance(error, RequestValidationError)
+    found = error.errors()
+    if any(each["loc"][0] == "path" for each in found):
+        return answer(404, errors.NotFound.code, "there is nothing of that name")
+    return invalid([Problem(path=".".join(map(str, each["loc"])), message=message(each)) for each in found])
+
+
+def invalid(found: list[Problem]) -> JSONResponse:
+    return answer(422, errors.Invalid.code, "the problems tell what is wrong", problems=found)

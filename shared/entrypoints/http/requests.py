@@ -1,0 +1,78 @@
+"""What is read from a request before a use case sees it: the JSON body and the version that a change is meant for."""
+
+import hashlib
+import re
+from typing import Annotated
+
+from fastapi import Depends, Header, Request
+from pydantic_core import from_json
+from starlette.exceptions import HTTPException
+
+from shared.application.services import Services
+from shared.domain.errors import PreconditionFailed, SettingsError
+
+_MAX_BYTES = 1_000_000
+
+
+def ready(request: Request) -> Services:
+    """:raises SettingsError: nothing is served while the app settings are wrong."""
+    services: Services | SettingsError = request.app.state.services
+    if isinstance(services, SettingsError):
+        raise services
+    return services
+
+
+Ready = Annotated[Services, Depends(ready)]
+
+
+def _correlation_id(request: Request) -> str:
+    return str(request.state.correlation_id)
+
+
+CorrelationId = Annotated[str, Depends(_correlation_id)]
+
+
+async def _json_body(request: Request) -> object:
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type != "application/json":
+        raise HTTPException(415, "the body must be application/json")
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MAX_BYTES:
+            raise HTTPException(413, f"the body may have {_MAX_BYTES} bytes at most")
+    try:
+        parsed: object = from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        raise HTTPException(400, "the body is no JSON text (RFC 8259)") from error
+    return parsed
+
+
+JsonBody = Annotated[object, Depends(_json_body)]
+
+
+class Versions:
+    """The versions that a change is meant for: strong ETags, or any version there is (RFC 9110 section 13.1.1)."""
+
+    def __init__(self, if_match: str) -> None:
+        self._tags = set(re.findall(r'\*|"[^"]*"', if_match))
+
+    def require(self, stored_etag: str) -> None:
+        if not self._tags & {"*", etag(stored_etag)}:
+            raise PreconditionFailed("If-Match names another version than the current one", advice="Read it again.")
+
+
+def _if_match(
+    if_match: Annotated[str | None, Header(description="the ETag of the version that the change is meant for")] = None,
+) -> Versions:
+    if if_match is None:
+        raise HTTPException(428, "send If-Match with the ETag of the version that the change is meant for")
+    return Versions(if_match)
+
+
+IfMatch = Annotated[Versions, Depends(_if_match)]
+
+
+def etag(stored_etag: str) -> str:
+    """As HTTP wants it; proxies that compress may put `W/` before it, which is looked over when it comes back."""
+    return f'"{hashlib.sha256(stored_etag.encode()).hexdigest()[:32]}"'

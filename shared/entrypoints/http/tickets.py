@@ -1,0 +1,167 @@
+"""The operations on tickets: lists, one ticket with its log, and what its messages hold."""
+
+import base64
+import re
+from typing import Annotated, Literal
+from urllib.parse import quote
+
+from fastapi import APIRouter, Depends, Path, Query, Response
+
+from shared import mime
+from shared.application import mailboxes, tickets
+from shared.domain.errors import NotFound
+from shared.domain.mailbox import MailboxId
+from shared.domain.message import Attachment
+from shared.domain.ticket import Comment, Ticket
+from shared.entrypoints.http import models
+from shared.entrypoints.http.problems import described
+from shared.entrypoints.http.requests import Ready, ready
+
+router = APIRouter(prefix="/api/tickets", tags=["tickets"], dependencies=[Depends(ready)])
+
+Tag = Annotated[str, Path(pattern=r"^[A-Za-z][A-Za-z0-9]{1,9}-[1-9][0-9]{0,9}$", examples=["SUP-17"])]
+Seq = Annotated[int, Path(ge=1)]
+Index = Annotated[int, Path(ge=0)]
+
+_IMAGES = ("image/gif", "image/jpeg", "image/png", "image/webp")
+_PASSED_ON = (*_IMAGES, "application/pdf", "application/zip", "text/plain")
+"""Types that a browser cannot be made to run; whatever else is declared is handed out as mere bytes."""
+
+_INLINE_BYTES = 5_000_000
+_HTML_POLICY = "default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; sandbox"
+"""Script, remote content, forms and navigation are refused by the browser as well, should the sanitiser ever fail."""
+
+
+@router.get("", responses=described(404, 422))
+def list_tickets(
+    services: Ready,
+    mailbox: Annotated[MailboxId | None, Query(description="the id of a mailbox; all of them unless given")] = None,
+    status: Annotated[Literal["open", "all"], Query(description="open: those that are not closed")] = "open",
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    continuation: Annotated[str | None, Query(description="from the answer before; opaque")] = None,
+) -> models.Tickets:
+    """Newest first."""
+    ids = [mailboxes.find(services, mailbox).value.id] if mailbox else [each.id for each in services.mailboxes.cached()]
+    found, more = tickets.newest(services, ids, open_only=status == "open", limit=limit, continuation=continuation)
+    return models.Tickets(tickets=[_ticket(each) for each in found], continuation=more)
+
+
+@router.get("/{tag}", responses=described(404))
+def get_ticket(tag: Tag, services: Ready) -> models.TicketWithComments:
+    """One ticket with its log, oldest comment first."""
+    found = tickets.find(services, tag)
+    comments = services.tickets.comments(found.mailbox_id, found.number)
+    return models.TicketWithComments(**dict(_ticket(found)), comments=[_comment(found, each) for each in comments])
+
+
+@router.get(
+    "/{tag}/comments/{seq}/raw",
+    response_class=Response,
+    responses={200: {"content": {"message/rfc822": {}}}, **described(404)},
+)
+def get_raw_message(tag: Tag, seq: Seq, services: Ready) -> Response:
+    """The message that made the comment, byte for byte as it was received."""
+    content = tickets.raw_message(services, tickets.find(services, tag), seq)
+    return _download(content, f"{tag.upper()}-{seq}.eml", "message/rfc822")
+
+
+@router.get(
+    "/{tag}/comments/{seq}/html",
+    response_class=Response,
+    responses={200: {"content": {"text/html": {}}}, **described(404)},
+)
+def get_html(tag: Tag, seq: Seq, services: Ready) -> Response:
+    """The message's HTML without script and remote content; its inline images are part of it. 404 where the message
+    has no HTML.
+    """
+    content = tickets.raw_message(services, tickets.find(services, tag), seq)
+    html = mime.safe_html(content, image_url=lambda image: _data_url(content, image))
+    if html is None:
+        raise NotFound("the message has no HTML")
+    return Response(html, media_type="text/html", headers={"Content-Security-Policy": _HTML_POLICY})
+
+
+@router.get(
+    "/{tag}/comments/{seq}/attachments/{index}",
+    response_class=Response,
+    responses={200: {"content": {"application/octet-stream": {}}}, **described(404)},
+)
+def get_attachment(tag: Tag, seq: Seq, index: Index, services: Ready) -> Response:
+    """The decoded bytes of one attachment."""
+    found = mime.attachment_bytes(tickets.raw_message(services, tickets.find(services, tag), seq), index)
+    if found is None:
+        raise NotFound("there is no such attachment")
+    attachment, content = found
+    passed_on = attachment.content_type in _PASSED_ON
+    return _download(content, attachment.name, attachment.content_type if passed_on else "application/octet-stream")
+
+
+def _download(content: bytes, name: str, media_type: str) -> Response:
+    """Saved under its name (RFC 6266), which older clients are told without what they may misread."""
+    plain = re.sub(r"[^A-Za-z0-9 ._()-]", "_", name)
+    disposition = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+    return Response(content, headers={"Content-Type": media_type, "Content-Disposition": disposition})
+
+
+def _data_url(content: bytes, image: Attachment) -> str:
+    """Within the HTML, because a browser that shows it sends no function key along; empty for what is no image."""
+    found = mime.attachment_bytes(content, image.index)
+    if found is None or image.content_type not in _IMAGES or len(found[1]) > _INLINE_BYTES:
+        return ""
+    return f"data:{image.content_type};base64,{base64.b64encode(found[1]).decode()}"
+
+
+def _href(ticket: Ticket, *below: str | int) -> str:
+    return "/".join(map(str, ("/api/tickets", ticket.tag, *below)))
+
+
+def _ticket(ticket: Ticket) -> models.Ticket:
+    return models.Ticket(
+        tag=ticket.tag,
+        mailbox_id=ticket.mailbox_id,
+        number=ticket.number,
+        subject=ticket.subject,
+        requester=models.Address.model_validate(ticket.requester),
+        status=ticket.status,
+        created_at=ticket.created_at,
+        updated_at=ticket.updated_at,
+        comment_count=ticket.comment_count,
+        linked_to=f"{ticket.prefix}-{ticket.linked_to}" if ticket.linked_to else None,
+        href=_href(ticket),
+    )
+
+
+def _comment(ticket: Ticket, comment: Comment) -> models.Comment:
+    return models.Comment(
+        seq=comment.seq,
+        kind=comment.kind,
+        author=models.Address.model_validate(comment.author),
+        at=comment.at,
+        text=comment.text,
+        is_cut=comment.is_cut,
+        notes=comment.notes,
+        message=_message(ticket, comment),
+        attachments=[_attachment(ticket, comment, each) for each in comment.attachments],
+    )
+
+
+def _message(ticket: Ticket, comment: Comment) -> models.Message | None:
+    if comment.raw is None:
+        return None
+    return models.Message(
+        message_id=comment.message_id,
+        size=comment.raw.size,
+        raw_href=_href(ticket, "comments", comment.seq, "raw"),
+        html_href=_href(ticket, "comments", comment.seq, "html"),
+    )
+
+
+def _attachment(ticket: Ticket, comment: Comment, attachment: Attachment) -> models.Attachment:
+    return models.Attachment(
+        index=attachment.index,
+        name=attachment.name,
+        content_type=attachment.content_type,
+        size=attachment.size,
+        inline=attachment.inline,
+        href=_href(ticket, "comments", comment.seq, "attachments", attachment.index),
+    )
