@@ -15,7 +15,8 @@ from requests.adapters import HTTPAdapter
 def counted(kinds: Mapping[str, str]) -> Iterator[Counter[str]]:
     """Count within the block; `kinds` names the requests to each `host:port`, and `imap` counts commands."""
     counts: Counter[str] = Counter()
-    send, new_tag = HTTPAdapter.send, imaplib.IMAP4._new_tag  # type: ignore[attr-defined]  # every command takes one
+    send = HTTPAdapter.send
+    new_tag = imaplib.IMAP4._new_tag  # type: ignore[attr-defined]  # noqa: SLF001 - every command takes one
 
     def counting_send(adapter: HTTPAdapter, request: Any, **options: Any) -> Any:
         counts[kinds.get(urlsplit(request.url).netloc, "other")] += 1
