@@ -4,6 +4,7 @@ import os
 from datetime import UTC, datetime
 from functools import cache
 
+from shared import telemetry
 from shared.adapters.identity import app_identity
 from shared.adapters.sources import open_source
 from shared.adapters.sources.services import SourceServices
@@ -28,6 +29,7 @@ def utc_now() -> datetime:
 @cache
 def services() -> Services:
     """The services of this process. :raises SettingsError: with every problem of the app settings."""
+    telemetry.start()
     return compose(read_settings(os.environ))
 
 

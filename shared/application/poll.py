@@ -2,6 +2,7 @@
 
 import logging
 import uuid
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
@@ -50,6 +51,7 @@ class _Poll:
     request: PollRequest
     owner: str = field(default_factory=lambda: uuid.uuid4().hex)
     counts: RunCounts = field(default_factory=RunCounts)
+    untold: deque[Taken] = field(default_factory=deque)
     started_at: datetime = field(init=False)
 
     def __post_init__(self) -> None:
@@ -70,6 +72,8 @@ class _Poll:
             self._note_success()
             if more:
                 self.services.polls.put(replace(self.request, reason="more", failures=0))
+        finally:
+            self._tell()
 
     def _pass(self, source: Source) -> bool:
         """True where messages are left waiting."""
@@ -144,13 +148,20 @@ class _Poll:
         taken = intake.take_in(batch)
         for each in taken:
             self.counts.add(each.outcome, each.reason)
-            if each.outcome is Outcome.DEFERRED:
-                emit(Event.MESSAGE_DEFERRED, level=logging.WARNING, error=each.reason)
-            elif each.outcome is Outcome.QUARANTINED:
-                emit(Event.MESSAGE_QUARANTINED, level=logging.ERROR, error=each.reason)
+        self.untold.extend(taken)
         return taken
 
+    def _tell(self) -> None:
+        """Say what was not taken in; not where it is committed, because that is another thread."""
+        while self.untold:
+            each = self.untold.popleft()
+            if each.outcome is Outcome.DEFERRED:
+                emit(Event.MESSAGE_DEFERRED, level=logging.WARNING, message=each.ref.key, error=each.reason)
+            elif each.outcome is Outcome.QUARANTINED:
+                emit(Event.MESSAGE_QUARANTINED, level=logging.ERROR, message=each.ref.key, error=each.reason)
+
     def _settle(self, source: Source, intake: Intake, taken: Sequence[Taken]) -> None:
+        self._tell()
         stored = [each.ref for each in taken if each.is_stored]
         if isinstance(self.mailbox.settlement, Keep):
             for ref in stored:
@@ -160,7 +171,7 @@ class _Poll:
             if settled.error is None:
                 intake.settled(settled.ref)
             elif not intake.unsettled(settled.ref):
-                emit(Event.MESSAGE_UNSETTLED, level=logging.ERROR, error=settled.error.code)
+                emit(Event.MESSAGE_UNSETTLED, level=logging.ERROR, message=settled.ref.key, error=settled.error.code)
 
     def _record(self, error_code: str | None) -> PollRun:
         if error_code:
@@ -221,7 +232,7 @@ def _parsed(raw: RawMessage) -> Item:
     try:
         return arrived(raw, parse(raw.content))
     except Exception:  # noqa: BLE001 - the boundary of one message: a defect here must not hold up the others
-        emit(Event.MESSAGE_DEFERRED, level=logging.ERROR, error="parse_failed")
+        emit(Event.MESSAGE_DEFERRED, level=logging.ERROR, message=raw.ref.key, error="parse_failed")
         return FetchFailure(raw.ref, MessageError("the message could not be parsed"), raw.content)
 
 

@@ -10,7 +10,8 @@ from shared.telemetry import Event, emit
 def schedule_polls(services: Services) -> None:
     """Queue first, postpone then: a crash in between polls a mailbox twice, which the lease makes cheap.
 
-    A request that gets lost is made up for one interval later.
+    A request that gets lost is made up for one interval later. The event is the heartbeat that an alert listens for,
+    so it comes also when nothing is due.
     """
     now = services.clock()
     health = {each.mailbox_id: each for each in services.schedule.all()}
@@ -21,5 +22,4 @@ def schedule_polls(services: Services) -> None:
         failures = health[mailbox.id].consecutive_failures if mailbox.id in health else 0
         services.polls.put(PollRequest(mailbox.id, "schedule", correlation_id, failures))
     services.schedule.postpone({mailbox.id: now + mailbox.schedule.interval for mailbox in due})
-    if due:
-        emit(Event.POLLS_SCHEDULED, correlation=correlation_id, due=len(due), enabled=len(enabled))
+    emit(Event.POLLS_SCHEDULED, correlation=correlation_id, due=len(due), enabled=len(enabled))

@@ -1,6 +1,5 @@
 """What one pass over a mailbox remembers and counts."""
 
-import hashlib
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -49,7 +48,7 @@ class QuarantineEntry:
     @property
     def id(self) -> str:
         """The same message has the same id each time it fails, so it is in quarantine once."""
-        return hashlib.sha256(f"{self.ref.folder}\n{self.ref.id}".encode()).hexdigest()[:32]
+        return self.ref.key
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """Messages: where they are, their bytes, and what they say."""
 
+import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NewType
@@ -14,6 +15,11 @@ class MessageRef:
 
     folder: str
     id: str
+
+    @property
+    def key(self) -> str:
+        """Names the message in quarantine and in the log, where neither folder nor id may be shown."""
+        return hashlib.sha256(f"{self.folder}\n{self.id}".encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)
