@@ -89,7 +89,7 @@ class Tls(Model):
     """How the connection is secured (req T1-T3). TLS is 1.2 or later in every mode."""
 
     mode: Literal["none", "starttls_if_available", "starttls", "tls"] = "tls"
-    verify: bool = True
+    verify: bool = Field(default=True, description="false accepts any certificate; health then warns")
     ca_certificate: Annotated[str, AfterValidator(_certificates_only)] | None = Field(
         default=None, max_length=20_000, description="PEM of a private certificate authority to trust as well"
     )
@@ -98,7 +98,7 @@ class Tls(Model):
 class ImapSource(Model):
     kind: Literal["imap"] = "imap"
     host: Host
-    port: int | None = Field(default=None, ge=1, le=65535)
+    port: int | None = Field(default=None, ge=1, le=65535, description="993 with TLS, otherwise 143 unless set")
     username: str = Field(min_length=1, max_length=254)
     password_secret: SecretName
     tls: Tls = Tls()
@@ -134,14 +134,16 @@ class Intake(Model):
     """Which messages are taken in (req D1, D6, X5)."""
 
     unread_only: bool = False
-    start_from: AwareDatetime | Literal["now", "beginning"] = "now"
+    start_from: AwareDatetime | Literal["now", "beginning"] = Field(
+        default="now", description="older messages are left alone; `now` is when the mailbox is first saved"
+    )
     max_message_bytes: int = Field(default=35_000_000, ge=100_000, le=150_000_000)
 
 
 class Schedule(Model):
     """How often the mailbox is polled (req O1)."""
 
-    interval_seconds: int = Field(default=300, ge=10, le=86_400)
+    interval_seconds: int = Field(default=300, ge=10, le=86_400, description="from one poll to the next")
 
     @property
     def interval(self) -> timedelta:
@@ -155,7 +157,7 @@ class MailboxSettings(Model):
     name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
     address: EmailAddress
     enabled: bool = True
-    ticket_prefix: TicketPrefix
+    ticket_prefix: TicketPrefix = Field(description="begins every tag, as in SUP-17; cannot be changed later")
     source: Source
     schedule: Schedule = Schedule()
     intake: Intake = Intake()

@@ -25,7 +25,14 @@ _DESCRIPTION = """Configure mailboxes, test them, and read the tickets made from
 
 Every answer that is not a success is problem details (RFC 9457). Configuration names secrets in Key Vault; their values
 are neither stored nor answered."""
-_FUNCTION_KEY = APIKeyHeader(name="x-functions-key", auto_error=False, description="checked by Azure Functions")
+_TAGS = [
+    {"name": "mailboxes", "description": "Configured mailboxes: settings, connection tests, polls, quarantine"},
+    {"name": "tickets", "description": "Tickets, their comments, and the messages that made them"},
+    {"name": "health", "description": "Whether the deployment and each mailbox work"},
+]
+_FUNCTION_KEY = APIKeyHeader(
+    name="x-functions-key", scheme_name="functionKey", auto_error=False, description="checked by Azure Functions"
+)
 
 
 def build(services: Services | SettingsError) -> FastAPI:
@@ -38,9 +45,10 @@ def build(services: Services | SettingsError) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        separate_input_output_schemas=False,
+        openapi_tags=_TAGS,
         generate_unique_id_function=lambda route: route.name,
         dependencies=[Depends(_FUNCTION_KEY)],
+        responses=problems.ANY_PROBLEM,
         exception_handlers={
             AppError: problems.app_error,
             HTTPException: problems.http_exception,
@@ -88,8 +96,8 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             title=app.title,
             version=app.version,
             description=app.description,
+            tags=app.openapi_tags,
             routes=app.routes,
-            separate_input_output_schemas=False,
         )
         bodies: list[type[BaseModel]] = [MailboxSettings, ConnectionTest, problems.ProblemDetails]
         _, schemas = models_json_schema(

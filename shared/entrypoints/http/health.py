@@ -1,29 +1,39 @@
 """The health of the deployment and of each mailbox; the one operation that works while the app settings are wrong."""
 
+from collections.abc import Sequence
+
 from fastapi import APIRouter, Request, Response
 
 from shared.application.health import MailboxReport, MailboxStatus, deployment_warnings, reports
-from shared.domain.errors import SettingsError
+from shared.domain.errors import SettingsError, StoreError
 from shared.domain.intake import MailboxHealth
 from shared.entrypoints.http import models
+from shared.entrypoints.http.requests import ready
 
 router = APIRouter(prefix="/api/health", tags=["health"])
 
 
-@router.get("", responses={503: {"model": models.Health, "description": "Broken: the app settings are wrong"}})
+@router.get("", responses={503: {"model": models.Health, "description": "Broken: the problems tell what is wrong"}})
 def get_health(request: Request, response: Response) -> models.Health:
     """Whether the deployment works, and how each mailbox is doing."""
-    services = request.app.state.services
-    if isinstance(services, SettingsError):
-        response.status_code = 503
-        return models.Health(status="broken", problems=list(services.problems))
-    found = reports(services)
+    try:
+        services = ready(request)
+        found = reports(services)
+    except SettingsError as error:
+        return _broken(response, error.problems)
+    except StoreError as error:
+        return _broken(response, [f"{error}. {error.advice}".strip()])
     failing = any(each.status is MailboxStatus.FAILING for each in found)
     return models.Health(
         status="failing" if failing else "ok",
         warnings=deployment_warnings(services),
         mailboxes=[_named(each) for each in found],
     )
+
+
+def _broken(response: Response, problems: Sequence[str]) -> models.Health:
+    response.status_code = 503
+    return models.Health(status="broken", problems=list(problems))
 
 
 def mailbox_health(report: MailboxReport) -> models.MailboxHealth:

@@ -19,6 +19,7 @@ router = APIRouter(prefix="/api/mailboxes", tags=["mailboxes"], dependencies=[De
 
 Id = Annotated[MailboxId, Path()]
 _BODY_ERRORS = (400, 413, 415, 422)
+_ETAG = {"headers": {"ETag": {"description": "the version of the configuration", "schema": {"type": "string"}}}}
 
 
 def _body(schema: str) -> dict[str, Any]:
@@ -32,7 +33,9 @@ def list_mailboxes(services: Ready) -> models.Mailboxes:
     return models.Mailboxes(mailboxes=[_mailbox(report) for report in health.reports(services)])
 
 
-@router.post("", status_code=201, openapi_extra=_body("MailboxSettings"), responses=described(*_BODY_ERRORS))
+@router.post(
+    "", status_code=201, openapi_extra=_body("MailboxSettings"), responses={201: _ETAG, **described(*_BODY_ERRORS)}
+)
 def create_mailbox(body: JsonBody, services: Ready, response: Response) -> models.Mailbox:
     """Its id is made from its name and never changes. It is polled within a minute."""
     created = mailboxes.create(services, body)
@@ -40,13 +43,17 @@ def create_mailbox(body: JsonBody, services: Ready, response: Response) -> model
     return _answer(services, created, response)
 
 
-@router.get("/{mailbox_id}", responses=described(404))
+@router.get("/{mailbox_id}", responses={200: _ETAG, **described(404)})
 def get_mailbox(mailbox_id: Id, services: Ready, response: Response) -> models.Mailbox:
     """The ETag is that of the configuration; health changes without it."""
     return _answer(services, mailboxes.find(services, mailbox_id), response)
 
 
-@router.put("/{mailbox_id}", openapi_extra=_body("MailboxSettings"), responses=described(404, 412, 428, *_BODY_ERRORS))
+@router.put(
+    "/{mailbox_id}",
+    openapi_extra=_body("MailboxSettings"),
+    responses={200: _ETAG, **described(404, 412, 428, *_BODY_ERRORS)},
+)
 def replace_mailbox(
     mailbox_id: Id, if_match: IfMatch, body: JsonBody, services: Ready, response: Response
 ) -> models.Mailbox:

@@ -55,10 +55,12 @@ class NamedHealth(MailboxHealth):
 
 
 class Health(Model):
-    """`broken`: the app settings are wrong and nothing works; `failing`: at least one mailbox cannot be polled."""
+    """`broken`: the app settings are wrong or the storage cannot be reached, so nothing works; `failing`: at least one
+    mailbox cannot be polled.
+    """
 
     status: Literal["ok", "failing", "broken"]
-    problems: list[str] = Field(default=[], description="everything that is wrong with the app settings")
+    problems: list[str] = Field(default=[], description="what keeps everything from working")
     warnings: list[str] = []
     mailboxes: list[NamedHealth] = []
 

@@ -1,5 +1,6 @@
 """Everything that is not a success is answered as problem details (RFC 9457)."""
 
+import logging
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
@@ -10,6 +11,7 @@ from starlette.requests import Request
 
 from shared.application.validation import message
 from shared.domain import errors
+from shared.telemetry import Event, emit
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -62,10 +64,15 @@ class ProblemDetails(BaseModel):
     correlation_id: str | None = Field(default=None, description="finds what happened in the log")
 
 
+_CONTENT = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
+
+ANY_PROBLEM: dict[int | str, dict[str, Any]] = {"default": {"description": "Not served", "content": _CONTENT}}
+"""For the OpenAPI document: what every operation may answer."""
+
+
 def described(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """For the OpenAPI document: what an operation answers where it does not succeed."""
-    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
-    return {status: {"description": _TITLES[status], "content": content} for status in statuses}
+    return {status: {"description": _TITLES[status], "content": _CONTENT} for status in statuses}
 
 
 def answer(status: int, code: str, detail: str, *, headers: dict[str, str] | None = None, **more: Any) -> JSONResponse:
@@ -74,19 +81,23 @@ def answer(status: int, code: str, detail: str, *, headers: dict[str, str] | Non
     return JSONResponse(details.model_dump(exclude_none=True), status, headers, MEDIA_TYPE)
 
 
-async def app_error(_: Request, error: Exception) -> JSONResponse:
+async def app_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, errors.AppError)
+    if isinstance(error, errors.Invalid):
+        return invalid([Problem(path=each.path, message=each.message) for each in error.problems])
     status = next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
-    match error:
-        case errors.Invalid():
-            return invalid([Problem(path=each.path, message=each.message) for each in error.problems])
-        case errors.SettingsError():
-            return answer(status, error.code, "the app settings are wrong: /api/health tells which")
-        case errors.SourceUnavailable(retry_after=wait) if wait:
-            headers = {"Retry-After": str(int(wait.total_seconds()) + 1)}
-        case _:
-            headers = {}
-    return answer(status, error.code, str(error), headers=headers, advice=error.advice or None)
+    detail = "/api/health tells what is wrong" if isinstance(error, errors.SettingsError) else str(error)
+    more = {"advice": error.advice or None}
+    if status >= 500:
+        emit(Event.REQUEST_FAILED, level=logging.WARNING, code=error.code, status=status)
+        more["correlation_id"] = request.state.correlation_id
+    return answer(status, error.code, detail, headers=_retry_after(error), **more)
+
+
+def _retry_after(error: errors.AppError) -> dict[str, str]:
+    if isinstance(error, errors.SourceUnavailable) and error.retry_after:
+        return {"Retry-After": str(int(error.retry_after.total_seconds()) + 1)}
+    return {}
 
 
 async def http_exception(_: Request, error: Exception) -> JSONResponse:
@@ -97,11 +108,14 @@ async def http_exception(_: Request, error: Exception) -> JSONResponse:
 
 
 async def parameters_invalid(_: Request, error: Exception) -> JSONResponse:
-    """A path that has the wrong form names nothing that exists."""
+    """A path that has the wrong form names nothing that exists, and the only header asked for is If-Match."""
     assert isinstance(error, RequestValidationError)
     found = error.errors()
-    if any(each["loc"][0] == "path" for each in found):
+    places = {each["loc"][0] for each in found}
+    if "path" in places:
         return answer(404, errors.NotFound.code, "there is nothing of that name")
+    if "header" in places:
+        return answer(428, "if_match_is_required", "send If-Match with the ETag of the version that you have read")
     return invalid([Problem(path=".".join(map(str, each["loc"])), message=message(each)) for each in found])
 
 

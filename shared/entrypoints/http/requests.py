@@ -63,10 +63,8 @@ class Versions:
 
 
 def _if_match(
-    if_match: Annotated[str | None, Header(description="the ETag of the version that the change is meant for")] = None,
+    if_match: Annotated[str, Header(alias="If-Match", description="the ETag of the version that you have read")],
 ) -> Versions:
-    if if_match is None:
-        raise HTTPException(428, "send If-Match with the ETag of the version that the change is meant for")
     return Versions(if_match)
 
 
