@@ -1,0 +1,299 @@
+"""IMAP4rev1: any server (req C2). Messages are known by UIDVALIDITY and UID (RFC 3501 section 2.3.1.1)."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from itertools import groupby
+from typing import Any, TypeVar
+
+from imapclient import DELETED, SEEN
+
+from shared.adapters.net import Timeouts
+from shared.adapters.sources.checks import run_stages
+from shared.adapters.sources.imap_check import ImapCheck
+from shared.adapters.sources.imap_connection import ImapConnection, OpenFolder
+from shared.adapters.sources.imap_folders import Folders
+from shared.adapters.sources.imap_wire import CommandRefused
+from shared.adapters.sources.services import SourceServices
+from shared.application.ports import CheckStage, FetchFailure, Folder, Page
+from shared.domain import mailbox as configured
+from shared.domain.errors import CursorExpired, FolderMissing, MessageError, MessageGone
+from shared.domain.message import Cursor, Listed, MessageRef, RawMessage
+from shared.domain.settlement import Delete, Keep, MarkRead, Move, Settled, Settlement
+
+_BATCH_MESSAGES = 50
+_BATCH_BYTES = 4_000_000
+_CUT_BYTES = 262_144
+_SLOWEST_BYTES_PER_SECOND = 200_000
+_UIDS_PER_COMMAND = 500
+_WIDEST_SEARCH = 50_000
+"""UIDs in one search: its answer is one line, and lines have a limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Position:
+    """What a cursor says: the folder is listed up to `uid`. Messages up to `past` were there when it was first
+    listed: the mailbox's `start_from` decides about them, later ones are all taken (req D6).
+    """
+
+    folder: str
+    uidvalidity: int
+    uid: int = 0
+    past: int = 0
+
+    def cursor(self) -> Cursor:
+        return Cursor(json.dumps(asdict(self)))
+
+
+class ImapSource:
+    """Reads one folder of an IMAP mailbox."""
+
+    def __init__(self, mailbox: configured.Mailbox, services: SourceServices, timeouts: Timeouts | None = None) -> None:
+        assert isinstance(mailbox.source, configured.ImapSource)
+        self._mailbox = mailbox
+        self._path = mailbox.source.folder
+        self._services = services
+        self._max_bytes = mailbox.intake.max_message_bytes
+        self._cut_bytes = min(_CUT_BYTES, self._max_bytes)
+        self._connection = ImapConnection(mailbox.source, services, 2 * self._max_bytes, timeouts or Timeouts())
+        self._folders = Folders(self._connection)
+
+    @property
+    def _is_settling(self) -> bool:
+        return not isinstance(self._mailbox.settlement, Keep)
+
+    def changes(self, cursor: Cursor | None, limit: int) -> Page:
+        folder = self._folders.open(self._path, writable=self._is_settling, afresh=True)
+        position = self._position(cursor, folder)
+        is_past = position.uid < position.past
+        since = self._mailbox.start_from if is_past else None
+        last = position.past if is_past else folder.uidnext - 1
+        uids, reached = self._search(position.uid + 1, last, since, limit)
+        if len(uids) > limit:
+            uids, reached = uids[:limit], uids[limit - 1]
+        messages = self._listed(folder, uids, since)
+        cursor = replace(position, uid=max(position.uid, reached)).cursor()
+        return Page(messages, cursor, more=reached < folder.uidnext - 1)
+
+    def _position(self, cursor: Cursor | None, folder: OpenFolder) -> _Position:
+        """Where the cursor is, or the start: in another folder, or where UIDVALIDITY changed, UIDs mean nothing."""
+        past = folder.uidnext - 1 if self._mailbox.start_from else 0
+        start = _Position(self._path, folder.uidvalidity, past=past)
+        if cursor is None:
+            return start
+        try:
+            position = _Position(**json.loads(cursor))
+        except (ValueError, TypeError) as exc:
+            raise CursorExpired("The cursor is of another source.") from exc
+        is_current = (position.folder, position.uidvalidity) == (start.folder, start.uidvalidity)
+        return position if is_current else start
+
+    def _search(self, first: int, last: int, since: datetime | None, limit: int) -> tuple[list[int], int]:
+        """The next UIDs from `first` to `last`, ascending, and how far the search went. It goes in windows, so that
+        its answers stay short, and a long backlog is not listed again for each page.
+        """
+        criteria: list[str | date] = ["UNDELETED"]
+        if self._mailbox.intake.unread_only:
+            criteria.append("UNSEEN")
+        if since:
+            criteria += ["SINCE", since.astimezone(UTC).date() - timedelta(days=1)]  # dates are in unknown time zones
+        width = 10 * limit
+        while first <= last:
+            end = min(first + width - 1, last)
+            with self._connection.command("list messages") as client:
+                found = client.search(["UID", f"{first}:{end}", *criteria])
+            uids = sorted({uid for uid in found if first <= uid <= end})
+            if uids:
+                return uids, end
+            first, width = end + 1, min(2 * width, _WIDEST_SEARCH)
+        return [], last
+
+    def _listed(self, folder: OpenFolder, uids: Sequence[int], since: datetime | None) -> tuple[Listed, ...]:
+        """Those that are still there, and arrived since then (to the second, as IMAP has it), with their sizes."""
+        if not uids:
+            return ()
+        since = since and since.replace(microsecond=0)
+        with self._connection.command("list messages") as client:
+            found = client.fetch(uids, ["RFC822.SIZE", "INTERNALDATE"])
+        return tuple(
+            Listed(MessageRef(folder.path, f"{folder.uidvalidity}:{uid}"), found[uid].get(b"RFC822.SIZE"))
+            for uid in uids
+            if uid in found and (since is None or (_arrival(found[uid]) or since) >= since)
+        )
+
+    def fetch(self, messages: Sequence[Listed]) -> Iterator[RawMessage | FetchFailure]:
+        for (path, uidvalidity), group in groupby(messages, lambda message: _place(message.ref)):
+            yield from self._fetch_from(path, uidvalidity, {_uid(message.ref): message for message in group})
+
+    def _fetch_from(
+        self, path: str, uidvalidity: int, wanted: Mapping[int, Listed]
+    ) -> Iterator[RawMessage | FetchFailure]:
+        sizes = self._sizes(path, uidvalidity, wanted)
+        for batch in _batches(sizes, self._max_bytes):
+            found = self._bodies(batch, sizes) if self._is_open(path, uidvalidity) else {}
+            for uid in batch:
+                yield self._fetched(wanted[uid].ref, sizes[uid], found.pop(uid, None))
+
+    def _sizes(self, path: str, uidvalidity: int, wanted: Mapping[int, Listed]) -> dict[int, int]:
+        sizes = {uid: message.size or 0 for uid, message in wanted.items()}
+        unknown = [uid for uid, message in wanted.items() if message.size is None]
+        if unknown and self._is_open(path, uidvalidity):
+            with self._connection.command("tell sizes") as client:
+                found = client.fetch(unknown, ["RFC822.SIZE"])
+            sizes |= {uid: data.get(b"RFC822.SIZE", 0) for uid, data in found.items()}
+        return sizes
+
+    def _bodies(self, uids: Sequence[int], sizes: Mapping[int, int]) -> "dict[int, _Body]":
+        """What the server has of these messages; one that it fails on is found by halves and fails alone."""
+        part = f"BODY.PEEK[]<0.{self._cut_bytes}>" if sizes[uids[0]] > self._max_bytes else "BODY.PEEK[]"
+        seconds = sum(sizes[uid] for uid in uids) / _SLOWEST_BYTES_PER_SECOND
+        try:
+            with self._connection.command("hand over messages", seconds) as client:
+                found: dict[int, _Body] = client.fetch(uids, [part, "INTERNALDATE"])
+                return found
+        except CommandRefused:
+            if len(uids) == 1:
+                return {uids[0]: MessageError("The server does not hand over this message.")}
+            half = len(uids) // 2
+            return self._bodies(uids[:half], sizes) | self._bodies(uids[half:], sizes)
+
+    def _fetched(self, ref: MessageRef, size: int, body: "_Body | None") -> RawMessage | FetchFailure:
+        if body is None:
+            return FetchFailure(ref, MessageGone("The message is not in its folder any more."))
+        if isinstance(body, MessageError):
+            return FetchFailure(ref, body)
+        content = body.get(b"BODY[]", body.get(b"BODY[]<0>"))
+        if not content or not isinstance(content, bytes):
+            return FetchFailure(ref, MessageError("The server hands over an empty message."))
+        if size > self._max_bytes:
+            return RawMessage(ref, content[: self._cut_bytes], _arrival(body), size)
+        return RawMessage(ref, content, _arrival(body), len(content))
+
+    def _is_open(self, path: str, uidvalidity: int, *, writable: bool = False) -> bool:
+        """Open the folder; False where it is gone, or has other messages under the same UIDs."""
+        try:
+            folder = self._folders.open(path, writable=writable or self._is_settling)
+        except FolderMissing:
+            return False
+        return folder.uidvalidity == uidvalidity
+
+    def settle(self, refs: Sequence[MessageRef], settlement: Settlement) -> Sequence[Settled]:
+        errors: dict[MessageRef, MessageError] = {}
+        for (path, uidvalidity), group in groupby(() if isinstance(settlement, Keep) else refs, _place):
+            for some in _chunks(list(group)):
+                try:
+                    if self._is_open(path, uidvalidity, writable=True):
+                        self._apply(settlement, [_uid(ref) for ref in some])
+                except CommandRefused as refusal:
+                    errors |= dict.fromkeys(some, MessageError(str(refusal)))
+        return [Settled(ref, errors.get(ref)) for ref in refs]
+
+    def _apply(self, settlement: Settlement, uids: Sequence[int]) -> None:
+        match settlement:
+            case MarkRead():
+                self._flag(uids, SEEN)
+            case Delete():
+                self._delete(uids)
+            case Move(folder=path, create=create):
+                self._move(uids, path, create=create)
+
+    def _flag(self, uids: Sequence[int], flag: bytes) -> None:
+        with self._connection.command("mark messages") as client:
+            client.add_flags(uids, [flag], silent=True)
+
+    def _move(self, uids: Sequence[int], path: str, *, create: bool) -> None:
+        try:
+            self._transfer(uids, self._folders.name(path))
+        except CommandRefused:
+            self._transfer(uids, self._folders.find_or_create(path, create=create))
+
+    def _transfer(self, uids: Sequence[int], name: str) -> None:
+        with self._connection.command("move messages") as client:
+            if client.has_capability("MOVE"):
+                client.move(uids, name)
+                return
+            rest = client.search(["UID", ",".join(map(str, uids)), "UNDELETED"])  # the others were copied before
+            if rest:
+                client.copy(rest, name)
+        self._delete(uids)
+
+    def _delete(self, uids: Sequence[int]) -> None:
+        """Without UIDPLUS, EXPUNGE takes every deleted message: it is left undone while others' are among them."""
+        self._flag(uids, DELETED)
+        with self._connection.command("delete messages") as client:
+            if client.has_capability("UIDPLUS"):
+                client.uid_expunge(uids)
+            elif set(client.search(["DELETED"])) <= set(uids):
+                client.expunge()
+
+    def folders(self) -> Sequence[Folder]:
+        return self._folders.list()
+
+    def check(self) -> Iterator[CheckStage]:
+        now = self._services.clock()
+        return run_stages(ImapCheck(self._connection, self._folders, self._mailbox, now, self._waiting).stages())
+
+    def _waiting(self, folder: OpenFolder) -> int:
+        """How many messages the first poll of this mailbox would take in."""
+        since = self._mailbox.start_from
+        if since is None:
+            return len(self._all(folder, None))
+        certain = self._all(folder, since + timedelta(days=3))
+        edge = [uid for uid in self._all(folder, since) if uid not in certain]
+        return len(certain) + sum(len(self._listed(folder, some, since)) for some in _chunks(edge))
+
+    def _all(self, folder: OpenFolder, since: datetime | None) -> set[int]:
+        found: set[int] = set()
+        reached = 0
+        while reached < folder.uidnext - 1:
+            uids, reached = self._search(reached + 1, folder.uidnext - 1, since, _WIDEST_SEARCH // 10)
+            found.update(uids)
+        return found
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+_Body = dict[bytes, Any] | MessageError
+_T = TypeVar("_T")
+
+
+def _place(ref: MessageRef) -> tuple[str, int]:
+    """The folder and its UIDVALIDITY: 0, which no server has, where another source made the ref."""
+    uidvalidity = ref.id.partition(":")[0]
+    return ref.folder, int(uidvalidity) if uidvalidity.isdecimal() else 0
+
+
+def _uid(ref: MessageRef) -> int:
+    uid = ref.id.partition(":")[2]
+    return int(uid) if uid.isdecimal() else 0
+
+
+def _arrival(data: Mapping[bytes, Any]) -> datetime | None:
+    """When the message came into this mailbox, if the server says so in a way that makes sense."""
+    moment = data.get(b"INTERNALDATE")
+    try:
+        return moment.astimezone(UTC) if moment else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _batches(sizes: Mapping[int, int], max_bytes: int) -> Iterator[list[int]]:
+    """UIDs that are fetched together: few bytes in sum, and a message over the limit by itself."""
+    batch: list[int] = []
+    total = 0
+    for uid, size in sizes.items():
+        is_full = len(batch) == _BATCH_MESSAGES or total + size > _BATCH_BYTES
+        if batch and (is_full or size > max_bytes or sizes[batch[-1]] > max_bytes):
+            yield batch
+            batch, total = [], 0
+        batch.append(uid)
+        total += size
+    if batch:
+        yield batch
+
+
+def _chunks(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    """So many at a time as fit into one command line."""
+    return (items[start : start + _UIDS_PER_COMMAND] for start in range(0, len(items), _UIDS_PER_COMMAND))

@@ -1,0 +1,125 @@
+"""The stages of an IMAP connection test; nothing in the mailbox changes."""
+
+import ssl
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+from imapclient import DELETED, SEEN
+
+from shared.adapters.sources.checks import Finding
+from shared.adapters.sources.imap_connection import ImapConnection, OpenFolder
+from shared.adapters.sources.imap_folders import Folders
+from shared.adapters.tls import certificate
+from shared.domain.errors import AccessDenied, FolderMissing, SourceMisconfigured
+from shared.domain.mailbox import ImapSource, Mailbox
+from shared.domain.settlement import Keep, MarkRead, Move
+
+_SOON_DAYS = 14
+
+
+class ImapCheck:
+    """One method for each stage, in their order; `waiting` counts what a first poll would take in."""
+
+    def __init__(
+        self,
+        connection: ImapConnection,
+        folders: Folders,
+        mailbox: Mailbox,
+        now: datetime,
+        waiting: Callable[[OpenFolder], int],
+    ) -> None:
+        assert isinstance(mailbox.source, ImapSource)
+        self._connection = connection
+        self._folders = folders
+        self._mailbox = mailbox
+        self._path = mailbox.source.folder
+        self._now = now
+        self._count_waiting = waiting
+
+    def stages(self) -> Iterator[tuple[str, Callable[[], Finding]]]:
+        yield "name", self._name
+        yield "port", self._port
+        yield "tls", self._tls
+        yield "sign_in", self._sign_in
+        yield "mailbox", self._list_folders
+        yield "folder", self._folder
+        yield "settlement", self._settlement
+        yield "waiting", self._waiting
+
+    def _name(self) -> Finding:
+        self._endpoint = self._connection.resolve()
+        return Finding(", ".join(self._endpoint.addresses))
+
+    def _port(self) -> Finding:
+        self._connection.dial(self._endpoint)
+        return Finding(f"Port {self._endpoint.port} answers.")
+
+    def _tls(self) -> Finding:
+        sock = self._connection.secure()
+        if not isinstance(sock, ssl.SSLSocket):
+            advice = "Choose the TLS mode `tls` or `starttls`: the password can be read on its way."
+            return Finding("The connection is not encrypted.", advice, warning=True)
+        facts = certificate(sock)
+        if facts is None:
+            advice = "Turn verification on, and give the certificate of your authority if it is a private one."
+            return Finding(f"{sock.version()}; the certificate is not verified.", advice, warning=True)
+        days = (facts.expires_at - self._now).days
+        detail = f"{sock.version()}; certificate of {facts.subject} by {facts.issuer}, valid for {days} more days."
+        if days < _SOON_DAYS:
+            return Finding(detail, "Have the server's certificate renewed.", warning=True)
+        return Finding(detail)
+
+    def _sign_in(self) -> Finding:
+        self._connection.sign_in()
+        return Finding("The server accepts the user name and the password.")
+
+    def _list_folders(self) -> Finding:
+        return Finding(f"The mailbox has {len(self._folders.list())} folders.")
+
+    def _folder(self) -> Finding:
+        folder = self._folders.open(self._path, writable=False)
+        return Finding(f"The folder has {folder.message_count} messages.")
+
+    def _settlement(self) -> Finding:
+        settlement = self._mailbox.settlement
+        if isinstance(settlement, Keep):
+            return Finding("Messages are left as they are.")
+        folder = self._folders.open(self._path, writable=True)
+        with self._connection.command("tell its capabilities") as client:
+            can_move, can_expunge = client.has_capability("MOVE"), client.has_capability("UIDPLUS")
+        if isinstance(settlement, MarkRead):
+            _require(folder, SEEN)
+            return Finding("Messages can be marked as read.")
+        detail = "Messages can be deleted."
+        if isinstance(settlement, Move):
+            detail = self._target(settlement)
+            if can_move:
+                return Finding(detail)
+        _require(folder, DELETED)
+        if can_expunge:
+            return Finding(detail)
+        advice = "The server lacks UIDPLUS: messages stay marked as deleted while others' deleted messages are there."
+        return Finding(detail, advice, warning=True)
+
+    def _target(self, settlement: Move) -> str:
+        try:
+            name = self._folders.find(settlement.folder)
+        except FolderMissing:
+            if not settlement.create:
+                raise
+            return f"Messages are moved to `{settlement.folder}`, which will be created."
+        if name == self._folders.find(self._path):
+            advice = "Choose another folder to move to."
+            raise SourceMisconfigured("Messages cannot be moved to the folder they are read from.", advice=advice)
+        return f"Messages are moved to `{settlement.folder}`."
+
+    def _waiting(self) -> Finding:
+        folder = self._folders.open(self._path, writable=False)
+        count = self._count_waiting(folder)
+        return Finding(f"{folder.message_count} messages, of which a first poll would take in {count}.")
+
+
+def _require(folder: OpenFolder, flag: bytes) -> None:
+    if folder.settable_flags is not None and flag.lower() not in folder.settable_flags:
+        what = "mark messages as read" if flag == SEEN else "delete messages"
+        raise AccessDenied(f"The account may not {what}.", advice="Grant the account the right, or settle otherwise.")

@@ -1,0 +1,153 @@
+"""One connection to an IMAP server: opened, secured, signed in, and bounded in time."""
+
+import imaplib
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from shared.adapters.net import BoundedSocket, Deadline, Endpoint, Timeouts, connect, resolve
+from shared.adapters.sources.imap_wire import ADVICE_ON_SIGN_IN, Client, CommandRefused, protocol_errors
+from shared.adapters.sources.services import SourceServices
+from shared.adapters.tls import BoundedTlsSocket, start_tls
+from shared.domain.errors import AppError, CredentialsRejected, SourceMisbehaved, SourceMisconfigured
+from shared.domain.mailbox import ImapSource
+
+_GOODBYE_SECONDS = 5
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFolder:
+    """The selected folder. `path` is as the configuration has it; None as `settable_flags` means any."""
+
+    path: str
+    uidvalidity: int
+    uidnext: int
+    message_count: int
+    settable_flags: frozenset[bytes] | None
+    is_writable: bool
+
+
+class ImapConnection:
+    """Connects on the first command, and again after the connection broke."""
+
+    def __init__(
+        self, settings: ImapSource, services: SourceServices, max_literal_bytes: int, timeouts: Timeouts
+    ) -> None:
+        self._settings = settings
+        self._services = services
+        self._max_literal_bytes = max_literal_bytes
+        self._timeouts = timeouts
+        self._deadline = Deadline(timeouts)
+        self._client: Client | None = None
+        self._sock: BoundedSocket | None = None
+        self.folder: OpenFolder | None = None
+
+    @contextmanager
+    def command(self, purpose: str, extra_seconds: float = 0) -> Iterator[Client]:
+        """Run one command, or a few short ones, within the time limit.
+
+        :raises CommandRefused: the connection can be used further; after any other error a new one is made.
+        """
+        client = self._client or self._open()
+        self._deadline.restart(self._timeouts.command + extra_seconds)
+        client.wire.purpose = purpose
+        client.wire.untagged_responses.clear()  # the library keeps for ever what nobody asks for
+        try:
+            with protocol_errors():
+                yield client
+        except CommandRefused:
+            raise
+        except AppError:
+            self._drop()
+            raise
+
+    def _open(self) -> Client:
+        try:
+            self.dial(self.resolve())
+            self.secure()
+            return self.sign_in()
+        except AppError:
+            self._drop()
+            raise
+
+    def resolve(self) -> Endpoint:
+        return resolve(self._settings.host, self._settings.effective_port, self._services.settings)
+
+    def dial(self, endpoint: Endpoint) -> None:
+        self._deadline.restart(self._timeouts.connect)
+        self._sock = connect(endpoint, self._deadline)
+
+    def secure(self) -> BoundedSocket:
+        """Start TLS as the mode wants it, and hear the greeting; the socket is what is used from then on."""
+        assert self._sock is not None
+        self._deadline.restart(self._timeouts.command)
+        if self._settings.tls.mode == "tls":
+            self._sock = self._secured(self._sock)
+        with protocol_errors():
+            self._client = Client(self._sock, self._max_literal_bytes)
+            if self._client.wire.state != "NONAUTH":  # signed in as whom? STARTTLS can be stripped this way
+                raise SourceMisbehaved("The server skips the sign-in.")
+            if self._uses_starttls(self._client.wire.capabilities):
+                self._sock = self._client.wire.secure(self._secured)
+        return self._sock
+
+    def _secured(self, sock: BoundedSocket) -> BoundedTlsSocket:
+        return start_tls(sock, self._settings.host, self._settings.tls, self._services.settings)
+
+    def _uses_starttls(self, capabilities: Sequence[str]) -> bool:
+        """Whether to start TLS now. An offer is always taken: a handshake that fails must not end in plain text."""
+        if not self._settings.tls.mode.startswith("starttls"):
+            return False
+        if "STARTTLS" in capabilities:
+            return True
+        if self._settings.tls.mode == "starttls":
+            advice = "Use the mode `tls` with its own port, or have STARTTLS turned on at the server."
+            raise SourceMisconfigured("The server does not offer STARTTLS on this port.", advice=advice)
+        return False
+
+    def sign_in(self) -> Client:
+        assert self._client is not None
+        secret = self._settings.password_secret
+        password = self._services.secrets.get(secret)
+        self._deadline.restart(self._timeouts.command)
+        try:
+            with protocol_errors():
+                self._authenticate(self._client, self._settings.username, password)
+        except (CommandRefused, CredentialsRejected) as exc:
+            self._services.secrets.forget(secret)
+            advice = (isinstance(exc, CredentialsRejected) and exc.advice) or ADVICE_ON_SIGN_IN
+            raise CredentialsRejected("The server rejects the user name or the password.", advice=advice) from exc
+        return self._client
+
+    def _authenticate(self, client: Client, user: str, password: str) -> None:
+        wire = client.wire
+        wire.purpose = "sign in"
+        if _CONTROL.search(user + password):
+            advice = "Store the secret anew, without a line break at its end."
+            raise CredentialsRejected("The user name or the password holds a control character.", advice=advice)
+        if (user + password).isascii() and "LOGINDISABLED" not in wire.capabilities:
+            wire.sign_in(user, password)
+        elif "AUTH=PLAIN" in wire.capabilities:
+            client.plain_login(user, password)
+        else:
+            advice = "Choose a TLS mode that encrypts; if it does, the provider wants OAuth 2 instead of a password."
+            raise SourceMisconfigured("The server takes no password on this connection.", advice=advice)
+        if "CAPABILITY" in wire.untagged_responses:
+            client.capabilities()  # came for free; without this the library would ask for them later
+
+    def close(self) -> None:
+        if self._client is not None:
+            self._deadline.restart(_GOODBYE_SECONDS)
+            with suppress(AppError, imaplib.IMAP4.error):
+                self._client.logout()
+        self._drop()
+
+    def _drop(self) -> None:
+        if self._client is not None:
+            with suppress(OSError):
+                self._client.wire.shutdown()
+        if self._sock is not None:
+            self._sock.close()
+        self._client = self._sock = self.folder = None

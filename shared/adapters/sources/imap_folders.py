@@ -1,0 +1,115 @@
+"""The folders of an IMAP mailbox: paths with `/` as people write them, whatever separator the server has."""
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from shared.adapters.sources.imap_connection import ImapConnection, OpenFolder
+from shared.adapters.sources.imap_wire import CommandRefused
+from shared.application.ports import Folder
+from shared.domain.errors import AppError, FolderMissing, SourceMisbehaved
+
+_NAMED_AT_MOST = 50
+_ROLES = frozenset(("all", "archive", "drafts", "flagged", "junk", "sent", "trash"))  # RFC 6154
+_NO_MESSAGES = frozenset(("noselect", "nonexistent"))
+
+
+@dataclass
+class Folders:
+    """A path is tried as it is written; only where the server refuses that, its list is searched for the true name."""
+
+    connection: ImapConnection
+    _names: dict[str, str] = field(default_factory=dict)
+    _separator: str = "/"
+
+    def name(self, path: str) -> str:
+        """The server's name of the folder as far as it is known."""
+        return self._names.get(path, path)
+
+    def open(self, path: str, *, writable: bool, afresh: bool = False) -> OpenFolder:
+        """Select the folder; one that is selected already is selected again only to see it `afresh`.
+
+        :raises FolderMissing: and names those that there are.
+        :raises AccessDenied: it is to be writable and is not.
+        """
+        current = self.connection.folder
+        if current and current.path == path and (current.is_writable or not writable) and not afresh:
+            return current
+        try:
+            return self._select(path, writable)
+        except CommandRefused as refusal:
+            name = self.find(path, refusal)
+            if name == self.name(path):
+                raise
+            self._names[path] = name
+            return self._select(path, writable)
+
+    def _select(self, path: str, writable: bool) -> OpenFolder:
+        self.connection.folder = None
+        with self.connection.command("open the folder") as client:
+            answer = client.select_folder(self.name(path), readonly=not writable)
+            if b"UIDVALIDITY" not in answer:
+                raise SourceMisbehaved("The server does not number its messages (UIDVALIDITY).")
+            uidnext = answer.get(b"UIDNEXT") or max(client.search(["UID", "*"]), default=0) + 1
+        flags = answer.get(b"PERMANENTFLAGS")
+        self.connection.folder = OpenFolder(
+            path=path,
+            uidvalidity=answer[b"UIDVALIDITY"],
+            uidnext=uidnext,
+            message_count=answer.get(b"EXISTS", 0),
+            settable_flags=None if flags is None else frozenset(flag.lower() for flag in flags),
+            is_writable=writable,
+        )
+        return self.connection.folder
+
+    def list(self) -> list[Folder]:
+        return [folder for folder, _ in self._known().values()]
+
+    def _known(self) -> dict[str, tuple[Folder, str]]:
+        """Each folder that can hold messages, by its path, with the server's name of it."""
+        with self.connection.command("list its folders") as client:
+            listed = client.list_folders()
+        known = {}
+        for flags, separator, name in listed:
+            marks = {flag.decode("ascii", "replace").lstrip("\\").lower() for flag in flags}
+            self._separator = separator.decode("ascii", "replace") if separator else self._separator
+            path = _canonical("/".join(str(name).split(self._separator)))
+            role = "inbox" if path == "INBOX" else next(iter(sorted(marks & _ROLES)), None)
+            if not marks & _NO_MESSAGES:
+                known[path] = Folder(path, role), str(name)
+        return known
+
+    def find(self, path: str, cause: AppError | None = None) -> str:
+        """The server's name of the folder, from its list. :raises FolderMissing: it is not there."""
+        known = self._known()
+        if _canonical(path) not in known:
+            names = ", ".join(sorted(known)[:_NAMED_AT_MOST])
+            raise FolderMissing(f"There is no folder `{path}`.", advice=f"The folders are: {names}.") from cause
+        return known[_canonical(path)][1]
+
+    def find_or_create(self, path: str, *, create: bool) -> str:
+        """:raises FolderMissing: it is not there, and may not or cannot be created."""
+        try:
+            self._names[path] = self.find(path)
+        except FolderMissing:
+            if not create:
+                raise
+            self._names[path] = self._create(path)
+        return self._names[path]
+
+    def _create(self, path: str) -> str:
+        name = self._separator.join(_canonical(path).split("/"))
+        try:
+            with self.connection.command("create the folder") as client:
+                client.create_folder(name)
+        except CommandRefused as refusal:
+            advice = "Create the folder by hand, or choose another one."
+            raise FolderMissing(f"The folder `{path}` cannot be created.", advice=advice) from refusal
+        with suppress(CommandRefused), self.connection.command("subscribe to the folder") as client:
+            client.subscribe_folder(name)
+        return name
+
+
+def _canonical(path: str) -> str:
+    """INBOX is the same in any case (RFC 3501 section 5.1), also as the first part of a path."""
+    first, slash, rest = path.strip("/").partition("/")
+    return ("INBOX" if first.upper() == "INBOX" else first) + slash + rest
