@@ -96,6 +96,8 @@ class Tls(Model):
 
 
 class ImapSource(Model):
+    """Any IMAP server, signed in with a user name and a password (req C2, A1)."""
+
     kind: Literal["imap"] = "imap"
     host: Host
     port: int | None = Field(default=None, ge=1, le=65535, description="993 with TLS, otherwise 143 unless set")

@@ -84,7 +84,8 @@ class _Answered:
             try:
                 await self._app(scope, receive, send_guarded)
             except Exception:  # noqa: BLE001 - the loop boundary of a request
-                emit(Event.REQUEST_FAILED, level=logging.ERROR, method=scope["method"])
+                route = getattr(scope.get("route"), "path", None)
+                emit(Event.REQUEST_FAILED, level=logging.ERROR, method=scope["method"], route=route)
                 failed = problems.answer(500, "internal_error", "look it up in the log", correlation_id=correlation_id)
                 await failed(scope, receive, send_guarded)
 

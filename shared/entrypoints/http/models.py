@@ -192,4 +192,6 @@ class Comment(Model):
 
 
 class TicketWithComments(Ticket):
+    """One ticket with its log, oldest comment first."""
+
     comments: list[Comment]

@@ -1,0 +1,196 @@
+"""A configuration that cannot work is refused with everything that is wrong with it (req C10, D3, S1, F2)."""
+
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from tests.api.conftest import IMAP
+
+GRAPH = {
+    "kind": "graph",
+    "tenant": "contoso.example.com",
+    "client_id": "11111111-1111-4111-8111-111111111111",
+    "client_secret": "graph-secret",
+}
+
+
+def problems(answer) -> dict[str, str]:
+    assert answer.status_code == 422, answer.text
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.json()["type"] == "urn:mailroom:invalid"
+    return {problem["path"]: problem["message"] for problem in answer.json()["problems"]}
+
+
+def test_all_problems_are_told_at_once(api: TestClient, support, billing):
+    api.post("/api/mailboxes", json=support)
+    wrong = {
+        "name": "SUPPORT",
+        "ticket_prefix": "SUP",
+        "source": {**IMAP, "port": 99999, "password_secret": "unknown", "folder": "INBOX/Mail", "colour": "red"},
+        "settlement": {"action": "move", "folder": "inbox\\mail"},
+        "schedule": {"interval_seconds": "often"},
+    }
+
+    found = problems(api.post("/api/mailboxes", json=wrong))
+
+    assert set(found) == {
+        "$.name",
+        "$.address",
+        "$.ticket_prefix",
+        "$.source.port",
+        "$.source.password_secret",
+        "$.source.colour",
+        "$.settlement.folder",
+        "$.schedule.interval_seconds",
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "path", "message"),
+    [
+        ({"name": " "}, "$.name", "must have at least 1 character"),
+        ({"name": 5}, "$.name", "must be text"),
+        ({"enabled": "yes"}, "$.enabled", "must be true or false"),
+        ({"address": "Support <support@example.com>"}, "$.address", "must be one e-mail address"),
+        ({"ticket_prefix": "sup"}, "$.ticket_prefix", "must be 2 to 10 capital letters"),
+        ({"colour": "red"}, "$.colour", "is not known here"),
+        ({"a b'c": 1}, '$["a b\'c"]', "is not known here"),
+        ({"source": None}, "$.source", "must be an object"),
+        ({"source": {}}, "$.source.kind", "is missing"),
+        ({"source": {"kind": "fax"}}, "$.source.kind", "must be one of 'imap', 'graph'"),
+        ({"source": {"kind": "imap"}}, "$.source.host", "is missing"),
+        ({"source": {**IMAP, "imap": 1}}, "$.source.imap", "is not known here"),
+        ({"source": {**IMAP, "port": 0}}, "$.source.port", "must be greater than or equal to 1"),
+        ({"source": {**IMAP, "port": 65536}}, "$.source.port", "must be less than or equal to 65535"),
+        ({"source": {**IMAP, "port": "993"}}, "$.source.port", "must be a whole number"),
+        ({"source": {**IMAP, "host": "imaps://mail.example.com"}}, "$.source.host", "must be a host name"),
+        ({"source": {**IMAP, "host": "mail.example.com:993"}}, "$.source.host", "must be a host name"),
+        ({"source": {**IMAP, "tls": {"mode": "ssl"}}}, "$.source.tls.mode", "must be 'none', "),
+        ({"source": {**IMAP, "tls": {"ca_certificate": "x"}}}, "$.source.tls.ca_certificate", "must be certificates"),
+        ({"source": {**GRAPH, "client_id": "abc"}}, "$.source.client_id", "must be the application (client) id"),
+        ({"intake": {"start_from": "yesterday"}}, "$.intake.start_from", "must be a time with its offset from UTC"),
+        ({"intake": {"start_from": "2026-01-01T00:00"}}, "$.intake.start_from", "or must be 'now' or 'beginning'"),
+        ({"settlement": {"action": "burn"}}, "$.settlement.action", "must be one of 'keep', 'mark_read'"),
+        ({"settlement": {"action": "move"}}, "$.settlement.folder", "is missing"),
+    ],
+)
+def test_a_problem_is_told_with_its_place_and_what_is_expected(
+    api: TestClient, support, change: dict[str, Any], path: str, message: str
+):
+    found = problems(api.post("/api/mailboxes", json={**support, **change}))
+
+    assert message in found[path]
+
+
+@pytest.mark.parametrize("body", ["[]", '"text"', "5", "null"])
+def test_what_is_no_object_is_no_mailbox(api: TestClient, body: str):
+    found = problems(api.post("/api/mailboxes", content=body, headers={"Content-Type": "application/json"}))
+
+    assert found == {"$": "must be an object"}
+
+
+@pytest.mark.parametrize("value", ["correct horse battery", "hunter2", "pass:word!", "x" * 500])
+@pytest.mark.parametrize("settings", [{**IMAP}, {**GRAPH}])
+def test_a_secret_in_place_of_its_name_is_refused_without_being_repeated(api: TestClient, support, settings, value):
+    field = "password_secret" if settings["kind"] == "imap" else "client_secret"
+
+    answer = api.post("/api/mailboxes", json={**support, "source": {**settings, field: value}})
+
+    assert "Key Vault" in problems(answer)[f"$.source.{field}"]
+    assert value not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("read", "target"),
+    [
+        ("INBOX", "inbox"),
+        ("INBOX", " Inbox/ "),
+        ("INBOX/Done", "inbox\\done"),
+        ("INBOX/Done", "INBOX.Done"),
+        ("Ablage/Gru\u0308n", "ablage/Gr\u00fcn"),
+    ],
+)
+def test_messages_are_not_moved_to_the_folder_that_is_read(api: TestClient, support, read: str, target: str):
+    settlement = {"action": "move", "folder": target}
+
+    found = problems(
+        api.post("/api/mailboxes", json={**support, "source": {**IMAP, "folder": read}, "settlement": settlement})
+    )
+
+    assert set(found) == {"$.settlement.folder"}
+
+
+def test_the_inbox_is_read_where_no_folder_is_given(api: TestClient, support):
+    found = problems(api.post("/api/mailboxes", json={**support, "settlement": {"action": "move", "folder": "Inbox"}}))
+
+    assert set(found) == {"$.settlement.folder"}
+
+
+@pytest.mark.parametrize("target", ["INBOX/Done", "Done", "Inbox2"])
+def test_messages_are_moved_to_any_other_folder(api: TestClient, support, target: str):
+    answer = api.post("/api/mailboxes", json={**support, "settlement": {"action": "move", "folder": target}})
+
+    assert answer.status_code == 201
+
+
+def test_a_dot_separates_folders_of_imap_only(api: TestClient, support):
+    source = {**GRAPH, "folder": "v1/2"}
+
+    answer = api.post(
+        "/api/mailboxes", json={**support, "source": source, "settlement": {"action": "move", "folder": "v1.2"}}
+    )
+
+    assert answer.status_code == 201
+
+
+def test_a_name_and_a_prefix_belong_to_one_mailbox(api: TestClient, support, billing):
+    api.post("/api/mailboxes", json=support)
+
+    found = problems(api.post("/api/mailboxes", json={**billing, "name": " sUPPORT", "ticket_prefix": "SUP"}))
+
+    assert set(found) == {"$.name", "$.ticket_prefix"}
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        {"address": "Support@Example.com"},
+        {"address": "Support@Example.com", "source": GRAPH},
+        {"source": {**IMAP, "host": "MAIL.example.com", "folder": "inbox"}},
+    ],
+)
+def test_a_folder_is_read_by_one_mailbox(api: TestClient, support, billing, same):
+    api.post("/api/mailboxes", json=support)
+
+    found = problems(api.post("/api/mailboxes", json={**billing, **same}))
+
+    assert set(found) == {"$.source.folder"}
+
+
+@pytest.mark.parametrize(
+    "other", [{"source": {**IMAP, "folder": "Orders"}}, {"address": "support@example.com", "enabled": False}]
+)
+def test_another_folder_or_a_mailbox_at_rest_is_in_nobodys_way(api: TestClient, support, billing, other):
+    api.post("/api/mailboxes", json=support)
+
+    answer = api.post("/api/mailboxes", json={**billing, **other})
+
+    assert answer.status_code == 201
+
+
+def test_a_mailbox_is_in_its_own_way_in_nothing_but_its_prefix(api: TestClient, support):
+    created = api.post("/api/mailboxes", json=support)
+    path, headers = created.headers["Location"], {"If-Match": created.headers["ETag"]}
+
+    found = problems(api.put(path, json={**support, "ticket_prefix": "HELP"}, headers=headers))
+    kept = api.put(path, json=support, headers=headers)
+
+    assert found == {"$.ticket_prefix": "cannot be changed: tickets are known as SUP-..."}
+    assert kept.status_code == 200
+
+
+def test_nothing_that_was_refused_is_stored(api: TestClient, support):
+    api.post("/api/mailboxes", json={**support, "source": {**IMAP, "password_secret": "unknown"}})
+
+    assert api.get("/api/mailboxes").json() == {"mailboxes": []}

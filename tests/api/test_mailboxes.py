@@ -1,0 +1,161 @@
+"""Configured mailboxes through the API (req C8, C10)."""
+
+import re
+from datetime import timedelta
+from typing import Any
+
+from fastapi.testclient import TestClient
+
+from shared.application.services import Services
+from tests.clock import MovableClock
+
+
+def created(api: TestClient, mailbox: dict[str, Any]) -> tuple[str, str]:
+    answer = api.post("/api/mailboxes", json=mailbox)
+    assert answer.status_code == 201, answer.text
+    return answer.json()["id"], answer.headers["ETag"]
+
+
+def test_a_created_mailbox_is_found_where_the_answer_says(api: TestClient, support):
+    answer = api.post("/api/mailboxes", json=support)
+
+    assert answer.status_code == 201
+    found = api.get(answer.headers["Location"])
+    assert found.json() == answer.json()
+    assert found.headers["ETag"] == answer.headers["ETag"]
+    assert found.json()["source"]["password_secret"] == "imap-password"
+
+
+def test_what_is_left_out_gets_its_default(api: TestClient, support):
+    mailbox = api.post("/api/mailboxes", json=support).json()
+
+    assert mailbox["enabled"] is True
+    assert mailbox["schedule"] == {"interval_seconds": 300}
+    assert mailbox["settlement"] == {"action": "mark_read"}
+    assert mailbox["source"]["tls"] == {"mode": "tls", "verify": True, "ca_certificate": None}
+
+
+def test_an_id_is_made_from_the_name_in_any_script(api: TestClient, support, billing):
+    first, _ = created(api, {**support, "name": "  Büro & Empfang "})
+    second, _ = created(api, {**billing, "name": "サポート"})
+
+    assert re.fullmatch(r"buro-empfang-[0-9a-f]{6}", first)
+    assert re.fullmatch(r"mailbox-[0-9a-f]{6}", second)
+    assert api.get(f"/api/mailboxes/{first}").json()["name"] == "Büro & Empfang"
+
+
+def test_the_list_shows_every_mailbox_with_its_health(api: TestClient, support, billing):
+    created(api, support)
+    created(api, {**billing, "enabled": False})
+
+    listed = api.get("/api/mailboxes").json()["mailboxes"]
+
+    assert {each["name"]: each["health"]["status"] for each in listed} == {"Support": "waiting", "Billing": "disabled"}
+
+
+def test_a_mailbox_is_replaced_by_who_has_read_its_current_version(api: TestClient, support):
+    mailbox_id, etag = created(api, support)
+
+    answer = api.put(f"/api/mailboxes/{mailbox_id}", json={**support, "name": "Help desk"}, headers={"If-Match": etag})
+
+    assert answer.status_code == 200
+    assert answer.json()["name"] == "Help desk"
+    assert answer.headers["ETag"] != etag
+    assert api.get(f"/api/mailboxes/{mailbox_id}").headers["ETag"] == answer.headers["ETag"]
+
+
+def test_an_answer_can_be_sent_back_as_it_came(api: TestClient, support):
+    mailbox_id, etag = created(api, support)
+    mailbox = api.get(f"/api/mailboxes/{mailbox_id}").json()
+
+    answer = api.put(f"/api/mailboxes/{mailbox_id}", json=mailbox, headers={"If-Match": etag})
+
+    assert answer.status_code == 200
+    assert answer.json()["created_at"] == mailbox["created_at"]
+
+
+def test_a_replaced_mailbox_is_due_at_once(api: TestClient, services: Services, clock: MovableClock, support):
+    mailbox_id, etag = created(api, support)
+    services.schedule.postpone({mailbox_id: clock() + timedelta(hours=1)})
+
+    api.put(f"/api/mailboxes/{mailbox_id}", json=support, headers={"If-Match": etag})
+
+    assert services.schedule.get(mailbox_id).next_due_at == clock()
+
+
+def test_a_change_to_an_older_version_is_refused(api: TestClient, support):
+    mailbox_id, old = created(api, support)
+    api.put(f"/api/mailboxes/{mailbox_id}", json={**support, "name": "Newer"}, headers={"If-Match": old})
+
+    put = api.put(f"/api/mailboxes/{mailbox_id}", json={**support, "name": "Lost"}, headers={"If-Match": old})
+    delete = api.delete(f"/api/mailboxes/{mailbox_id}", headers={"If-Match": old})
+
+    assert (put.status_code, delete.status_code) == (412, 412)
+    assert api.get(f"/api/mailboxes/{mailbox_id}").json()["name"] == "Newer"
+
+
+def test_a_change_without_a_version_is_refused(api: TestClient, support):
+    mailbox_id, _ = created(api, support)
+
+    put = api.put(f"/api/mailboxes/{mailbox_id}", json=support)
+    delete = api.delete(f"/api/mailboxes/{mailbox_id}")
+
+    assert (put.status_code, delete.status_code) == (428, 428)
+    assert put.json()["type"] == "urn:mailroom:if_match_is_required"
+
+
+def test_a_version_is_recognised_in_each_way_that_http_writes_it(api: TestClient, support):
+    mailbox_id, etag = created(api, support)
+    path = f"/api/mailboxes/{mailbox_id}"
+
+    weakened = api.put(path, json=support, headers={"If-Match": f"W/{etag}"})
+    one_of_two = api.put(path, json=support, headers={"If-Match": f'"other", {weakened.headers["ETag"]}'})
+    any_version = api.put(path, json=support, headers={"If-Match": "*"})
+
+    assert [weakened.status_code, one_of_two.status_code, any_version.status_code] == [200, 200, 200]
+
+
+def test_a_deleted_mailbox_is_gone_with_its_schedule(api: TestClient, services: Services, clock: MovableClock, support):
+    mailbox_id, etag = created(api, support)
+    services.schedule.postpone({mailbox_id: clock()})
+
+    answer = api.delete(f"/api/mailboxes/{mailbox_id}", headers={"If-Match": etag})
+
+    assert answer.status_code == 204
+    assert api.get(f"/api/mailboxes/{mailbox_id}").status_code == 404
+    assert services.schedule.get(mailbox_id) is None
+
+
+def test_what_does_not_exist_is_not_found(api: TestClient, support):
+    headers = {"If-Match": "*"}
+    answers = [
+        api.get("/api/mailboxes/nobody"),
+        api.get("/api/mailboxes/NOT%20AN%2FID"),
+        api.put("/api/mailboxes/nobody", json=support, headers=headers),
+        api.delete("/api/mailboxes/nobody", headers=headers),
+        *(api.post(f"/api/mailboxes/nobody/{action}") for action in ("poll", "test-connection")),
+        *(api.get(f"/api/mailboxes/nobody/{part}") for part in ("runs", "quarantine", "folders")),
+    ]
+
+    assert [answer.status_code for answer in answers] == [404] * len(answers)
+    assert {answer.headers["Content-Type"] for answer in answers} == {"application/problem+json"}
+
+
+def test_a_poll_on_demand_is_put_on_the_queue(api: TestClient, support, queued):
+    mailbox_id, _ = created(api, support)
+
+    answer = api.post(f"/api/mailboxes/{mailbox_id}/poll")
+
+    assert answer.status_code == 202
+    assert queued() == [
+        {"mailbox_id": mailbox_id, "reason": "demand", "failures": 0, "correlation_id": answer.json()["correlation_id"]}
+    ]
+
+
+def test_a_mailbox_that_is_not_enabled_is_not_polled_on_demand(api: TestClient, support, queued):
+    mailbox_id, _ = created(api, {**support, "enabled": False})
+
+    answer = api.post(f"/api/mailboxes/{mailbox_id}/poll")
+
+    assert answer.status_code == 409
+    assert queued() == []
