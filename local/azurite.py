@@ -33,12 +33,15 @@ def run_azurite(folder: Path | None = None, ports: tuple[int, int, int] = (0, 0,
     """Run Azurite for the duration of the block, keeping its data in `folder`, or in memory without one.
 
     `ports` are those of blobs, queues and tables; 0 is any free one. :raises RuntimeError: it did not start.
+    It has a session of its own: Ctrl-C in a terminal must not end it before those that use it.
     """
     persistence = ["--inMemoryPersistence"] if folder is None else ["--location", str(folder)]
     blob, queue, table = map(str, ports)
     command = [str(COMMAND), "--silent", "--disableTelemetry", "--skipApiVersionCheck", *persistence]
     command += ["--blobPort", blob, "--queuePort", queue, "--tablePort", table]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    ) as process:
         try:
             yield _ready(process)
         finally:
