@@ -66,8 +66,7 @@ class _Poll:
         except AppError as error:
             self._note_failure(error)
         except Exception:  # noqa: BLE001 - the boundary of one mailbox: a defect here must not stop the others
-            emit(Event.POLL_FAILED, level=logging.ERROR, error="internal_error")
-            self._note_failure(AppError("an unexpected error; the log has its traceback"))
+            self._note_failure(AppError("an unexpected error; the log tells where"), level=logging.ERROR)
         else:
             self._note_success()
             if more:
@@ -202,7 +201,7 @@ class _Poll:
         if self.request.failures >= FAILING_AFTER:
             emit(Event.MAILBOX_RECOVERED, failures=self.request.failures)
 
-    def _note_failure(self, error: AppError) -> None:
+    def _note_failure(self, error: AppError, level: int = logging.WARNING) -> None:
         before = self.services.schedule.get(self.mailbox.id)
         failures = 1 + (before.consecutive_failures if before else 0)
         retry_after = error.retry_after if isinstance(error, SourceUnavailable) else None
@@ -218,7 +217,7 @@ class _Poll:
                 last_outcomes=dict(self.counts.outcomes),
             )
         )
-        emit(Event.POLL_FAILED, level=logging.WARNING, error=error.code, failures=failures)
+        emit(Event.POLL_FAILED, level=level, error=error.code, failures=failures)
         if failures == FAILING_AFTER:
             emit(Event.MAILBOX_FAILING, level=logging.ERROR, error=error.code)
 

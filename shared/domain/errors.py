@@ -38,7 +38,7 @@ class AppError(Exception):
     the text nor the advice ever holds a secret, an address or a subject.
     """
 
-    code = "error"
+    code = "internal_error"
 
     def __init__(self, message: str = "", *, advice: str = "") -> None:
         super().__init__(message or self.code)

@@ -35,6 +35,10 @@ class Desk:
     provider: MemoryMailbox
     clock: ManualClock
 
+    def configure(self, **changes) -> None:
+        etag = self.services.mailboxes.get(self.mailbox.id).etag
+        self.services.mailboxes.replace(self.mailbox.model_copy(update=changes), etag)
+
     def poll(self, **request) -> None:
         poll(self.services, PollRequest(self.mailbox.id, "schedule", "test", **request))
         self.clock.advance(minutes=5)
@@ -84,6 +88,6 @@ def desk(storage_services: Services) -> Iterator[Desk]:
     )
     provider, clock = MemoryMailbox(), ManualClock()
     services = replace(storage_services, open_source=provider.open, clock=clock)
-    etag = services.mailboxes.add(mailbox)
+    services.mailboxes.add(mailbox)
     yield Desk(services, mailbox, provider, clock)
-    services.mailboxes.delete(mailbox.id, etag)
+    services.mailboxes.delete(mailbox.id, services.mailboxes.get(mailbox.id).etag)

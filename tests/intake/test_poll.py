@@ -49,14 +49,10 @@ def test_a_message_is_settled_after_its_ticket_is_stored(desk):
 
 
 def test_a_mailbox_that_keeps_its_messages_is_not_touched(desk):
-    etag = desk.services.mailboxes.get(desk.mailbox.id).etag
-    desk.services.mailboxes.replace(desk.mailbox.model_copy(update={"settlement": Keep()}), etag)
-    desk.services.mailboxes.all()
+    desk.configure(settlement=Keep())
     desk.provider.deliver(mail(id_="<1@x>"))
 
     desk.poll()
-    current = desk.services.mailboxes.get(desk.mailbox.id)
-    desk.services.mailboxes.replace(desk.mailbox, current.etag)
 
     assert desk.provider.settled == {}
     assert len(desk.tickets()) == 1
@@ -318,13 +314,11 @@ def test_a_worker_gives_way_while_another_holds_the_lease(desk):
     assert len(desk.tickets()) == 1
 
 
-def test_a_disabled_or_unknown_mailbox_is_left_alone(desk):
+def test_a_disabled_mailbox_is_left_alone(desk):
     desk.provider.deliver(mail(id_="<1@x>"))
-    current = desk.services.mailboxes.get(desk.mailbox.id)
-    etag = desk.services.mailboxes.replace(desk.mailbox.model_copy(update={"enabled": False}), current.etag)
+    desk.configure(enabled=False)
 
     desk.poll()
-    desk.services.mailboxes.replace(desk.mailbox, etag)
 
     assert desk.tickets() == []
     assert desk.health() is None

@@ -21,7 +21,7 @@ class ChokingAdapter(HTTPAdapter):
     """Storage that answers 413 to whatever speaks of the poison."""
 
     def send(self, request: PreparedRequest, *arguments, **options) -> Response:
-        if POISON.encode() not in (request.body or b""):
+        if POISON not in str(request.body):
             return super().send(request, *arguments, **options)
         refused = Response()
         refused.status_code, refused.request, refused.url = 413, request, request.url
