@@ -1,7 +1,7 @@
 """IMAP4rev1: any server (req C2). Messages are known by UIDVALIDITY and UID (RFC 3501 section 2.3.1.1)."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
@@ -150,8 +150,10 @@ class ImapSource:
         seconds = sum(sizes[uid] for uid in uids) / _SLOWEST_BYTES_PER_SECOND
         try:
             with self._connection.command("hand over messages", seconds) as client:
-                found: dict[int, _Body] = client.fetch(uids, [part, "INTERNALDATE"])
-                return found
+                found: dict[int, dict[bytes, Any]] = client.fetch(uids, [part, "INTERNALDATE"])
+                empty = [uid for uid, body in found.items() if not _content(body)]
+                gone = set(empty).difference(client.search(["UID", _set(empty)]) if empty else ())  # RFC 2180
+                return {uid: body for uid, body in found.items() if uid not in gone}
         except CommandRefused:
             if len(uids) == 1:
                 return {uids[0]: MessageError("The server does not hand over this message.")}
@@ -163,8 +165,8 @@ class ImapSource:
             return FetchFailure(ref, MessageGone("The message is not in its folder any more."))
         if isinstance(body, MessageError):
             return FetchFailure(ref, body)
-        content = body.get(b"BODY[]", body.get(b"BODY[]<0>"))
-        if not content or not isinstance(content, bytes):
+        content = _content(body)
+        if not content:
             return FetchFailure(ref, MessageError("The server hands over an empty message."))
         if size > self._max_bytes:
             return RawMessage(ref, content[: self._cut_bytes], _arrival(body), size)
@@ -213,7 +215,7 @@ class ImapSource:
             if client.has_capability("MOVE"):
                 client.move(uids, name)
                 return
-            rest = client.search(["UID", ",".join(map(str, uids)), "UNDELETED"])  # the others were copied before
+            rest = client.search(["UID", _set(uids), "UNDELETED"])  # the others were copied before
             if rest:
                 client.copy(rest, name)
         self._delete(uids)
@@ -268,6 +270,16 @@ def _place(ref: MessageRef) -> tuple[str, int]:
 def _uid(ref: MessageRef) -> int:
     uid = ref.id.partition(":")[2]
     return int(uid) if uid.isdecimal() else 0
+
+
+def _set(uids: Iterable[int]) -> str:
+    return ",".join(map(str, uids))
+
+
+def _content(data: Mapping[bytes, Any]) -> bytes:
+    """The bytes of a message or of its beginning; none where the server answers NIL."""
+    content = data.get(b"BODY[]", data.get(b"BODY[]<0>"))
+    return content if isinstance(content, bytes) else b""
 
 
 def _arrival(data: Mapping[bytes, Any]) -> datetime | None:

@@ -1,0 +1,101 @@
+"""A mailbox on the test's Dovecot, as the contract of sources handles it; and what IMAP sources are opened with."""
+
+import socket
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+from imapclient import SEEN, IMAPClient
+
+from local.dovecot import HOST, PASSWORD, Dovecot
+from shared.adapters.sources import open_source
+from shared.adapters.sources.services import SourceServices
+from shared.application.ports import Source
+from shared.domain.mailbox import Mailbox
+from shared.settings import Settings, read_settings
+from tests.sources.contract import Secrets, Stored
+
+SECRET = "imap-password"
+
+
+def settings(ca_file: object = "", *, allow_loopback: bool = True) -> Settings:
+    environment = {
+        "DATA_STORAGE": "UseDevelopmentStorage=true",
+        "KEY_VAULT_URI": "https://vault.example",
+        "EXTRA_CA_FILE": str(ca_file),
+        "ALLOW_LOOPBACK_TARGETS": str(allow_loopback).lower(),
+    }
+    return read_settings(environment)
+
+
+def services(secrets: Secrets, settings: Settings) -> SourceServices:
+    return SourceServices(settings, secrets, tokens=None, clock=lambda: datetime.now(UTC))
+
+
+def imap_mailbox(source: dict[str, Any], **changes: Any) -> Mailbox:
+    defaults = {
+        "id": "help",
+        "name": "Help",
+        "address": "help@desk.example",
+        "ticket_prefix": "SUP",
+        "created_at": datetime.now(UTC),
+        "intake": {"start_from": "beginning"},
+    }
+    source = {"kind": "imap", "username": "help@desk.example", "password_secret": SECRET, "host": HOST} | source
+    return Mailbox.model_validate(defaults | changes | {"source": source})
+
+
+class DovecotMailbox:
+    """Implements `tests.sources.contract.Provider`."""
+
+    inbox = "INBOX"
+    stages = ("name", "port", "tls", "sign_in", "mailbox", "folder", "settlement", "waiting")
+    secret_stage = "sign_in"
+
+    def __init__(self, server: Dovecot) -> None:
+        self.server = server
+        self.user = f"{uuid.uuid4().hex}@desk.example"
+        self.secrets = Secrets({SECRET: PASSWORD})
+        self.hands = IMAPClient(HOST, server.imap_port, ssl=False)
+        self.hands.login(self.user, PASSWORD)
+
+    def close(self) -> None:
+        self.hands.logout()
+
+    def mailbox(self, source: dict[str, Any] | None = None, **changes: Any) -> Mailbox:
+        here = {"username": self.user, "port": self.server.imaps_port}
+        return imap_mailbox(here | (source or {}), **changes)
+
+    def open(self, mailbox: Mailbox, *, is_trusted: bool = True, is_up: bool = True) -> Source:
+        if not is_up:
+            nowhere = mailbox.source.model_copy(update={"port": unused_port()})
+            mailbox = mailbox.model_copy(update={"source": nowhere})
+        trusted = self.server.ca_file if is_trusted else ""
+        return open_source(mailbox, services(self.secrets, settings(trusted)))
+
+    def deliver(
+        self, content: bytes, *, arrived_at: datetime | None = None, is_read: bool = False, folder: str | None = None
+    ) -> None:
+        moment = arrived_at or datetime.now(UTC)
+        self.hands.append(folder or self.inbox, content, [SEEN] if is_read else (), moment)
+
+    def stored(self, folder: str | None = None) -> list[Stored]:
+        if not self.hands.folder_exists(folder or self.inbox):
+            return []
+        self.hands.select_folder(folder or self.inbox, readonly=True)
+        found = self.hands.fetch(self.hands.search(), ["BODY.PEEK[]", "FLAGS"])
+        return [Stored(data[b"BODY[]"], SEEN in data[b"FLAGS"]) for _, data in sorted(found.items())]
+
+    def remove_oldest(self) -> None:
+        self.hands.select_folder(self.inbox)
+        oldest = min(self.hands.search())
+        self.hands.delete_messages([oldest])
+        self.hands.uid_expunge([oldest])
+
+    def create_folder(self, path: str) -> None:
+        self.hands.create_folder(path)
+
+
+def unused_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
