@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from io import BytesIO
 
 import pytest
 from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
+from urllib3 import HTTPResponse
 
 from local.azurite import Azurite
 from shared.adapters.storage.clients import StorageClients
@@ -23,11 +25,11 @@ class ChokingAdapter(HTTPAdapter):
     def send(self, request: PreparedRequest, *arguments, **options) -> Response:
         if POISON not in str(request.body):
             return super().send(request, *arguments, **options)
-        refused = Response()
-        refused.status_code, refused.request, refused.url = 413, request, request.url
-        refused.headers["Content-Type"] = "application/json"
-        refused._content = b'{"odata.error":{"code":"RequestBodyTooLarge","message":{"value":"too large"}}}'
-        return refused
+        body = b'{"odata.error":{"code":"RequestBodyTooLarge","message":{"value":"too large"}}}'
+        headers = {"Content-Type": "application/json"}
+        return self.build_response(
+            request, HTTPResponse(body=BytesIO(body), headers=headers, status=413, preload_content=False)
+        )
 
 
 @pytest.fixture
