@@ -5,7 +5,7 @@ BIN      := .venv/bin
 AZURITE  := local/node_modules/.package-lock.json
 UV       := 0.13.9
 
-.PHONY: run clean-run test check tests tests-oldest bench lock format servers
+.PHONY: run clean-run test check tests tests-oldest bench package lock format servers
 
 run: .venv/ready $(AZURITE)
 	@$(BIN)/python -m local.run
@@ -35,6 +35,10 @@ endif
 
 bench: .venv/ready $(AZURITE) servers
 	$(BIN)/python -m bench
+
+# What is deployed: dist/app, and the same as dist/mailroom.zip.
+package: .venv/ready
+	@$(BIN)/python tools/package.py
 
 format: .venv/ready
 	$(BIN)/ruff format .
