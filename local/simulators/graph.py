@@ -281,7 +281,8 @@ def _folder(mailbox: Mailbox, folder: Folder) -> dict[str, Any]:
 
 def _paged(request: Request, items: list[Any], show: Callable[[Any], Any] = lambda item: item) -> Response:
     start, size = int(request.query.get("$skip", 0)), page_size(request)
-    body: dict[str, Any] = {"value": [show(item) for item in items[start : start + size]]}
+    count = {"@odata.count": len(items)} if request.query.get("$count") == "true" else {}
+    body: dict[str, Any] = count | {"value": [show(item) for item in items[start : start + size]]}
     if start + size < len(items):
         options = [
             pair for pair in request.target.partition("?")[2].split("&") if pair and not pair.startswith("$skip")

@@ -15,7 +15,7 @@ class EntraSession(Session):
         with network_errors("Entra ID"):
             response = super().request(*args, **kwargs)
         if response.status_code >= 400:
-            raise refusal(response.status_code, _body(response), retry_after(response))
+            raise refusal(response.status_code, _body(response), retry_after(response.headers))
         return response
 
 

@@ -1,7 +1,7 @@
 """HTTPS to the services that the app settings name: what is trusted, how long it may take, and what went wrong."""
 
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
@@ -13,7 +13,8 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import Retry
 
-from shared.domain.errors import CertificateRejected, SourceUnavailable
+from shared.adapters.tls import tls_failure
+from shared.domain.errors import SourceUnavailable
 from shared.settings import Settings
 
 _CONNECT_SECONDS = 10
@@ -68,20 +69,26 @@ def network_errors(service: str) -> Iterator[None]:
     try:
         yield
     except requests.exceptions.SSLError as exc:
-        advice = "Check the endpoint in the app settings; a private authority belongs into EXTRA_CA_FILE."
-        raise CertificateRejected(f"The certificate of {service} is not trusted.", advice=advice) from exc
+        raise tls_failure(_innermost(exc)) from exc
     except requests.Timeout as exc:
         raise SourceUnavailable(f"{service} does not answer in time.") from exc
     except requests.RequestException as exc:
         raise SourceUnavailable(f"{service} cannot be reached, or the connection broke.") from exc
 
 
-def retry_after(response: requests.Response) -> timedelta | None:
+def _innermost(error: BaseException) -> OSError:
+    """What OpenSSL said, below the layers of the HTTP library."""
+    while (below := error.__cause__ or error.__context__) is not None:
+        error = below
+    return error if isinstance(error, OSError) else OSError()
+
+
+def retry_after(headers: Mapping[str, str]) -> timedelta | None:
     """How long a service asks us to wait: seconds, or a date by its own clock (RFC 9110 section 10.2.3)."""
-    value = response.headers.get("Retry-After", "")
+    value = headers.get("Retry-After", "")
     if value.isdecimal():
         return timedelta(seconds=int(value))
     try:
-        return max(parsedate_to_datetime(value) - parsedate_to_datetime(response.headers["Date"]), timedelta())
+        return max(parsedate_to_datetime(value) - parsedate_to_datetime(headers["Date"]), timedelta())
     except (KeyError, TypeError, ValueError):
         return None

@@ -52,7 +52,7 @@ def start_tls(sock: BoundedSocket, host: str, tls: Tls, settings: Settings) -> B
         secured = context.wrap_socket(sock, server_hostname=host)
     except OSError as exc:
         sock.close()
-        raise _tls_failure(exc) from exc
+        raise tls_failure(exc) from exc
     assert isinstance(secured, BoundedTlsSocket)
     secured.deadline = sock.deadline
     return secured
@@ -83,7 +83,7 @@ def _tls_context(verify: bool, ca_certificate: str | None, extra_ca_file: str | 
     return context
 
 
-def _tls_failure(exc: OSError) -> CertificateRejected | SourceMisconfigured | SourceUnavailable:
+def tls_failure(exc: OSError) -> CertificateRejected | SourceMisconfigured | SourceUnavailable:
     if isinstance(exc, ssl.SSLCertVerificationError):
         reason = _VERIFY_CODES.get(exc.verify_code, "invalid")
         what, advice = _REJECTED[reason]

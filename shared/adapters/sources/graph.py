@@ -1,0 +1,154 @@
+"""Exchange Online through Microsoft Graph (req C1). Messages are known by their immutable ids."""
+
+import json
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from shared.adapters.sources.checks import run_stages
+from shared.adapters.sources.graph_check import GraphCheck
+from shared.adapters.sources.graph_client import CONCURRENCY, GraphClient, graph_time, items
+from shared.adapters.sources.graph_download import download
+from shared.adapters.sources.graph_errors import GraphRefused
+from shared.adapters.sources.graph_folders import Folders
+from shared.adapters.sources.graph_settling import Settling
+from shared.adapters.sources.services import SourceServices
+from shared.application.ports import CheckStage, FetchFailure, Folder, Page
+from shared.domain import mailbox as configured
+from shared.domain.errors import CursorExpired, SourceMisbehaved
+from shared.domain.message import Cursor, Listed, MessageRef, RawMessage
+from shared.domain.settlement import Settled, Settlement
+
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+_SELECT = "id,receivedDateTime,isRead"
+_FILTERED_ROUND_LIMIT = 5000
+"""A first round with a filter returns at most so many messages, and does not say that there are more."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Position:
+    """What a cursor says: the link that goes on listing this folder of this mailbox.
+
+    While a first round is filtered by the service, `listed` counts it; `start_from` (ISO) filters one that is not.
+    """
+
+    address: str
+    folder: str
+    link: str
+    listed: int | None = None
+    start_from: str | None = None
+
+    def cursor(self) -> Cursor:
+        return Cursor(json.dumps(asdict(self)))
+
+
+class GraphSource:
+    """A `Source`. It lists by delta query, which sees every message that arrives, also one that is moved in."""
+
+    def __init__(self, mailbox: configured.Mailbox, services: SourceServices) -> None:
+        assert isinstance(mailbox.source, configured.GraphSource)
+        self._mailbox = mailbox
+        self._settings = mailbox.source
+        self._services = services
+        self._client = GraphClient(mailbox, mailbox.source, services)
+        self._folders = Folders(self._client)
+        self._received: dict[str, datetime] = {}
+
+    def changes(self, cursor: Cursor | None, limit: int) -> Page:
+        position = self._first_round() if cursor is None else self._resumed(cursor)
+        try:
+            page = self._client.get(position.link, f"odata.maxpagesize={limit}")
+        except GraphRefused as refused:
+            if refused.is_gone:  # the folder; the next round looks for it by its path
+                raise CursorExpired from refused
+            raise
+        found = items(page)
+        following, more = self._following(position, page, len(found))
+        return Page(tuple(self._listed(found, position)), following.cursor(), more)
+
+    def fetch(self, messages: Sequence[Listed]) -> Iterator[RawMessage | FetchFailure]:
+        """Four downloads run ahead of the message that is being handled, and no more."""
+        waiting = iter(messages)
+        running: deque[Future[RawMessage | FetchFailure]] = deque()
+        with ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="graph") as pool:
+            try:
+                running.extend(pool.submit(self._download, each) for each in islice(waiting, CONCURRENCY))
+                while running:
+                    done = running.popleft().result()
+                    running.extend(pool.submit(self._download, each) for each in islice(waiting, 1))
+                    yield done
+            finally:
+                for future in running:
+                    future.cancel()
+
+    def settle(self, refs: Sequence[MessageRef], settlement: Settlement) -> Sequence[Settled]:
+        return Settling(self._client, self._folders, settlement).settle(refs)
+
+    def folders(self) -> Sequence[Folder]:
+        return self._folders.list()
+
+    def check(self) -> Iterator[CheckStage]:
+        return run_stages(GraphCheck(self._mailbox, self._services, self._client, self._folders).stages())
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _first_round(self) -> _Position:
+        start_from = self._mailbox.start_from
+        if start_from is None:
+            return self._round()
+        return replace(self._round({"$filter": f"receivedDateTime ge {graph_time(start_from)}"}), listed=0)
+
+    def _round(self, options: Mapping[str, str] | None = None) -> _Position:
+        folder = quote(self._folders.find(self._settings.folder), safe="")
+        query = urlencode({"changeType": "created", "$select": _SELECT, **(options or {})}, safe="$,:", quote_via=quote)
+        link = f"{self._client.mailbox_url}/mailFolders/{folder}/messages/delta?{query}"
+        return _Position(self._mailbox.address, self._settings.folder, link)
+
+    def _resumed(self, cursor: Cursor) -> _Position:
+        """:raises CursorExpired: it is for another folder, mailbox or cloud, or from another kind of source."""
+        try:
+            position = _Position(**json.loads(cursor))
+        except (TypeError, ValueError) as exc:
+            raise CursorExpired from exc
+        ours = (self._mailbox.address, self._settings.folder)
+        if (position.address, position.folder) != ours or not self._client.is_own(position.link):
+            raise CursorExpired
+        return position
+
+    def _following(self, position: _Position, page: Mapping[str, Any], found: int) -> tuple[_Position, bool]:
+        listed = None if position.listed is None else position.listed + found
+        if "@odata.nextLink" in page:
+            return replace(position, link=self._client.link(page, "@odata.nextLink"), listed=listed), True
+        if "@odata.deltaLink" not in page:
+            raise SourceMisbehaved("Graph does not say where its listing goes on.")
+        if listed is not None and listed >= _FILTERED_ROUND_LIMIT and self._mailbox.start_from:
+            return replace(self._round(), start_from=graph_time(self._mailbox.start_from)), True
+        link = self._client.link(page, "@odata.deltaLink")
+        return replace(position, link=link, listed=None, start_from=None), False
+
+    def _listed(self, found: Sequence[Mapping[str, Any]], position: _Position) -> Iterator[Listed]:
+        """Oldest first; Graph promises neither order nor that a message comes once."""
+        present = {item["id"]: item for item in found if isinstance(item.get("id"), str) and "@removed" not in item}
+        self._received = {message_id: self._received_at(item) for message_id, item in present.items()}
+        start_from = datetime.fromisoformat(position.start_from) if position.start_from else _LONG_AGO
+        for message_id, received_at in sorted(self._received.items(), key=lambda pair: pair[1]):
+            is_unwanted = self._mailbox.intake.unread_only and present[message_id].get("isRead")
+            if received_at >= start_from and not is_unwanted:
+                yield Listed(MessageRef(self._settings.folder, message_id))
+
+    def _received_at(self, item: Mapping[str, Any]) -> datetime:
+        """Where Graph does not say, it is taken as new: the receipts recognise what is not."""
+        try:
+            return datetime.fromisoformat(item["receivedDateTime"]).astimezone(UTC)
+        except (KeyError, TypeError, ValueError):
+            return self._services.clock()
+
+    def _download(self, listed: Listed) -> RawMessage | FetchFailure:
+        ref = listed.ref
+        return download(self._client, ref, self._mailbox.intake.max_message_bytes, self._received.get(ref.id))
