@@ -16,7 +16,8 @@ _STOP = (signal.SIGINT, signal.SIGTERM)
 
 class _OneLine(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        return " | ".join(line.strip() for line in super().format(record).splitlines())
+        lines = super().format(record).splitlines()
+        return " | ".join(line.strip() for line in lines if line.strip(" ^~"))
 
 
 def log_to_stderr() -> None:

@@ -4,6 +4,7 @@ import asyncio
 import importlib
 import inspect
 import json
+import os
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -34,7 +35,8 @@ class Context:
 class ConvertersEngine:
     def __init__(self) -> None:
         self._registry = get_binding_registry()
-        self._pool = ThreadPoolExecutor(thread_name_prefix="function")
+        threads = int(os.environ.get("PYTHON_THREADPOOL_THREAD_COUNT", "0"))
+        self._pool = ThreadPoolExecutor(threads or None, thread_name_prefix="function")
         self._code: dict[str, Callable[..., Any]] = {}
         self._folder = ""
 

@@ -140,7 +140,7 @@ class FunctionsHost:
         except asyncio.CancelledError:
             raise FunctionFailed("the host stopped") from None
         except Exception as error:
-            _log.exception("%s %s failed", function.name, invocation_id)
+            _log.exception("%s %s failed: %s: %s", function.name, invocation_id, type(error).__name__, error)
             raise FunctionFailed(function.name) from error
         _log.info("%s %s succeeded in %d ms", function.name, invocation_id, 1000 * (time.monotonic() - started))
         return response

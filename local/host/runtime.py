@@ -93,7 +93,9 @@ def _request(**message: _Message) -> _Message:
 
 def _check(answer: Any) -> None:
     if answer.result.status != _StatusResult.Success:
-        raise FunctionFailed(answer.result.exception.stack_trace or answer.result.exception.message)
+        error = FunctionFailed(answer.result.exception.message)
+        error.add_note(answer.result.exception.stack_trace)
+        raise error
 
 
 def _typed(data: TriggerData) -> tuple[_Message, dict[str, _Message]]:

@@ -21,6 +21,7 @@ _ADMIN = "/admin/functions/"
 
 class WebServer(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 128
 
     def __init__(
         self, port: int, routes: Sequence[Route], keys: tuple[str, str], invoke: Invoke, run: Callable[[str, str], bool]

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from local.host.converters import ConvertersEngine
-from local.host.engine import Engine, EventLoop, Function, HostError, importable
+from local.host.engine import Engine, EventLoop, Function, FunctionFailed, HostError, importable
 from local.host.runtime import RuntimeEngine
 from tests.host.conftest import Messages, StartHost
 from tests.host.sample import recorded, until, write_app
@@ -90,6 +90,20 @@ def test_both_engines_find_the_same_functions_in_mailroom():
 def test_an_app_that_azure_refuses_is_refused(start_host: StartHost, tmp_path: Path, engine: str, wrong: str):
     with pytest.raises(HostError, match="cannot be loaded"):
         start_host(write_app(tmp_path / "app", wrong), engine=engine)
+
+
+def test_a_value_that_no_binding_takes_is_a_failure(start_host: StartHost, tmp_path: Path, engine: str):
+    source = """
+import azure.functions as func
+app = func.FunctionApp()
+@app.timer_trigger(schedule="0 0 0 29 2 *", arg_name="timer")
+def chatty(timer: func.TimerRequest):
+    return "text"
+"""
+    host = start_host(write_app(tmp_path / "app", source), engine=engine)
+
+    with pytest.raises(FunctionFailed):
+        host.run_timer("chatty")
 
 
 def test_a_binding_that_the_host_does_not_have_is_refused(start_host: StartHost, tmp_path: Path):

@@ -36,6 +36,7 @@ def test_it_serves_until_it_is_told_to_stop(tmp_path: Path, client: httpx.Client
 
         assert process.wait(timeout=30) == 0
     lines = log.read_text().splitlines()
+    assert all(line.startswith("20") for line in lines), "every line begins with its time"
     assert lines[-1].endswith("stopped")
     assert "code=k" not in log.read_text()
     (failure,) = [line for line in lines if " ERROR " in line]

@@ -67,6 +67,15 @@ def test_a_message_that_fails_as_often_as_allowed_becomes_poison(start_host, mes
     until(lambda: messages.left() == 0)
 
 
+def test_a_message_becomes_poison_right_after_its_last_attempt(start_host, messages: Messages, tmp_path: Path):
+    once = {"version": "2.0", "extensions": {"queues": {"maxDequeueCount": 1, "visibilityTimeout": "01:00:00"}}}
+    start_host(write_app(tmp_path / "app", host=once))
+
+    messages.send("fail")
+
+    assert until(messages.poisoned) == ["fail"]
+
+
 def test_a_message_taken_too_often_by_hosts_that_crashed_becomes_poison_without_a_run(
     start_host: StartHost, messages: Messages, record: Path
 ):
