@@ -51,8 +51,8 @@ def _host() -> FunctionsHost:
     parser.add_argument("--port", type=int, required=True, help="port on 127.0.0.1; 0 is any free one")
     parser.add_argument("--state", type=Path, required=True, help="folder where timers are remembered")
     parser.add_argument("--engine", choices=sorted(ENGINES), default="converters")
-    parser.add_argument("--key", help="function key; one is made up unless given")
-    parser.add_argument("--master-key", help="key of the admin endpoint; one is made up unless given")
+    parser.add_argument("--key", help="function key; without one nobody can call functions that ask for it")
+    parser.add_argument("--master-key", help="opens everything, the admin endpoint too")
     given = parser.parse_args()
     return FunctionsHost(
         given.app, given.state, engine=given.engine, port=given.port, key=given.key, master_key=given.master_key

@@ -64,7 +64,7 @@ from datetime import timedelta
 from pathlib import Path
 from local.host import FunctionsHost
 
-host = FunctionsHost(Path(sys.argv[1]), Path(sys.argv[1]) / "state", message_lease=timedelta(seconds=2))
+host = FunctionsHost(Path(sys.argv[1]), Path(sys.argv[1]) / "state", message_lease=timedelta(seconds=5))
 host.start()
 threading.Event().wait()
 """

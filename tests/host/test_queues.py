@@ -153,10 +153,10 @@ def test_as_many_messages_run_at_a_time_as_batch_size_and_threshold_allow(
 def test_a_message_stays_hidden_while_its_function_runs_longer_than_the_lease(
     start_host: StartHost, messages: Messages, record: Path, tmp_path: Path
 ):
-    start_host(write_app(tmp_path / "app", HELD, HOST), message_lease=timedelta(seconds=1))
+    start_host(write_app(tmp_path / "app", HELD, HOST), message_lease=timedelta(seconds=2))
     messages.send("long")
     until(lambda: recorded(record))
-    let_storage_time_pass(messages, seconds=3)
+    let_storage_time_pass(messages, seconds=4)
 
     record.with_suffix(".go").touch()
 
