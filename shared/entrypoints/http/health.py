@@ -1,6 +1,7 @@
 """The health of the deployment and of each mailbox; the one operation that works while the app settings are wrong."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from fastapi import APIRouter, Request, Response
 
@@ -22,7 +23,7 @@ def get_health(request: Request, response: Response) -> models.Health:
     except SettingsError as error:
         return _broken(response, error.problems)
     except StoreError as error:
-        return _broken(response, [f"{error}. {error.advice}".strip()])
+        return _broken(response, [f"{error} {error.advice}".strip()])
     failing = any(each.status is MailboxStatus.FAILING for each in found)
     return models.Health(
         status="failing" if failing else "ok",
@@ -37,18 +38,8 @@ def _broken(response: Response, problems: Sequence[str]) -> models.Health:
 
 
 def mailbox_health(report: MailboxReport) -> models.MailboxHealth:
-    if (polled := report.polled) is None:
-        return models.MailboxHealth(status=report.status, warnings=report.warnings)
-    return models.MailboxHealth(
-        status=report.status,
-        next_due_at=polled.next_due_at,
-        last_polled_at=polled.last_polled_at,
-        last_success_at=polled.last_success_at,
-        consecutive_failures=polled.consecutive_failures,
-        last_error=_failure(polled),
-        last_outcomes=polled.last_outcomes,
-        warnings=report.warnings,
-    )
+    polled = asdict(report.polled) | {"last_error": _failure(report.polled)} if report.polled else {}
+    return models.MailboxHealth(**polled, status=report.status, warnings=report.warnings)
 
 
 def _failure(polled: MailboxHealth) -> models.Failure | None:

@@ -1,5 +1,6 @@
 """The operations on mailboxes: configuration, connection tests, polls on demand, and what the polls left behind."""
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Response
@@ -101,7 +102,7 @@ def list_runs(mailbox_id: Id, services: Ready, limit: Annotated[int, Query(ge=1,
     """The runs that found mail or failed, newest first."""
     mailboxes.find(services, mailbox_id)
     runs = services.tickets.runs(mailbox_id, limit)
-    return models.PollRuns(runs=[models.PollRun.model_validate(run) for run in runs])
+    return models.PollRuns(runs=[models.PollRun(**asdict(run)) for run in runs])
 
 
 @router.get("/{mailbox_id}/quarantine", responses=described(404))
@@ -116,7 +117,7 @@ def list_folders(mailbox_id: Id, services: Ready) -> models.Folders:
     """Asked of the mail server, now."""
     source = services.open_source(mailboxes.find(services, mailbox_id).value)
     try:
-        return models.Folders(folders=[models.Folder.model_validate(each) for each in source.folders()])
+        return models.Folders(folders=[models.Folder(**asdict(each)) for each in source.folders()])
     finally:
         source.close()
 
@@ -133,16 +134,9 @@ def _mailbox(report: health.MailboxReport) -> models.Mailbox:
 
 def _test_result(stages: list[CheckStage]) -> models.ConnectionTestResult:
     ok = all(stage.ok for stage in stages)
-    return models.ConnectionTestResult(ok=ok, stages=[models.CheckStage.model_validate(stage) for stage in stages])
+    return models.ConnectionTestResult(ok=ok, stages=[models.CheckStage(**asdict(stage)) for stage in stages])
 
 
 def _entry(entry: QuarantineEntry) -> models.QuarantineEntry:
-    return models.QuarantineEntry(
-        id=entry.id,
-        folder=entry.ref.folder,
-        at=entry.at,
-        attempts=entry.attempts,
-        error_code=entry.error_code,
-        error=entry.error,
-        size=entry.raw.size if entry.raw else None,
-    )
+    size = entry.raw.size if entry.raw else None
+    return models.QuarantineEntry(**asdict(entry), id=entry.id, folder=entry.ref.folder, size=size)

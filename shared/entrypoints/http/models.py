@@ -3,19 +3,13 @@
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from shared.application.health import MailboxStatus
 from shared.domain import mailbox, ticket
 
 
-class Model(BaseModel):
-    """Read from the attributes of what the domain returns."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-
-class Failure(Model):
+class Failure(BaseModel):
     """Why the last poll failed, and what to do about it."""
 
     code: str
@@ -23,7 +17,7 @@ class Failure(Model):
     advice: str | None
 
 
-class MailboxHealth(Model):
+class MailboxHealth(BaseModel):
     """How a mailbox is doing. `next_due_at` is None before its first poll, which comes within a minute."""
 
     status: MailboxStatus
@@ -42,7 +36,7 @@ class Mailbox(mailbox.Mailbox):
     health: MailboxHealth
 
 
-class Mailboxes(Model):
+class Mailboxes(BaseModel):
     mailboxes: list[Mailbox]
 
 
@@ -54,7 +48,7 @@ class NamedHealth(MailboxHealth):
     enabled: bool
 
 
-class Health(Model):
+class Health(BaseModel):
     """`broken`: the app settings are wrong or the storage cannot be reached, so nothing works; `failing`: at least one
     mailbox cannot be polled.
     """
@@ -65,7 +59,7 @@ class Health(Model):
     mailboxes: list[NamedHealth] = []
 
 
-class CheckStage(Model):
+class CheckStage(BaseModel):
     """One stage of a connection test. A stage with `warning` is passed, and should be looked at all the same."""
 
     name: str
@@ -77,16 +71,16 @@ class CheckStage(Model):
     advice: str
 
 
-class ConnectionTestResult(Model):
+class ConnectionTestResult(BaseModel):
     ok: bool
     stages: list[CheckStage]
 
 
-class PollAccepted(Model):
+class PollAccepted(BaseModel):
     correlation_id: str = Field(description="finds the events of this poll in the log")
 
 
-class PollRun(Model):
+class PollRun(BaseModel):
     """One pass over the mailbox; `listed` is the sum of `outcomes`. `ignored` counts by reason."""
 
     started_at: datetime
@@ -98,11 +92,11 @@ class PollRun(Model):
     error_code: str | None
 
 
-class PollRuns(Model):
+class PollRuns(BaseModel):
     runs: list[PollRun]
 
 
-class QuarantineEntry(Model):
+class QuarantineEntry(BaseModel):
     """A message that could not be handled. `size` is in bytes; None where its bytes could never be fetched."""
 
     id: str
@@ -114,27 +108,27 @@ class QuarantineEntry(Model):
     size: int | None
 
 
-class Quarantine(Model):
+class Quarantine(BaseModel):
     entries: list[QuarantineEntry]
 
 
-class Folder(Model):
+class Folder(BaseModel):
     """A folder by its full path, with `/` between the segments."""
 
     path: str
     role: str | None
 
 
-class Folders(Model):
+class Folders(BaseModel):
     folders: list[Folder]
 
 
-class Address(Model):
+class Address(BaseModel):
     address: str
     name: str
 
 
-class Ticket(Model):
+class Ticket(BaseModel):
     """One ticket; `linked_to` is the tag of a ticket that its first message speaks of."""
 
     tag: str
@@ -150,14 +144,14 @@ class Ticket(Model):
     href: str
 
 
-class Tickets(Model):
+class Tickets(BaseModel):
     """Newest first; `continuation` asks for the next page, None says that there is none."""
 
     tickets: list[Ticket]
     continuation: str | None
 
 
-class Attachment(Model):
+class Attachment(BaseModel):
     """`size` is in bytes. `inline` is true where the HTML shows it."""
 
     index: int
@@ -168,7 +162,7 @@ class Attachment(Model):
     href: str
 
 
-class Message(Model):
+class Message(BaseModel):
     """Where the message that made a comment is: as received, and as sanitised HTML."""
 
     message_id: str | None
@@ -177,7 +171,7 @@ class Message(Model):
     html_href: str
 
 
-class Comment(Model):
+class Comment(BaseModel):
     """One entry of the log. `is_cut`: `text` is only the beginning, the whole is in the message."""
 
     seq: int

@@ -2,6 +2,7 @@
 
 import base64
 import re
+from dataclasses import asdict
 from typing import Annotated, Literal
 from urllib.parse import quote
 
@@ -116,33 +117,16 @@ def _href(ticket: Ticket, *below: str | int) -> str:
 
 
 def _ticket(ticket: Ticket) -> models.Ticket:
-    return models.Ticket(
-        tag=ticket.tag,
-        mailbox_id=ticket.mailbox_id,
-        number=ticket.number,
-        subject=ticket.subject,
-        requester=models.Address.model_validate(ticket.requester),
-        status=ticket.status,
-        created_at=ticket.created_at,
-        updated_at=ticket.updated_at,
-        comment_count=ticket.comment_count,
-        linked_to=f"{ticket.prefix}-{ticket.linked_to}" if ticket.linked_to else None,
-        href=_href(ticket),
-    )
+    linked_to = f"{ticket.prefix}-{ticket.linked_to}" if ticket.linked_to else None
+    return models.Ticket(**asdict(ticket) | {"tag": ticket.tag, "linked_to": linked_to, "href": _href(ticket)})
 
 
 def _comment(ticket: Ticket, comment: Comment) -> models.Comment:
-    return models.Comment(
-        seq=comment.seq,
-        kind=comment.kind,
-        author=models.Address.model_validate(comment.author),
-        at=comment.at,
-        text=comment.text,
-        is_cut=comment.is_cut,
-        notes=comment.notes,
-        message=_message(ticket, comment),
-        attachments=[_attachment(ticket, comment, each) for each in comment.attachments],
-    )
+    attachments = [
+        models.Attachment(**asdict(each), href=_href(ticket, "comments", comment.seq, "attachments", each.index))
+        for each in comment.attachments
+    ]
+    return models.Comment(**asdict(comment) | {"message": _message(ticket, comment), "attachments": attachments})
 
 
 def _message(ticket: Ticket, comment: Comment) -> models.Message | None:
@@ -153,15 +137,4 @@ def _message(ticket: Ticket, comment: Comment) -> models.Message | None:
         size=comment.raw.size,
         raw_href=_href(ticket, "comments", comment.seq, "raw"),
         html_href=_href(ticket, "comments", comment.seq, "html"),
-    )
-
-
-def _attachment(ticket: Ticket, comment: Comment, attachment: Attachment) -> models.Attachment:
-    return models.Attachment(
-        index=attachment.index,
-        name=attachment.name,
-        content_type=attachment.content_type,
-        size=attachment.size,
-        inline=attachment.inline,
-        href=_href(ticket, "comments", comment.seq, "attachments", attachment.index),
     )
