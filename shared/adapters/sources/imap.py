@@ -174,6 +174,8 @@ class ImapSource:
 
     def _is_open(self, path: str, uidvalidity: int, *, writable: bool = False) -> bool:
         """Open the folder; False where it is gone, or has other messages under the same UIDs."""
+        if not uidvalidity:
+            return False
         try:
             folder = self._folders.open(path, writable=writable or self._is_settling)
         except FolderMissing:
