@@ -1,0 +1,191 @@
+"""Which parts of a message are its text, and which are attachments; and what both hold."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from html import escape, unescape
+from urllib.parse import unquote
+
+from shared.domain.message import Attachment
+from shared.mime import text
+from shared.mime.charsets import codec, decode
+from shared.mime.defects import Defect
+from shared.mime.filenames import name_by_type, safe_name
+from shared.mime.headers import characters, one_line, read_fields
+from shared.mime.headers import text as field_text
+from shared.mime.structure import Part, split
+
+MAX_TEXT = 1_000_000
+"""Characters of the readable body, and of its HTML three times as many bytes."""
+MAX_CONTENT_ID = 998
+
+_ONLY_IN_SOME_CLIENTS = frozenset({"text/watch-html", "text/x-amp-html"})
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f]")
+_META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?([\w-]{1,40})", re.IGNORECASE)
+_CID = re.compile(r"cid:([^\"'\s<>)]+)", re.IGNORECASE)
+_WORD_CHARSET = re.compile(r"=\?([^?*]{1,40})")
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of the body, as plain text, as HTML, or as alternatives of both."""
+
+    plain: tuple[Part, ...] = ()
+    html: tuple[Part, ...] = ()
+
+
+@dataclass(slots=True)
+class Mail:
+    """A message taken apart; nothing is decoded before somebody asks for it."""
+
+    content: bytes
+    root: Part
+    defects: list[Defect]
+    sibling: str
+    segments: list[Segment] = field(default_factory=list)
+    attachment_parts: list[Part] = field(default_factory=list)
+    _texts: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def has_html(self) -> bool:
+        return any(segment.html for segment in self.segments)
+
+    def text(self) -> str:
+        pieces = (self._segment_text(segment).strip("\n") for segment in self.segments)
+        joined = _CONTROLS.sub("", "\n\n".join(piece for piece in pieces if piece.strip()))
+        if len(joined) > MAX_TEXT:
+            self.defects.append(Defect.TEXT_CUT)
+        return joined[:MAX_TEXT]
+
+    def html(self) -> str:
+        """The HTML of the whole body as it was sent; plain segments among it stay as they are written."""
+        return "\n".join(
+            self._source(part)
+            if part.type.value == "text/html"
+            else f'<div style="white-space: pre-wrap">{escape(self._plain(part))}</div>'
+            for segment in self.segments
+            for part in segment.html or segment.plain
+        )
+
+    def attachments(self) -> tuple[Attachment, ...]:
+        return tuple(self.attachment(index)[0] for index in range(len(self.attachment_parts)))
+
+    def attachment(self, index: int) -> tuple[Attachment, bytes]:
+        part = self.attachment_parts[index]
+        data, defect = part.body(self.content)
+        self._note(defect)
+        content_id = one_line(characters(part.fields.first("content-id"))).strip("<> ")[:MAX_CONTENT_ID] or None
+        return Attachment(
+            index=index,
+            name=self._name(part, data, index),
+            content_type=part.type.value,
+            size=len(data),
+            content_id=content_id,
+            inline=content_id is not None and content_id in self._shown_ids(),
+        ), data
+
+    def _name(self, part: Part, data: bytes, index: int) -> str:
+        declared = part.disposition.text("filename", self.sibling) or part.type.text("name", self.sibling)
+        if name := safe_name(declared):
+            return name
+        if part.type.value == "message/rfc822":
+            fields, _ = read_fields(data, 0, len(data), [])
+            subject = field_text(fields.first("subject"), self.sibling)
+            if name := safe_name(re.sub(r"[/\\]", "_", subject)):
+                return safe_name(f"{name}.eml")
+        return name_by_type(part.type.value, index + 1)
+
+    def _shown_ids(self) -> set[str]:
+        sources = (self._source(part) for segment in self.segments for part in segment.html if _is_html(part))
+        return {unquote(unescape(found)) for source in sources for found in _CID.findall(source)}
+
+    def _segment_text(self, segment: Segment) -> str:
+        plain = "\n\n".join(self._plain(part) for part in segment.plain)
+        if plain.strip() or not segment.html:
+            return plain
+        return "\n\n".join(
+            text.of_html(self._source(part)) if _is_html(part) else self._plain(part) for part in segment.html
+        )
+
+    def _plain(self, part: Part) -> str:
+        source = self._source(part)
+        if part.type.token("format").lower() == "flowed":
+            return text.unflowed(source, delete_space=part.type.token("delsp").lower() == "yes")
+        return source
+
+    def _source(self, part: Part) -> str:
+        """A text part, decoded once."""
+        if part.start not in self._texts:
+            raw, defect = part.body(self.content, limit=3 * MAX_TEXT)
+            charset = part.type.token("charset")
+            if _is_html(part) and not codec(charset) and (meta := _META_CHARSET.search(raw, 0, 4_096)):
+                charset = meta[1].decode("ascii")
+            decoded, charset_defect = decode(raw, charset, self.sibling)
+            self._note(defect, charset_defect, Defect.TEXT_CUT if part.end - part.start > 3 * MAX_TEXT else None)
+            self._texts[part.start] = decoded.replace("\r\n", "\n").replace("\r", "\n")
+        return self._texts[part.start]
+
+    def _note(self, *defects: Defect | None) -> None:
+        self.defects += [defect for defect in defects if defect]
+
+
+def read(content: bytes) -> Mail:
+    defects: list[Defect] = []
+    root = split(content, defects)
+    mail = Mail(content, root, defects, _sibling(root))
+    _sort(root, mail, is_whole=True)
+    return mail
+
+
+def _sort(part: Part, mail: Mail, *, is_whole: bool = False) -> None:
+    """Sort the leaves into text and attachments, in the order of the message."""
+    if part.type.value == "multipart/alternative" and part.parts:
+        _sort_alternatives(part.parts, mail)
+    elif part.parts:
+        for child in part.parts:
+            _sort(child, mail)
+    elif not _is_text(part, is_whole=is_whole):
+        mail.attachment_parts.append(part)
+    elif _is_html(part):
+        mail.segments.append(Segment(html=(part,)))
+    else:
+        mail.segments.append(Segment(plain=(part,)))
+
+
+def _sort_alternatives(parts: Iterable[Part], mail: Mail) -> None:
+    """The plain text is in the first alternative that is plain, the HTML in the last that has any (RFC 2046, 5.1.4)."""
+    plain: tuple[Part, ...] = ()
+    rich: tuple[Part, ...] = ()
+    for part in parts:
+        alternative = Mail(mail.content, part, mail.defects, mail.sibling)
+        _sort(part, alternative)
+        mail.attachment_parts += [
+            part for part in alternative.attachment_parts if part.type.value not in _ONLY_IN_SOME_CLIENTS
+        ]
+        segments = alternative.segments
+        plain = plain or tuple(part for segment in segments for part in segment.plain)
+        if alternative.has_html:
+            rich = tuple(part for segment in segments for part in segment.html or segment.plain)
+    if plain or rich:
+        mail.segments.append(Segment(plain, rich))
+
+
+def _is_html(part: Part) -> bool:
+    return part.type.value == "text/html"
+
+
+def _is_text(part: Part, *, is_whole: bool) -> bool:
+    """A text part with a name is an attachment, unless it is all there is."""
+    if part.type.value not in ("text/plain", "text/html"):
+        return False
+    disposition = part.disposition
+    if disposition.value == "attachment":
+        return False
+    return is_whole or not (disposition.text("filename") or part.type.text("name"))
+
+
+def _sibling(root: Part) -> str:
+    """A charset that the message declares somewhere, for text that declares none."""
+    declared = [leaf.type.token("charset") for leaf in root.leaves() if leaf.type.value.startswith("text/")]
+    declared += _WORD_CHARSET.findall(root.fields.first("subject") + root.fields.first("from"))[:1]
+    return next((charset for charset in declared if codec(charset) not in (None, "ascii", "utf_8")), "")

@@ -1,0 +1,178 @@
+"""Bytes -> text, whatever charset is declared (req X2). The names are those of the WHATWG Encoding Standard and of
+what mail programs write in their place; where one charset extends another, the larger one is taken.
+"""
+
+import re
+from encodings.aliases import aliases
+from functools import lru_cache
+
+from shared.mime.defects import Defect
+
+_TAKEN_AS = {
+    "ansi_x3_4_1968": "ascii",
+    "ascii": "ascii",
+    "big5": "big5hkscs",
+    "big5_eten": "big5hkscs",
+    "big5_hkscs": "big5hkscs",
+    "cn_big5": "big5hkscs",
+    "csgb2312": "gb18030",
+    "euc_cn": "gb18030",
+    "euc_kr": "cp949",
+    "gb2312": "gb18030",
+    "gb_2312": "gb18030",
+    "gb_2312_80": "gb18030",
+    "gbk": "gb18030",
+    "hebrew": "cp1255",
+    "iso8859_1": "cp1252",
+    "iso_2022_jp_ms": "iso2022_jp",
+    "iso_8859_1": "cp1252",
+    "iso_8859_11": "cp874",
+    "iso_8859_6_i": "iso8859_6",
+    "iso_8859_8": "cp1255",
+    "iso_8859_8_i": "cp1255",
+    "iso_8859_9": "cp1254",
+    "koi8_ru": "koi8_u",
+    "koi8_u": "koi8_u",
+    "korean": "cp949",
+    "ks_c_5601": "cp949",
+    "ks_c_5601_1987": "cp949",
+    "ks_c_5601_1989": "cp949",
+    "ksc5601": "cp949",
+    "latin1": "cp1252",
+    "latin_1": "cp1252",
+    "l1": "cp1252",
+    "ms_kanji": "cp932",
+    "shift_jis": "cp932",
+    "shiftjis": "cp932",
+    "sjis": "cp932",
+    "tis_620": "cp874",
+    "tis620": "cp874",
+    "unicode": "utf_16",
+    "unicode_1_1_utf_7": "utf_7",
+    "unicode_1_1_utf_8": "utf_8",
+    "us_ascii": "ascii",
+    "utf_8": "utf_8",
+    "utf8mb4": "utf_8",
+    "x_euc_jp": "euc_jp",
+    "x_gbk": "gb18030",
+    "x_mac_ce": "mac_latin2",
+    "x_mac_cyrillic": "mac_cyrillic",
+    "x_mac_roman": "mac_roman",
+    "x_ms_cp932": "cp932",
+    "x_sjis": "cp932",
+}
+_CODE_PAGE = re.compile(r"(?:x_)?(?:cp|ibm|ms|win|windows)_?(\d{3,4})")
+_CODE_PAGES = {"932": "cp932", "936": "gb18030", "949": "cp949", "950": "big5hkscs"}
+_TEXT_CODECS = frozenset(aliases.values()) - {
+    "base64_codec", "bz2_codec", "hex_codec", "mbcs", "quopri_codec", "rot_13", "uu_codec", "zlib_codec",
+} | {"cp720", "cp737", "cp874", "cp1252", "koi8_u", "mac_cyrillic"}  # fmt: skip
+_NOT_ASCII_BELOW_128 = frozenset(
+    {"utf_7", "hz", "utf_16", "utf_16_be", "utf_16_le", "utf_32", "utf_32_be", "utf_32_le"}
+)
+_SAYS_NOTHING = frozenset({"", "unknown", "unknown_8bit", "x_unknown", "8bit", "binary", "default", "x_user_defined"})
+_MULTIBYTE = frozenset({"gb18030", "big5hkscs", "cp949", "cp932", "euc_jp", "johab", "cp874"})
+_JAPANESE_SHIFT = re.compile(rb"\x1b(\$[@B]|\([BJI])")
+
+
+@lru_cache(maxsize=256)
+def codec(charset: str) -> str | None:
+    """The Python codec that reads a charset by its name in mail; None where the name is unknown."""
+    name = re.sub(r"[^a-z0-9]+", "_", charset[:64].lower()).strip("_")
+    if code_page := _CODE_PAGE.fullmatch(name):
+        name = _CODE_PAGES.get(code_page[1], f"cp{code_page[1]}")
+    name = _TAKEN_AS.get(name) or aliases.get(name, name)
+    name = _TAKEN_AS.get(name, name)
+    return name if name in _TEXT_CODECS else None
+
+
+def decode(raw: bytes, charset: str = "", sibling: str = "") -> tuple[str, Defect | None]:
+    """Text, and what was wrong with the charset that was declared for it.
+
+    `sibling` is a charset declared elsewhere in the message: the best guess where this one is of no use.
+    """
+    name = codec(charset)
+    if raw.isascii() and name not in _NOT_ASCII_BELOW_128 and b"\x1b" not in raw:
+        return raw.decode("ascii"), None
+    if name is None:
+        named = re.sub(r"[^a-z0-9]+", "_", charset.lower()).strip("_") not in _SAYS_NOTHING
+        return _guess(raw, sibling), Defect.CHARSET_UNKNOWN if named else Defect.CHARSET_MISSING
+    if _is_evidently_wrong(raw, name):
+        return _guess(raw, sibling), Defect.CHARSET_WRONG
+    try:
+        return _without_surrogates(raw.decode(name)).removeprefix("\ufeff"), None
+    except UnicodeDecodeError:
+        return _rescue(raw, name, sibling)
+
+
+def _without_surrogates(text: str) -> str:
+    """UTF-7 can spell half a character; no other codec lets one through."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _is_evidently_wrong(raw: bytes, name: str) -> bool:
+    if name == "ascii":
+        return True
+    if name.startswith(("utf_16", "utf_32")):
+        return b"\0" not in raw and _is_utf8(raw)
+    return name not in _MULTIBYTE and name != "utf_8" and not raw.isascii() and _is_utf8(raw)
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _rescue(raw: bytes, name: str, sibling: str) -> tuple[str, Defect]:
+    """Text of bytes that are not all of the charset they should be in."""
+    if name.startswith("iso2022_jp"):
+        return _japanese(raw), Defect.CHARSET_DAMAGED
+    if _is_utf8(raw):
+        return raw.decode("utf-8"), Defect.CHARSET_WRONG
+    text = _without_surrogates(raw.decode(name, "replace"))
+    sample = [character for character in text[:10_000] if character > "\x7f"]
+    if name == "utf_8" and sample.count("\ufffd") * 3 > len(sample):
+        return _guess(raw, sibling), Defect.CHARSET_WRONG
+    return text.removeprefix("\ufeff"), Defect.CHARSET_DAMAGED
+
+
+def _guess(raw: bytes, sibling: str) -> str:
+    if _JAPANESE_SHIFT.search(raw):
+        return _japanese(raw)
+    for name in ("utf_8", codec(sibling)):
+        if name not in (None, "ascii"):
+            try:
+                return _without_surrogates(raw.decode(name)).removeprefix("\ufeff")
+            except UnicodeDecodeError:
+                continue
+    return raw.decode("cp1252", "replace")
+
+
+def _japanese(raw: bytes) -> str:
+    """ISO-2022-JP as it is written: with the NEC and IBM characters of code page 932, and single 8-bit characters."""
+    pieces = _JAPANESE_SHIFT.split(raw)
+    text = [pieces[0].decode("cp932", "replace")]
+    for shift, piece in zip(pieces[1::2], pieces[2::2], strict=True):
+        if shift in (b"$B", b"$@"):
+            piece = _jis_to_shift_jis(piece)  # noqa: PLW2901 - the same piece in another encoding
+        elif shift == b"(I":
+            piece = bytes(byte | 0x80 if byte > 0x20 else byte for byte in piece)  # noqa: PLW2901 - as above
+        text.append(piece.decode("cp932", "replace"))
+    return "".join(text)
+
+
+def _jis_to_shift_jis(piece: bytes) -> bytes:
+    shifted = bytearray()
+    position = 0
+    while position < len(piece):
+        row, cell = piece[position], piece[position + 1] if position + 1 < len(piece) else 0
+        if not (0x21 <= row <= 0x7E and 0x21 <= cell <= 0x7E):
+            shifted.append(row)
+            position += 1
+            continue
+        shifted.append(((row + 1) >> 1) + (0x70 if row <= 0x5E else 0xB0))
+        shifted.append(cell + (0x1F if cell <= 0x5F else 0x20) if row & 1 else cell + 0x7E)
+        position += 2
+    return bytes(shifted)

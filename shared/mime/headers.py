@@ -1,0 +1,102 @@
+"""Header fields: found in the bytes (RFC 5322 section 2.2), and read as text (RFC 2047, and what is written instead)."""
+
+import binascii
+import re
+from dataclasses import dataclass
+
+from shared.mime.charsets import decode
+from shared.mime.defects import Defect
+from shared.mime.transfer import unbase64
+
+MAX_HEADER_BYTES = 256 * 1024
+MAX_FIELDS = 1_000
+MAX_VALUE = 64 * 1024
+"""Characters of one field that are looked at."""
+
+_FIELD = re.compile(r"([!-9;-~]{1,200})[ \t]*+:([^\n]*(?:\n[ \t][^\n]*)*)\n?")
+_BLANK = re.compile(r"\r?\n")
+_BLANK_LINE = re.compile(rb"\n\r?\n")
+_FOLD = re.compile(r"\r?\n[ \t]+")
+_CONTROLS = re.compile("[\x00-\x20\x7f-\x9f\u2028\u2029]+")
+_WORD = re.compile(r"=\?([\w.:+-]{1,64})(?:\*[\w-]{0,20})?\?([bBqQ])\?((?:[^?]|\?(?!=)){0,4000})\?=", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """Names in lower case and unfolded values, in the order of the message; one character of a value is one byte."""
+
+    pairs: tuple[tuple[str, str], ...] = ()
+
+    def first(self, name: str) -> str:
+        return next((value for key, value in self.pairs if key == name), "")
+
+    def every(self, name: str) -> list[str]:
+        return [value for key, value in self.pairs if key == name]
+
+
+def read_fields(content: bytes, start: int, end: int, defects: list[Defect]) -> tuple[Fields, int]:
+    """The fields that begin at `start`, and where the body behind them begins."""
+    limit = min(end, start + MAX_HEADER_BYTES)
+    blank_line = _BLANK_LINE.search(content, start, limit)
+    block = content[start : blank_line.end() if blank_line else limit].decode("latin-1")
+    pairs: list[tuple[str, str]] = []
+    position = 0
+    while position < len(block) and not (blank := _BLANK.match(block, position)):
+        if field := _FIELD.match(block, position):
+            pairs.append((field[1].lower(), _FOLD.sub(" ", field[2]).strip()[:MAX_VALUE]))
+            position = field.end()
+            continue
+        defects.append(Defect.HEADER_INVALID)
+        next_line = block.find("\n", position) + 1 or len(block)
+        if not _FIELD.match(block, next_line):  # the blank line is missing, or there is no header at all
+            return Fields(tuple(pairs[:MAX_FIELDS])), start + position
+        position = next_line
+    if position < len(block) and blank:
+        return Fields(tuple(pairs[:MAX_FIELDS])), start + blank.end()
+    if limit < end:
+        defects.append(Defect.HEADER_TOO_LARGE)
+        blank_line = _BLANK_LINE.search(content, limit - 2, end)
+    return Fields(tuple(pairs[:MAX_FIELDS])), blank_line.end() if blank_line else end
+
+
+def text(value: str, sibling: str = "") -> str:
+    """What a field says, on one line: 8-bit characters, encoded words and white space put right."""
+    return one_line(decode_words(characters(value, sibling), sibling))
+
+
+def characters(value: str, sibling: str = "") -> str:
+    """The characters of a value that holds one byte in each (RFC 6532, or any charset without a declaration)."""
+    if value.isascii() and "\x1b" not in value:
+        return value
+    return decode(value.encode("latin-1"), "", sibling)[0]
+
+
+def one_line(value: str) -> str:
+    return _CONTROLS.sub(" ", value).strip()
+
+
+def decode_words(value: str, sibling: str = "") -> str:
+    """Replace encoded words. The bytes of adjacent ones are joined first: many programs cut within a character."""
+    if "=?" not in value:
+        return value
+    pieces: list[str] = []
+    charset, pending, end = "", b"", 0
+    for word in _WORD.finditer(value):
+        gap = value[end : word.start()]
+        adjacent = end and not gap.strip()
+        if pending and not (adjacent and charset == word[1].lower()):
+            pieces.append(decode(pending, charset, sibling)[0])
+            pending = b""
+        if not adjacent:
+            pieces.append(gap)
+        charset = word[1].lower()
+        pending += _word_bytes(word[2], word[3])
+        end = word.end()
+    pieces.append(decode(pending, charset, sibling)[0])
+    pieces.append(value[end:])
+    return "".join(pieces)
+
+
+def _word_bytes(encoding: str, word: str) -> bytes:
+    raw = word.encode("latin-1", "replace")
+    return unbase64(raw)[0] if encoding in "Bb" else binascii.a2b_qp(raw, header=True)
