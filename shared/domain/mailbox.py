@@ -35,7 +35,7 @@ def told(expected: str) -> WrapValidator:
 def _known_secret(name: str, info: ValidationInfo) -> str:
     """Ask whoever validates, where they pass `secret_exists` as context; what is stored is read without."""
     if info.context and not info.context["secret_exists"](name):
-        raise PydanticCustomError("secret_unknown", "names no secret in Key Vault; add the secret there first")
+        raise PydanticCustomError("secret_unknown", "names no secret that is there and enabled in Key Vault")
     return name
 
 

@@ -1,7 +1,6 @@
 import json
 from base64 import b64decode
 from collections.abc import Callable, Iterator
-from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -9,49 +8,42 @@ import pytest
 from fastapi.testclient import TestClient
 
 from local.azurite import Azurite
-from shared.adapters.storage.clients import StorageClients
-from shared.adapters.storage.mailboxes import TableMailboxStore
-from shared.adapters.storage.queues import StoragePollQueue
-from shared.adapters.storage.raws import TableAndBlobRawStore
-from shared.adapters.storage.schedule import TableScheduleStore
-from shared.adapters.storage.tickets import TableTicketStore
+from local.dovecot import PASSWORD
+from local.simulators import HOME_TENANT, Simulators
 from shared.application.services import Services
-from shared.domain.errors import SecretMissing
+from shared.bootstrap import compose
 from shared.entrypoints.http.app import build
-from shared.settings import Settings, StorageSettings
+from shared.settings import read_settings
 from tests.clock import MovableClock
 
 IMAP = {"kind": "imap", "host": "mail.example.com", "username": "support", "password_secret": "imap-password"}
-
-
-class DictSecrets:
-    def __init__(self):
-        self.v = {"imap-password": "x", "graph-secret": "y"}
-
-    def get(self, name):
-        if name in self.v:
-            return self.v[name]
-        raise SecretMissing(name)
-
-    def forget(self, name): ...
+APP = "22222222-2222-4222-8222-222222222222"
 
 
 @pytest.fixture(scope="session")
-def composed(azurite: Azurite) -> Iterator[Services]:
-    storage = StorageSettings(azurite.connection_string, "", "", "")
-    clients = StorageClients(storage, None)
-    yield Services(
-        TableMailboxStore(clients),
-        TableTicketStore(clients),
-        TableAndBlobRawStore(clients),
-        TableScheduleStore(clients),
-        StoragePollQueue(clients),
-        DictSecrets(),
-        None,
-        MovableClock(),
-        Settings(storage, "", "", "", None, False),
+def vault(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]:
+    """Key Vault, and Entra ID that lets the app in, with the secrets that the tests name."""
+    with Simulators(tmp_path_factory.mktemp("simulators") / "ca.pem") as simulators:
+        simulators.entra.add_app(APP, "app-identity-secret", vault="user")
+        for name, value in {"imap-password": PASSWORD, "graph-secret": "graph-secret-value"}.items():
+            simulators.vault.put(name, value)
+        yield simulators
+
+
+@pytest.fixture(scope="session")
+def composed(azurite: Azurite, vault: Simulators) -> Services:
+    return compose(
+        read_settings(
+            {
+                "DATA_STORAGE": azurite.connection_string,
+                "KEY_VAULT_URI": vault.url,
+                "LOGIN_ENDPOINT": vault.url,
+                "GRAPH_ENDPOINT": vault.url,
+                "EXTRA_CA_FILE": str(vault.ca_file),
+                "ALLOW_LOOPBACK_TARGETS": "true",
+            }
+        )
     )
-    clients.session.close()
 
 
 @pytest.fixture
@@ -60,8 +52,10 @@ def clock() -> MovableClock:
 
 
 @pytest.fixture
-def services(composed: Services, clock: MovableClock) -> Services:
+def services(composed: Services, clock: MovableClock, monkeypatch: pytest.MonkeyPatch) -> Services:
     """Nothing is configured yet."""
+    for name, value in {"TENANT_ID": HOME_TENANT, "CLIENT_ID": APP, "CLIENT_SECRET": "app-identity-secret"}.items():
+        monkeypatch.setenv(f"AZURE_{name}", value)
     for each in composed.mailboxes.all():
         composed.mailboxes.delete(each.value.id, each.etag)
         composed.schedule.delete(each.value.id)
@@ -76,11 +70,12 @@ def api(services: Services) -> TestClient:
 @pytest.fixture
 def support() -> dict[str, Any]:
     """A configuration with nothing wrong."""
-    return deepcopy({"name": "Support", "address": "support@example.com", "ticket_prefix": "SUP", "source": IMAP})
+    return {"name": "Support", "address": "support@example.com", "ticket_prefix": "SUP", "source": {**IMAP}}
 
 
 @pytest.fixture
 def billing() -> dict[str, Any]:
+    """Another one, which is not in the way of the first."""
     source = {**IMAP, "username": "billing"}
     return {"name": "Billing", "address": "billing@example.com", "ticket_prefix": "BIL", "source": source}
 

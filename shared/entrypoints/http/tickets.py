@@ -29,8 +29,11 @@ _PASSED_ON = (*_IMAGES, "application/pdf", "application/zip", "text/plain")
 """Types that a browser cannot be made to run; whatever else is declared is handed out as mere bytes."""
 
 _INLINE_BYTES = 5_000_000
-_HTML_POLICY = "default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; sandbox"
-"""Script, remote content, forms and navigation are refused by the browser as well, should the sanitiser ever fail."""
+_HTML_POLICY = (
+    "default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline';"
+    " sandbox allow-popups allow-popups-to-escape-sandbox"
+)
+"""Scripts, remote content and forms are refused by the browser as well, should the sanitiser ever fail; links open."""
 
 
 @router.get("", responses=described(404, 422))
