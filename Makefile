@@ -7,7 +7,8 @@ UV       := 0.13.9
 
 .PHONY: run clean-run test check tests tests-oldest bench package lock format servers
 
-run: .venv/ready $(AZURITE)
+run:
+	@$(MAKE) --no-print-directory --silent --jobs=2 .venv/ready $(AZURITE)
 	@$(BIN)/python -m local.run
 
 clean-run:
@@ -55,13 +56,16 @@ lock: .venv/ready
 .venv-oldest/ready: PY = $(OLDEST)
 .venv/ready .venv-oldest/ready: requirements-dev.txt
 	@test -n "$(PY)" || { echo "Mailroom needs Python 3.11, 3.12 or 3.13 with venv."; exit 1; }
-	$(PY) -m venv $(@D)
-	$(@D)/bin/python -m pip install -q --disable-pip-version-check uv==$(UV)
-	$(@D)/bin/uv pip install -q --python $(@D) --require-hashes --compile-bytecode -r requirements-dev.txt
+	@echo "Installing the Python packages into $(@D) ..."
+	@$(PY) -m venv $(@D)
+	@$(@D)/bin/python -m pip install -q --disable-pip-version-check uv==$(UV)
+	@$(@D)/bin/uv pip install -q --python $(@D) --require-hashes --compile-bytecode -r requirements-dev.txt
 	@touch $@
 
 $(AZURITE): local/package-lock.json
-	npm ci --prefix local --silent --no-audit --no-fund
+	@command -v npm >/dev/null || { echo "Mailroom needs Node.js 20 or later, with npm, for Azurite."; exit 1; }
+	@echo "Installing Azurite into local/node_modules ..."
+	@npm ci --prefix local --silent --no-audit --no-fund
 	@touch $@
 
 servers:
