@@ -8,7 +8,7 @@ from shared.domain.errors import SettingsError
 
 # Every app setting that Mailroom reads, with what it is for; `docs/deploying.md` and the Bicep are tested against it.
 NAMES = {
-    "DATA_STORAGE": "connection string of the data account; local only, in Azure the four below take its place",
+    "DATA_STORAGE": "connection string of the data account; local only, in Azure the three below take its place",
     "DATA_STORAGE__tableServiceUri": "table endpoint of the data account",
     "DATA_STORAGE__blobServiceUri": "blob endpoint of the data account",
     "DATA_STORAGE__queueServiceUri": "queue endpoint of the data account; also read by the queue triggers",
