@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
-from local.simulators.web import Request, Response
+from local.simulators.web import Refused, Request, Response
 
 
 class Dropped(Exception):
@@ -46,7 +46,10 @@ class Fault:
             raise Dropped
         if self.status is not None:
             return Response(self.status, self.body, dict(self.headers))
-        response = serve()
+        try:
+            response = serve()
+        except Refused as refused:
+            response = refused.response
         if self.drop:
             raise Dropped(response if self.drop == "midway" else None)
         if self.edit:

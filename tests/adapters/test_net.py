@@ -14,6 +14,7 @@ def settings(*, allow_loopback: bool = False) -> Settings:
     environment = {
         "DATA_STORAGE": "UseDevelopmentStorage=true",
         "KEY_VAULT_URI": "https://vault.example",
+        "POLL_SCHEDULE": "0 * * * * *",
         "ALLOW_LOOPBACK_TARGETS": str(allow_loopback).lower(),
     }
     return read_settings(environment)

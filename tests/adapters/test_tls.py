@@ -54,7 +54,11 @@ def handshake(request):
     """Connects and starts TLS as a mailbox would."""
 
     def handshake(port: int, extra_ca_file: object = "", timeouts: Timeouts | None = None, **tls):
-        environment = {"DATA_STORAGE": "UseDevelopmentStorage=true", "KEY_VAULT_URI": "https://vault.example"}
+        environment = {
+            "DATA_STORAGE": "UseDevelopmentStorage=true",
+            "KEY_VAULT_URI": "https://vault.example",
+            "POLL_SCHEDULE": "0 * * * * *",
+        }
         settings = read_settings(environment | {"EXTRA_CA_FILE": str(extra_ca_file)})
         sock = connect(Endpoint("localhost", port, ("127.0.0.1",)), Deadline(timeouts or Timeouts()))
         request.addfinalizer(sock.close)

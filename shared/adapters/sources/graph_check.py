@@ -77,7 +77,7 @@ class GraphCheck:
         return Finding("The app may read the mailbox.")
 
     def _folder(self) -> Finding:
-        folder = self._client.get(f"/mailFolders/{quote(self._folders.find(self._path), safe='')}")
+        folder = self._folders.get(self._path)
         self._total = folder.get("totalItemCount", "an unknown number of")
         return Finding(f"The folder has {self._total} messages.")
 
@@ -94,12 +94,12 @@ class GraphCheck:
 
     def _target(self, settlement: Move) -> str:
         try:
-            name = self._folders.find(settlement.folder)
+            target = self._folders.get(settlement.folder)
         except FolderMissing:
             if not settlement.create:
                 raise
             return f"Messages are moved to `{settlement.folder}`, which will be created."
-        if name == self._folders.find(self._path):
+        if target["id"] == self._folders.get(self._path)["id"]:
             advice = "Choose another folder to move to."
             raise SourceMisconfigured("Messages cannot be moved to the folder they are read from.", advice=advice)
         return f"Messages are moved to `{settlement.folder}`."

@@ -32,7 +32,7 @@ class GraphClient:
     def __init__(self, mailbox: Mailbox, settings: GraphSource, services: SourceServices) -> None:
         endpoint = services.settings.graph_endpoint
         self.root = f"{endpoint}/v1.0"
-        self._user = f"/users/{quote(mailbox.address)}"
+        self._user = f"/users/{quote(mailbox.address, safe='@')}"
         self.mailbox_url = self.root + self._user
         self._app = (settings.tenant, settings.client_id, settings.client_secret, f"{endpoint}/.default")
         self._tokens = services.tokens
@@ -67,7 +67,7 @@ class GraphClient:
 
     def batch(self, parts: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         """The answers to requests (method, url, body), in their order; each is tried only if the one before worked."""
-        requests_ = [
+        sent = [
             {
                 "id": str(number),
                 "headers": {"Content-Type": "application/json", "Prefer": f"{_IMMUTABLE_IDS}, return=minimal"},
@@ -77,10 +77,10 @@ class GraphClient:
             }
             for number, part in enumerate(parts)
         ]
-        answers = self.post(f"{self.root}/$batch", {"requests": requests_}).get("responses")
+        answers = self.post(f"{self.root}/$batch", {"requests": sent}).get("responses")
         by_id = {answer.get("id"): answer for answer in answers or () if isinstance(answer, dict)}
         try:
-            return [by_id[request["id"]] for request in requests_]
+            return [by_id[request["id"]] for request in sent]
         except KeyError as exc:
             raise SourceMisbehaved("Graph left out answers of a batch.") from exc
 
@@ -109,7 +109,7 @@ class GraphClient:
         with self._places, self._sent(method, path, **options) as response, network_errors("Graph"):
             if not response.content:
                 return {}
-            body = _json(response)
+            body = _parsed(response)
         if not isinstance(body, dict):
             raise SourceMisbehaved("Graph answered with something else than JSON.")
         return body
@@ -137,7 +137,7 @@ class GraphClient:
 
     def _refused(self, response: requests.Response) -> AppError:
         with response, network_errors("Graph"):
-            return refusal(response.status_code, _json(response), retry_after(response.headers))
+            return refusal(response.status_code, _parsed(response), retry_after(response.headers))
 
 
 def wait_for(error: SourceUnavailable) -> bool:
@@ -161,7 +161,7 @@ def items(page: Mapping[str, Any]) -> list[dict[str, Any]]:
     return value
 
 
-def _json(response: requests.Response) -> Any:
+def _parsed(response: requests.Response) -> Any:
     try:
         return response.json()
     except requests.JSONDecodeError:

@@ -1,5 +1,6 @@
 """The bytes of one message from Graph, no more of them than may be kept."""
 
+import time
 from datetime import datetime
 from urllib.parse import quote
 
@@ -13,6 +14,7 @@ from shared.domain.message import MessageRef, RawMessage
 
 _CUT_BYTES = 262_144
 _CHUNK = 65_536
+_MOST_SECONDS = 300
 _SIZE = "singleValueExtendedProperties($filter=id eq 'LONG 0x0E08')"
 """PidTagMessageSize. It is no use in a listing: a delta query fails on the filter within."""
 
@@ -35,7 +37,7 @@ def download(
     except MessageError as error:
         return FetchFailure(ref, error)
     if size > max_bytes:
-        return RawMessage(ref, content[:_CUT_BYTES], received_at, max(size, _full_size(client, path)))
+        return RawMessage(ref, content[: min(_CUT_BYTES, max_bytes)], received_at, max(size, _full_size(client, path)))
     return RawMessage(ref, content, received_at, size)
 
 
@@ -50,6 +52,7 @@ def _read(client: GraphClient, path: str, max_bytes: int) -> tuple[bytes, int]:
     """All bytes, or as many as tell that there are too many; and how many there are, as far as that is known."""
     chunks: list[bytes] = []
     size = 0
+    ends_at = time.monotonic() + _MOST_SECONDS
     with client.stream(path) as response:
         announced = int(response.headers.get("Content-Length", 0))
         enough = _CUT_BYTES if announced > max_bytes else max_bytes
@@ -59,6 +62,8 @@ def _read(client: GraphClient, path: str, max_bytes: int) -> tuple[bytes, int]:
                 size += len(chunk)
                 if size > enough:
                     break
+                if time.monotonic() > ends_at:
+                    raise _Broken("The message came too slowly.")
         except requests.RequestException as exc:
             raise _Broken("The connection broke while the message was read.") from exc
     return b"".join(chunks), max(size, announced)

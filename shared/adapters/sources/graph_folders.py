@@ -24,6 +24,7 @@ _ROLES = {
 _WELL_KNOWN = frozenset((*_ROLES, ROOT, "clutter", "conversationhistory", "outbox", "recoverableitemsdeletions"))
 _NAMED_AT_MOST = 50
 _PAGE = 100
+_SELECT = "id,displayName,childFolderCount"
 
 
 class Folders:
@@ -33,32 +34,29 @@ class Folders:
         self._client = client
         self._known: dict[str, str] = {}
 
-    def find(self, path: str) -> str:
-        """What names the folder in requests: its id, or a well-known name. :raises FolderMissing: naming the others."""
-        if path not in self._known:
-            segments = split_path(path)
-            name, missing = self._walk(segments)
-            if missing:
-                names = ", ".join(sorted(folder.path for folder in self.list())[:_NAMED_AT_MOST])
-                raise FolderMissing(f"There is no folder `{path}`.", advice=f"The folders are: {names}.")
-            self._known[path] = name
-        return self._known[path]
+    def find(self, path: str, *, create: bool = False) -> str:
+        """What names the folder in requests: its id, or a well-known name; created where it is missing and may be.
 
-    def find_or_create(self, path: str, *, create: bool) -> str:
-        """:raises FolderMissing: it is not there and may not be created."""
-        if not create:
-            return self.find(path)
+        :raises FolderMissing: naming those that exist.
+        """
         if path not in self._known:
             name, missing = self._walk(split_path(path))
+            if missing and not create:
+                names = ", ".join(sorted(folder.path for folder in self.list())[:_NAMED_AT_MOST])
+                raise FolderMissing(f"There is no folder `{path}`.", advice=f"The folders are: {names}.")
             for segment in missing:
                 name = self._create(name, segment)
             self._known[path] = name
         return self._known[path]
 
+    def get(self, path: str) -> dict[str, Any]:
+        """The folder as Graph describes it."""
+        return _checked(self._client.get(f"/mailFolders/{quote(self.find(path), safe='')}"))
+
     def still_knows(self, path: str) -> bool:
         """Whether the folder that was found on this path is still there."""
         try:
-            self._client.get(f"/mailFolders/{quote(self._known[path], safe='')}", select="id")
+            self.get(path)
         except GraphRefused as refused:
             if refused.is_gone:
                 return False
@@ -86,14 +84,15 @@ class Folders:
         return name, ()
 
     def _child(self, parent: str, name: str) -> str | None:
-        quoted = name.replace("'", "''")
-        found = self._client.pages(_children(parent), filter=f"displayName eq '{quoted}'", select=_SELECT)
-        matching = (item["id"] for item in map(_checked, found) if item["displayName"].casefold() == name.casefold())
+        matching = (item["id"] for item in self._children(parent) if item["displayName"].casefold() == name.casefold())
         return next(matching, None)
+
+    def _children(self, parent: str) -> Iterator[dict[str, Any]]:
+        return map(_checked, self._client.pages(_path(parent), select=_SELECT, top=_PAGE))
 
     def _create(self, parent: str, name: str) -> str:
         try:
-            return str(_checked(self._client.post(_children(parent), {"displayName": name}))["id"])
+            return str(_checked(self._client.post(_path(parent), {"displayName": name}))["id"])
         except GraphRefused as refused:
             existing = self._child(parent, name) if refused.status in (400, 409) else None  # somebody was faster
             if existing is None:
@@ -102,7 +101,7 @@ class Folders:
             return existing
 
     def _below(self, parent: str, prefix: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        for item in map(_checked, self._client.pages(_children(parent), select=_SELECT, top=_PAGE)):
+        for item in self._children(parent):
             path = prefix + item["displayName"].replace("/", "\\/")
             yield path, item
             if item.get("childFolderCount"):
@@ -119,16 +118,13 @@ class Folders:
         return roles
 
 
-_SELECT = "id,displayName,childFolderCount"
-
-
 def split_path(path: str) -> list[str]:
     r"""The names on a path; `/` and `\` separate them, and `\/` is a slash within a name."""
     parts = re.findall(r"(?:\\/|[^/\\])+", path)
     return [part.replace("\\/", "/").strip() for part in parts if part.strip()]
 
 
-def _children(folder: str) -> str:
+def _path(folder: str) -> str:
     return f"/mailFolders/{quote(folder, safe='')}/childFolders"
 
 

@@ -68,7 +68,7 @@ class Settling:
             case MarkRead():
                 return {"method": "PATCH", "url": url, "body": {"isRead": True}}
             case Move(folder=path, create=create):
-                destination = self._folders.find_or_create(path, create=create)
+                destination = self._folders.find(path, create=create)
                 return {"method": "POST", "url": f"{url}/move", "body": {"destinationId": destination}}
             case Delete():
                 return {"method": "DELETE", "url": url}
