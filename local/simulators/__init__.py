@@ -13,6 +13,8 @@ from typing import Self
 
 from local.simulators.control import Control
 from local.simulators.entra import HOME_TENANT, Entra, token_error
+from local.simulators.entra_assertions import Assertions, Identities
+from local.simulators.entra_users import EntraUsers
 from local.simulators.faults import Fault, Faults
 from local.simulators.graph import Graph
 from local.simulators.graph_wire import graph_error
@@ -42,10 +44,15 @@ class Simulators:
         self.counts: Counter[str] = Counter()
         self.faults = Faults()
         self.entra = Entra(kept, clock)
+        self.users = EntraUsers(kept, self.entra, clock)
+        self.entra.check_assertion = Assertions(self.entra, clock).check
+        self.identities = Identities(kept, self.entra)
         self.graph = Graph(kept, self.entra, clock)
         self.vault = Vault(kept, self.entra, clock)
         control = Control(self.entra, self.graph, self.vault, self.faults, self.counts)
-        front = Front((self.entra, self.graph, self.vault, control), self.faults, self.counts)
+        front = Front(
+            (self.entra, self.users, self.identities, self.graph, self.vault, control), self.faults, self.counts
+        )
         self.graph.serve = front.answer_part
         self._server = HttpsServer(port, front, ca_file)
         self.url = f"https://localhost:{self._server.server_port}"

@@ -109,6 +109,8 @@ class Graph:
             yield
 
     def _grants(self, claims: Mapping[str, Any], address: str) -> set[str]:
+        if "scp" in claims:
+            return self._entra.delegated(claims, address)
         app = self._entra.apps.get((claims["tid"], claims["appid"]))
         by_exchange = app.roles if app and app.mailboxes and address in map(str.lower, app.mailboxes) else []
         return {*claims.get("roles", []), *by_exchange}

@@ -42,7 +42,7 @@ class Request:
 
 @dataclass(slots=True)
 class Response:
-    """`body` is sent as JSON unless it is bytes; `chunked` sends it without saying how long it is."""
+    """`body` is sent as JSON unless it is bytes or text; `chunked` sends it without saying how long it is."""
 
     status: int = 200
     body: Any = None
@@ -52,8 +52,8 @@ class Response:
     def encoded(self) -> bytes:
         if self.body is None:
             return b""
-        if isinstance(self.body, bytes):
-            return self.body
+        if isinstance(self.body, bytes | str):
+            return self.body if isinstance(self.body, bytes) else self.body.encode()
         self.headers.setdefault("Content-Type", "application/json; charset=utf-8")
         return json.dumps(self.body).encode()
 
