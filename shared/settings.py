@@ -55,6 +55,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         for name in NAMES
         if environment.get(name, "").startswith("@Microsoft.KeyVault(")
     ]
+    if len(environment.get("POLL_SCHEDULE", "").split()) != 6:
+        problems.append("POLL_SCHEDULE must be an NCRONTAB expression of six fields, such as `0 * * * * *`")
     settings = Settings(
         storage=_storage(environment, problems),
         key_vault_uri=_url(environment, "KEY_VAULT_URI", problems),

@@ -37,6 +37,7 @@ def composed(azurite: Azurite, vault: Simulators) -> Services:
             {
                 "DATA_STORAGE": azurite.connection_string,
                 "KEY_VAULT_URI": vault.url,
+                "POLL_SCHEDULE": "0 * * * * *",
                 "LOGIN_ENDPOINT": vault.url,
                 "GRAPH_ENDPOINT": vault.url,
                 "EXTRA_CA_FILE": str(vault.ca_file),

@@ -8,6 +8,7 @@ IN_AZURE = {
     "DATA_STORAGE__blobServiceUri": "https://data.blob.core.windows.net/",
     "DATA_STORAGE__queueServiceUri": "https://data.queue.core.windows.net/",
     "KEY_VAULT_URI": "https://vault.vault.azure.net/",
+    "POLL_SCHEDULE": "0 * * * * *",
 }
 
 
@@ -21,7 +22,7 @@ def test_in_azure_the_data_account_is_three_endpoints_and_no_secret():
 
 
 def test_development_storage_is_the_emulator_on_its_published_ports():
-    settings = read_settings({"DATA_STORAGE": "UseDevelopmentStorage=true", "KEY_VAULT_URI": "https://localhost:1"})
+    settings = read_settings({**IN_AZURE, "DATA_STORAGE": "UseDevelopmentStorage=true"})
 
     assert "TableEndpoint=http://127.0.0.1:10002/devstoreaccount1" in (settings.storage.connection_string or "")
 
@@ -31,6 +32,7 @@ def test_every_problem_is_told_at_once():
         "DATA_STORAGE__tableServiceUri": "http://data.table.core.windows.net",
         "DATA_STORAGE__blobServiceUri": "https://",
         "KEY_VAULT_URI": "@Microsoft.KeyVault(SecretUri=https://vault/secrets/x)",
+        "POLL_SCHEDULE": "every minute",
         "ALLOW_LOOPBACK_TARGETS": "perhaps",
     }
 
@@ -43,6 +45,7 @@ def test_every_problem_is_told_at_once():
         "DATA_STORAGE__blobServiceUri",
         "DATA_STORAGE__queueServiceUri",
         "KEY_VAULT_URI",
+        "POLL_SCHEDULE",
         "ALLOW_LOOPBACK_TARGETS",
     }
 

@@ -22,6 +22,7 @@ def settings(ca_file: object = "", *, allow_loopback: bool = True) -> Settings:
     environment = {
         "DATA_STORAGE": "UseDevelopmentStorage=true",
         "KEY_VAULT_URI": "https://vault.example",
+        "POLL_SCHEDULE": "0 * * * * *",
         "EXTRA_CA_FILE": str(ca_file),
         "ALLOW_LOOPBACK_TARGETS": str(allow_loopback).lower(),
     }

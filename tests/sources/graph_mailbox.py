@@ -43,6 +43,7 @@ class GraphMailbox:
         environment = {
             "DATA_STORAGE": "UseDevelopmentStorage=true",
             "KEY_VAULT_URI": "https://vault.example",
+            "POLL_SCHEDULE": "0 * * * * *",
             "LOGIN_ENDPOINT": self.simulators.url,
             "GRAPH_ENDPOINT": self.simulators.url if is_up else f"https://localhost:{unused_port()}",
             "EXTRA_CA_FILE": str(self.simulators.ca_file) if is_trusted else "",
