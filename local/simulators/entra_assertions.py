@@ -71,7 +71,8 @@ def _verified(app: App, assertion: str, header: Mapping[str, Any]) -> dict[str, 
     """What the assertion claims, if a certificate of the app signed it (facts 1.2)."""
     for pem in app.certificates:
         certificate = x509.load_pem_x509_certificate(pem.encode())
-        if any(header.get(name) == base64url(certificate.fingerprint(kind())) for name, kind in _THUMBPRINTS.items()):
+        prints = {name: base64url(certificate.fingerprint(kind())) for name, kind in _THUMBPRINTS.items()}
+        if any(str(header.get(name)).rstrip("=") == found for name, found in prints.items()):
             break
     else:
         raise refusal(700027, reason=_KEY_UNKNOWN)

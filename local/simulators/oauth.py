@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from html import escape
 from typing import Any
 from urllib.parse import parse_qsl, unquote_plus, urlencode
 from uuid import uuid4
@@ -85,8 +86,8 @@ class Codes:
             raise error_page("redirect_uri_mismatch: the redirect URI is not registered for the client.")
         refusal = self._refusal(query)
         if refusal is not None:
-            return _redirect(query, error=refusal[0], error_description=refusal[1])
-        return _redirect(query, code=self._issue(query), **extra)
+            return _back(query, error=refusal[0], error_description=refusal[1])
+        return _back(query, code=self._issue(query), **extra)
 
     def redeem(self, form: Mapping[str, str]) -> Code:
         """:raises CodeRefused:"""
@@ -231,7 +232,15 @@ def _challenge(verifier: str | None) -> str | None:
     return verifier and base64url(hashlib.sha256(verifier.encode()).digest())
 
 
-def _redirect(query: Mapping[str, str], **answer: str) -> Response:
+def _back(query: Mapping[str, str], **answer: str) -> Response:
+    """A redirect, or the form that a browser posts by itself (OAuth 2.0 Form Post Response Mode)."""
     uri = query["redirect_uri"]
     parameters = answer | ({"state": query["state"]} if "state" in query else {})
+    if query.get("response_mode") == "form_post":
+        fields = "".join(
+            f'<input type="hidden" name="{name}" value="{escape(parameters[name])}">' for name in parameters
+        )
+        form = f'<form method="post" action="{escape(uri)}">{fields}</form>'
+        page = f'<!DOCTYPE html><title>Working...</title><body onload="document.forms[0].submit()">{form}'
+        return Response(body=page, headers={"Content-Type": "text/html"})
     return Response(302, b"", {"Location": f"{uri}{'&' if '?' in uri else '?'}{urlencode(parameters)}"})
