@@ -28,7 +28,7 @@ TIME_BUDGET = timedelta(minutes=4)
 """Well under the function's timeout: a page that has begun is finished after it."""
 
 FAILING_AFTER = 3
-"""So many failures in a row are announced; what heals by itself before is not."""
+"""From so many failures in a row on each is announced, so that an alert can last; what heals before is not."""
 
 _BATCH_BYTES = 8_000_000
 _IDLE_CURSOR_AGE = timedelta(hours=1)
@@ -218,7 +218,7 @@ class _Poll:
             )
         )
         emit(Event.POLL_FAILED, level=level, error=error.code, failures=failures)
-        if failures == FAILING_AFTER:
+        if failures >= FAILING_AFTER:
             emit(Event.MAILBOX_FAILING, level=logging.ERROR, error=error.code)
 
 
