@@ -62,7 +62,7 @@ def _run(folder: Path, port: int, stopping: threading.Event) -> None:
         stack.callback(say, "Stopping ...")
         if _is_answering(host, api, stopping):
             with _told_to_scripts(folder, api):
-                introduce(api.url, folder, demo.mailboxes)
+                introduce(api, folder, demo)
                 _follow(host, Teller(api, _configured(folder, api, demo), host.log), stopping)
 
 

@@ -34,11 +34,11 @@ class Api:
         return self._call("GET", path).content
 
     def configure(self, mailbox: DemoMailbox) -> str:
-        """Have the mailbox polled soon, with its present settings. Its id."""
+        """Have the mailbox polled now, and then by its settings. Its id."""
         known = self.get("/api/mailboxes")["mailboxes"]
         found = next((each for each in known if each["name"] == mailbox.name), None)
         if found is None:
-            return str(self._call("POST", "/api/mailboxes", json=mailbox.settings).json()["id"])
+            found = self._call("POST", "/api/mailboxes", json=mailbox.settings).json()
         path = f"/api/mailboxes/{found['id']}"
         if found["source"].get("port") != mailbox.settings["source"].get("port"):
             current = self._call("GET", path)

@@ -1,13 +1,13 @@
 """What the person at the terminal is told."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from local.run.api import Api
-from local.run.demo import DemoMailbox
+from local.run.demo import Demo
 from local.run.drops import DropFolder
 from local.run.host_process import Entry
 from shared.domain.ticket import Outcome
@@ -18,11 +18,18 @@ def say(text: str) -> None:
     print("".join(each if each.isprintable() or each == "\n" else " " for each in text), flush=True)
 
 
-def introduce(url: str, folder: Path, mailboxes: Sequence[DemoMailbox]) -> None:
-    say(f"\nMailroom is running, all of it on this machine.\n\n  {'API':<9}{url}/api")
-    for mailbox in mailboxes:
-        say(f"  {mailbox.name:<9}{mailbox.settings['address']}, on {mailbox.served_by}")
-    say(f"  {'Storage':<9}Azurite, in {folder}\n  {'Log':<9}{folder / 'host.log'}\n")
+def introduce(api: Api, folder: Path, demo: Demo) -> None:
+    parts = {
+        "API": f"{api.url}/api",
+        **{each.name: f"{each.settings['address']}, on {each.served_by}" for each in demo.mailboxes},
+        "Microsoft": f"simulated Entra ID, Graph and Key Vault at {demo.environment['GRAPH_ENDPOINT']}",
+        "Storage": f"Azurite, in {folder / 'azurite'}",
+        "Log": f"{folder / 'host.log'}",
+    }
+    say("\nMailroom is running, all of it on this machine.\n")
+    for name, text in parts.items():
+        say(f"  {name:<11}{text}")
+    say("")
 
 
 @dataclass
@@ -74,8 +81,8 @@ class Teller:
         if drop.mailbox_id not in self._failing:
             self._failing.add(drop.mailbox_id)
             error = self.api.get(f"/api/mailboxes/{drop.mailbox_id}")["health"]["last_error"]
-            said = f"{error['text']}. {error['advice'] or ''}" if error else "it is tried again"
-            self._say(f"{drop.mailbox.label} cannot be polled: {said}")
+            said = [error["text"], error["advice"] or ""] if error else []
+            self._say(f"{drop.mailbox.label} cannot be polled now. {' '.join(said)}")
         self._was_polled(drop)
 
     def _was_polled(self, drop: DropFolder) -> None:
