@@ -1,4 +1,5 @@
-"""Simulated Entra ID, Microsoft Graph mail and Key Vault, as strict as the real ones, on one HTTPS server on loopback.
+"""Simulated Entra ID, Microsoft Graph mail, Exchange Web Services, Key Vault, Google sign-in, Gmail API and another
+OAuth 2 provider, as strict as the real ones, on one HTTPS server on loopback.
 
 A service is a class with `routes` and `admit` (see `web.Service`); adding one is a line in `Simulators`.
 """
@@ -12,17 +13,24 @@ from types import TracebackType
 from typing import Self
 
 from local.simulators.control import Control
+from local.simulators.control_accounts import AccountControl
 from local.simulators.entra import HOME_TENANT, Entra, token_error
 from local.simulators.entra_assertions import Assertions, Identities
 from local.simulators.entra_users import EntraUsers
+from local.simulators.ews import Ews
+from local.simulators.ews_soap import soap_fault
 from local.simulators.faults import Fault, Faults
+from local.simulators.gmail import Gmail
+from local.simulators.gmail_wire import gmail_error
+from local.simulators.google import Google
 from local.simulators.graph import Graph
 from local.simulators.graph_wire import graph_error
+from local.simulators.oauth_provider import OAuthProvider
 from local.simulators.server import Front, HttpsServer
 from local.simulators.state import State
 from local.simulators.vault import Vault
 
-__all__ = ["HOME_TENANT", "Fault", "Simulators", "graph_error", "token_error"]
+__all__ = ["HOME_TENANT", "Fault", "Simulators", "gmail_error", "graph_error", "soap_fault", "token_error"]
 
 
 def _utc_now() -> datetime:
@@ -47,12 +55,17 @@ class Simulators:
         self.users = EntraUsers(kept, self.entra, clock)
         self.entra.check_assertion = Assertions(self.entra, clock).check
         self.identities = Identities(kept, self.entra)
+        self.google = Google(kept, clock)
+        self.gmail = Gmail(kept, self.google, clock)
+        self.oauth = OAuthProvider(kept, clock, (self.google.mail_access, self.users.mail_access))
         self.graph = Graph(kept, self.entra, clock)
+        self.ews = Ews(kept, self.entra, self.graph.mailboxes)
         self.vault = Vault(kept, self.entra, clock)
-        control = Control(self.entra, self.graph, self.vault, self.faults, self.counts)
-        front = Front(
-            (self.entra, self.users, self.identities, self.graph, self.vault, control), self.faults, self.counts
-        )
+        control = Control(self.entra, self.graph, self.ews, self.vault, faults=self.faults, counts=self.counts)
+        accounts = AccountControl(self.users, self.identities, self.google, self.gmail, oauth=self.oauth)
+        sign_in = (self.entra, self.users, self.identities, self.google, self.oauth)
+        services = (*sign_in, self.graph, self.gmail, self.ews, self.vault, control, accounts)
+        front = Front(services, self.faults, self.counts)
         self.graph.serve = front.answer_part
         self._server = HttpsServer(port, front, ca_file)
         self.url = f"https://localhost:{self._server.server_port}"

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from local.simulators.entra import Entra
+from local.simulators.ews import Ews
 from local.simulators.faults import Faults
 from local.simulators.graph import Graph
 from local.simulators.graph_query import PROPERTIES, View
@@ -22,25 +23,28 @@ class Control:
     message is raw MIME, with `mailbox`, `folder`, `received_at` and `read` in the query.
     """
 
-    def __init__(self, entra: Entra, graph: Graph, vault: Vault, faults: Faults, counts: Counter[str]) -> None:
+    def __init__(
+        self, entra: Entra, graph: Graph, ews: Ews, vault: Vault, *, faults: Faults, counts: Counter[str]
+    ) -> None:
         self._graph = graph
         self._counts = counts
 
         def post(name: str, act: Callable[..., Any]) -> Route:
-            return Route("control", "POST", f"/_control/{name}", lambda request: _done(act, request.json()))
+            return Route("control", "POST", f"/_control/{name}", lambda request: done(act, request.json()))
 
         self.routes = (
             post("tenants", entra.add_tenant),
             post("apps", entra.add_app),
             post("mailboxes", graph.mailboxes.add),
+            post("ews-accounts", ews.access.add),
             post("secrets", vault.put),
             post("faults", faults.add),
             post("expire-deltas", graph.expire_deltas),
-            Route("control", "DELETE", "/_control/faults", lambda _: _done(faults.clear, {})),
+            Route("control", "DELETE", "/_control/faults", lambda _: done(faults.clear, {})),
             Route("control", "POST", "/_control/messages", self._deliver),
             Route("control", "GET", "/_control/state", self._state),
             Route("control", "GET", "/_control/counts", lambda _: Response(body=dict(counts))),
-            Route("control", "DELETE", "/_control/counts", lambda _: _done(counts.clear, {})),
+            Route("control", "DELETE", "/_control/counts", lambda _: done(counts.clear, {})),
         )
 
     def admit(self, _request: Request, _parameters: Mapping[str, str]) -> AbstractContextManager[None]:
@@ -51,7 +55,7 @@ class Control:
         arguments: dict[str, Any] = {"folder": query.get("folder", "inbox"), "read": query.get("read") == "true"}
         if "received_at" in query:
             arguments["received_at"] = datetime.fromisoformat(query["received_at"])
-        return _done(self._graph.deliver, {"address": query.get("mailbox", ""), "raw": request.body, **arguments})
+        return done(self._graph.deliver, {"address": query.get("mailbox", ""), "raw": request.body, **arguments})
 
     def _state(self, _request: Request) -> Response:
         return Response(body={mailbox.address: _contents(mailbox) for mailbox in self._graph.mailboxes})
@@ -69,7 +73,7 @@ def _contents(mailbox: Mailbox) -> dict[str, Any]:
         }
 
 
-def _done(act: Callable[..., Any], arguments: dict[str, Any]) -> Response:
+def done(act: Callable[..., Any], arguments: dict[str, Any]) -> Response:
     try:
         act(**arguments)
     except (TypeError, ValueError, KeyError) as error:

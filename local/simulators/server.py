@@ -36,7 +36,7 @@ class Front:
         if match is None:
             said = f"no simulated service has {request.method} {request.path}"
             return Response(404, {"error": {"code": "ResourceNotFound", "message": said}})
-        kind = match.route.kind
+        kind = match.kind(request)
         with self._lock:
             self._counts[f"batched:{kind}" if request.in_batch else kind] += 1
         fault = self._faults.take(kind, request)
@@ -62,6 +62,10 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = _IDLE_SECONDS
     server: "HttpsServer"
 
+    def setup(self) -> None:
+        super().setup()
+        self._kept: dict[str, Any] = {"certificate": self.server.certificate}
+
     def _serve(self) -> None:
         with ExitStack() as held:
             try:
@@ -82,7 +86,9 @@ class _Handler(BaseHTTPRequestHandler):
             raise Refused(Response(411, {"error": {"code": "LengthRequired", "message": "Content-Length is required"}}))
         body = self.rfile.read(int(length or 0))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        return Request(self.command, self.path, f"https://{headers.get('host', '')}", headers, body)
+        return Request(
+            self.command, self.path, f"https://{headers.get('host', '')}", headers, body, connection=self._kept
+        )
 
     def _send(self, response: Response, portion: float = 1) -> None:
         content = response.encoded()
@@ -118,7 +124,9 @@ class HttpsServer(ThreadingHTTPServer):
         self._open: set[ssl.SSLSocket] = set()
         authority = trustme.CA()
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert("localhost", "127.0.0.1").configure_cert(self._tls)
+        leaf = authority.issue_cert("localhost", "127.0.0.1")
+        leaf.configure_cert(self._tls)
+        self.certificate = ssl.PEM_cert_to_DER_cert(leaf.cert_chain_pems[0].bytes().decode())
         authority.cert_pem.write_to_path(str(ca_file))
         super().__init__(("127.0.0.1", port), _Handler)
 

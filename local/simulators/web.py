@@ -14,7 +14,9 @@ _KEY_AS_FUNCTION = re.compile(r"(users|mailFolders|messages)\('([^']*)'\)", re.I
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """`target` is path and query as received, `origin` the server as it was addressed; header names are lower case."""
+    """`target` is path and query as received, `origin` the server as it was addressed; header names are lower case.
+    `connection` is kept from one request of a connection to the next; its `certificate` is the server's, as DER.
+    """
 
     method: str
     target: str
@@ -22,6 +24,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     in_batch: bool = False
+    connection: dict[str, Any] = field(default_factory=dict)
 
     @property
     def path(self) -> str:
@@ -68,9 +71,11 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """`kind` names the request in counters and faults (`graph.delta`); `{name}` in the template takes a segment."""
+    """`kind` names the request in counters and faults (`graph.delta`), or tells its name where the path alone does
+    not; `{name}` in the template takes a segment.
+    """
 
-    kind: str
+    kind: str | Callable[[Request], str]
     method: str
     template: str
     handler: Callable[..., Response]
@@ -89,6 +94,9 @@ class Match:
     route: Route
     service: Service
     parameters: dict[str, str]
+
+    def kind(self, request: Request) -> str:
+        return self.route.kind if isinstance(self.route.kind, str) else self.route.kind(request)
 
 
 def find_route(services: Sequence[Service], request: Request) -> Match | None:
