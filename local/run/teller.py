@@ -1,5 +1,6 @@
 """What the person at the terminal is told."""
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,8 @@ from local.run.drops import DropFolder
 from local.run.host_process import Entry
 from shared.domain.ticket import Outcome
 from shared.telemetry import Event
+
+_INVOCATION = re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12} ")
 
 
 def say(text: str) -> None:
@@ -41,6 +44,7 @@ class Teller:
     log: Path
     _polled: set[str] = field(default_factory=set)
     _failing: set[str] = field(default_factory=set)
+    _errors: set[str] = field(default_factory=set)
 
     def look(self) -> None:
         for drop in self.drops.values():
@@ -60,7 +64,7 @@ class Teller:
             case Event.SETTINGS_INVALID:
                 self._say(f"the app settings are wrong: {'; '.join(event['problems'])}")
             case told if entry.level in ("ERROR", "CRITICAL"):
-                self._say(f"something is wrong, see {self.log}: {told or entry.text[:200]}")
+                self._wrong(str(told or entry.text))
 
     def _finished(self, drop: DropFolder, event: Mapping[str, Any]) -> None:
         label, listed = drop.mailbox.label, event["listed"]
@@ -84,6 +88,13 @@ class Teller:
             said = [error["text"], error["advice"] or ""] if error else []
             self._say(f"{drop.mailbox.label} cannot be polled now. {' '.join(said)}")
         self._was_polled(drop)
+
+    def _wrong(self, text: str) -> None:
+        """Each error once, by its first line and whichever invocation met it."""
+        error = _INVOCATION.sub("", text.partition(" | ")[0])
+        if error not in self._errors:
+            self._errors.add(error)
+            self._say(f"Something is wrong ({self.log} tells more): {error}")
 
     def _was_polled(self, drop: DropFolder) -> None:
         """Once all mailboxes were, there is something to look at."""
