@@ -182,15 +182,15 @@ def test_the_mailbox_is_listed_again_where_uids_got_a_new_meaning(serving, readi
     assert [ref.id for ref in refs(first) + refs(again)] == ["7:1", "8:1"]
 
 
-def test_a_cursor_of_another_folder_starts_over(dovecot_mailbox, request):
-    dovecot_mailbox.create_folder("Support")
-    dovecot_mailbox.deliver(mail("Support"), folder="Support")
-    inbox = dovecot_mailbox.open(dovecot_mailbox.mailbox())
-    support = dovecot_mailbox.open(dovecot_mailbox.mailbox(source={"folder": "Support"}))
-    request.addfinalizer(inbox.close)
-    request.addfinalizer(support.close)
+def test_a_cursor_of_another_folder_starts_over(serving, reading):
+    server = serving()
+    inbox = reading(server)
+    cursor = inbox.changes(None, 10).cursor
+    inbox.close()
 
-    assert read_all(support, inbox.changes(None, 10).cursor) == ["Support"]
+    page = reading(server, source={"folder": "Support"}).changes(cursor, 10)
+
+    assert refs(page) == [MessageRef("Support", "7:1")]
 
 
 def test_an_old_message_that_comes_later_is_taken_in_though_the_past_was_left_out(dovecot_mailbox, request):
@@ -203,6 +203,19 @@ def test_an_old_message_that_comes_later_is_taken_in_though_the_past_was_left_ou
     dovecot_mailbox.deliver(mail("Moved here"), arrived_at=now - timedelta(days=9))
 
     assert read_all(source, cursor) == ["Moved here"]
+
+
+def test_an_old_message_that_comes_between_the_first_pages_is_taken_in(dovecot_mailbox, request):
+    now = datetime.now(UTC)
+    for number in range(2):
+        dovecot_mailbox.deliver(mail(f"Number {number}"), arrived_at=now)
+    source = dovecot_mailbox.open(dovecot_mailbox.mailbox(intake={"start_from": "now"}, created_at=now))
+    request.addfinalizer(source.close)
+    cursor = source.changes(None, 1).cursor
+
+    dovecot_mailbox.deliver(mail("Moved here"), arrived_at=now - timedelta(days=9))
+
+    assert read_all(source, cursor) == ["Number 1", "Moved here"]
 
 
 def test_the_past_is_left_out_page_by_page_where_it_lies_between_new_messages(dovecot_mailbox, request):
@@ -283,6 +296,14 @@ def test_an_empty_message_that_is_still_there_is_tried_again_and_not_taken_in(se
     [failure] = reading(server).fetch(listed(1))
 
     assert type(failure.error) is MessageError
+
+
+def test_a_message_is_whole_though_the_server_announced_another_size(serving, reading):
+    server = serving()
+
+    [message] = reading(server).fetch(listed(1, size=len(MESSAGE) + 7))
+
+    assert not message.is_cut
 
 
 def test_answers_about_other_messages_are_ignored(serving, reading):
