@@ -7,8 +7,18 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from local.simulators.entra import GRAPH_AUDIENCE, HOME_TENANT, App, Entra, Form, audience_of, refusal
-from local.simulators.oauth import CodeRefused, Codes, Grant, Grants, error_page
+from local.simulators.entra import (
+    EXCHANGE_AUDIENCE,
+    GRAPH_AUDIENCE,
+    HOME_TENANT,
+    App,
+    Entra,
+    Form,
+    TokenRefused,
+    audience_of,
+    refusal,
+)
+from local.simulators.oauth import Access, CodeRefused, Codes, Grant, Grants, error_page
 from local.simulators.state import State
 from local.simulators.web import Refused, Request, Response, Route
 
@@ -62,6 +72,16 @@ class EntraUsers:
         """End all that the user has allowed, as a change of the password does."""
         self._grants.end(user=address.lower())
 
+    def mail_access(self, token: str) -> Access | None:
+        """What a mail server of Exchange makes of a user's token."""
+        try:
+            claims = self._entra.opened(token)
+        except TokenRefused:
+            return None
+        if claims["aud"] != EXCHANGE_AUDIENCE or "scp" not in claims:
+            return None
+        return Access(claims["upn"], claims["appid"], claims["scp"], claims["exp"])
+
     def _authorize(self, request: Request, tenant: str) -> Response:
         try:
             app = self._entra.app(tenant, request.query.get("client_id", ""))
@@ -77,8 +97,8 @@ class EntraUsers:
         user = self._users[code.user]
         if user.trouble:
             self.add(user.address, trouble=None)
-        grant = Grant(app.client_id, code.user, code.scope, self._clock().timestamp())
-        return self._tokens(app, form, grant, code.nonce)
+        grant = Grant(app.client_id, code.user, code.query["scope"], self._clock().timestamp())
+        return self._tokens(app, form, grant, code.query.get("nonce"))
 
     def _refresh(self, app: App, form: Form) -> Response:
         token = form.get("refresh_token")

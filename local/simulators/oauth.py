@@ -9,7 +9,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from html import escape
 from typing import Any
@@ -52,14 +52,10 @@ class Clients:
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """An authorization code; `issued_at` in epoch seconds."""
+    """An authorization code: what it was asked for with, by whom, when (epoch seconds)."""
 
-    client_id: str
-    redirect_uri: str
-    challenge: str | None
+    query: Mapping[str, str]
     user: str
-    scope: str
-    nonce: str | None
     issued_at: float
 
 
@@ -70,15 +66,15 @@ class CodeRefused(Exception):
 class Codes:
     """Authorization codes. `user` is who sits at the browser and consents to everything; None cancels."""
 
-    def __init__(self, clock: Callable[[], datetime], cancelled: str = "The user cancelled the sign-in.") -> None:
+    def __init__(
+        self, clock: Callable[[], datetime], cancelled: str = "The user cancelled.", *, needs_challenge: bool = False
+    ) -> None:
         self.user: str | None = None
         self._clock = clock
         self._cancelled = cancelled
+        self._needs_challenge = needs_challenge
         self._codes: dict[str, Code] = {}
         self._spent: set[str] = set()
-
-    def sign_in(self, user: str | None) -> None:
-        self.user = user
 
     def send_back(self, query: Mapping[str, str], known_uris: Collection[str], **extra: str) -> Response:
         """Send the browser back with a code or an error. :raises Refused: the address is not a registered one."""
@@ -98,11 +94,11 @@ class Codes:
         self._spent.add(code)
         if found.issued_at + _CODE_SECONDS <= self._clock().timestamp():
             raise CodeRefused("expired")
-        if found.client_id.lower() != form.get("client_id", "").lower():
+        if found.query["client_id"].lower() != form.get("client_id", "").lower():
             raise CodeRefused("client")
-        if found.redirect_uri != form.get("redirect_uri"):
+        if found.query["redirect_uri"] != form.get("redirect_uri"):
             raise CodeRefused("redirect")
-        if found.challenge != _challenge(form.get("code_verifier")):
+        if found.query.get("code_challenge") != _challenge(form.get("code_verifier")):
             raise CodeRefused("verifier")
         return found
 
@@ -113,6 +109,8 @@ class Codes:
             return "invalid_scope", "The request must contain the parameter 'scope'."
         if ("code_challenge" in query) != (query.get("code_challenge_method") == "S256"):
             return "invalid_request", "The code challenge must be made by the method S256."
+        if self._needs_challenge and "code_challenge" not in query:
+            return "invalid_request", "The code challenge is missing."
         if self.user is None:
             return "access_denied", self._cancelled
         return None
@@ -120,8 +118,7 @@ class Codes:
     def _issue(self, query: Mapping[str, str]) -> str:
         assert self.user is not None, "_refusal() saw somebody at the browser"
         code = secrets.token_urlsafe(32)
-        asked = query["client_id"], query["redirect_uri"], query.get("code_challenge")
-        self._codes[code] = Code(*asked, self.user, query["scope"], query.get("nonce"), self._clock().timestamp())
+        self._codes[code] = Code(query, self.user, self._clock().timestamp())
         return code
 
 
@@ -155,10 +152,20 @@ class Grants:
     def get(self, token: str) -> Grant | None:
         return self._grants.get(token)
 
+    def rotate(self, token: str, issued_at: float) -> str:
+        """The token that takes its place."""
+        old = self._grants[token]
+        old.ended = True
+        return self.issue(replace(old, issued_at=issued_at, ended=False))
+
+    def having(self, **traits: str) -> list[Grant]:
+        """Those in force with all of these properties, such as `user="ann@example.com"`."""
+        found = (grant for grant in self._grants.values() if not grant.ended)
+        return [grant for grant in found if all(getattr(grant, name) == value for name, value in traits.items())]
+
     def end(self, **traits: str) -> None:
-        """Those with all of these properties, such as `user="ann@example.com"`."""
-        for grant in self._grants.values():
-            grant.ended |= all(getattr(grant, name) == value for name, value in traits.items())
+        for grant in self.having(**traits):
+            grant.ended = True
         self._save()
 
     def _save(self) -> None:
@@ -193,6 +200,9 @@ class AccessTokens:
         """None once it has expired."""
         access = self._tokens.get(token)
         return access if access and access.expires_at > self._clock().timestamp() else None
+
+    def end(self, user: str) -> None:
+        self._tokens = {token: access for token, access in self._tokens.items() if access.user != user}
 
 
 def form_of(request: Request) -> dict[str, str]:
