@@ -71,7 +71,7 @@ def run_world() -> Iterator[World]:
         simulators = stack.enter_context(Simulators(folder / "ca.pem"))
         simulators.entra.add_tenant(HOME_TENANT)
         simulators.entra.add_app(CLIENT_ID, "graph-secret-value", roles=["Mail.ReadWrite"])
-        simulators.entra.add_app(APP_ID, "app-identity-secret", roles=[], vault="read")
+        simulators.entra.add_app(APP_ID, "app-identity-secret", roles=[], vault="user")
         for name, value in _SECRETS.items():
             simulators.vault.put(name, value)
         yield World(azurite, dovecot, simulators, _environment(azurite, simulators))
@@ -81,6 +81,7 @@ def _environment(azurite: Azurite, simulators: Simulators) -> dict[str, str]:
     """The app settings, and the identity that the app has in Azure."""
     return {
         "DATA_STORAGE": azurite.connection_string,
+        "POLL_SCHEDULE": "0 * * * * *",
         "KEY_VAULT_URI": simulators.url,
         "LOGIN_ENDPOINT": simulators.url,
         "GRAPH_ENDPOINT": simulators.url,

@@ -122,6 +122,8 @@ class _Poll:
         return page
 
     def _is_worth_storing(self, state: MailboxState, page: Page) -> bool:
+        if state.lease_owner:  # a worker died after everything was settled
+            return True
         if page.cursor == state.cursor:
             return False
         is_old = state.cursor_at is None or self.started_at - state.cursor_at > _IDLE_CURSOR_AGE

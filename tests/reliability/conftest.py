@@ -71,8 +71,9 @@ def provider(request: pytest.FixtureRequest, world: World) -> Provider:
 def _look_by_imap(world: World, mailbox: Mailbox, folder: str) -> list[Found]:
     connection = imaplib.IMAP4("127.0.0.1", world.dovecot.imap_port)
     connection.login(mailbox.id, dovecot.PASSWORD)
-    status, _ = connection.select(f'"{folder}"', readonly=True)
-    _, parts = connection.fetch("1:*", "(FLAGS BODY.PEEK[HEADER.FIELDS (SUBJECT)])") if status == "OK" else ("", [])
+    status, (count, *_) = connection.select(f'"{folder}"', readonly=True)
+    is_empty = status != "OK" or count == b"0"
+    _, parts = ("OK", []) if is_empty else connection.fetch("1:*", "(FLAGS BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
     connection.logout()
     return [
         Found(part[1].decode().partition(":")[2].strip(), is_read=b"\\Seen" in part[0])
@@ -84,7 +85,9 @@ def _look_by_imap(world: World, mailbox: Mailbox, folder: str) -> list[Found]:
 def _look_into_graph(world: World, mailbox: Mailbox, folder: str) -> list[Found]:
     account = world.simulators.graph.mailboxes.get(mailbox.address)
     found = world.simulators.graph.find(account, folder)
-    return [Found(_subject(message.raw), message.is_read) for message in account.within(found)] if found else []
+    if found is None:
+        return []
+    return [Found(_subject(account.raw(message)), message.is_read) for message in account.within(found)]
 
 
 def _subject(raw: bytes) -> str:

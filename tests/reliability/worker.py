@@ -21,7 +21,18 @@ from shared.settings import read_settings
 
 DIED = 137
 _PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload([__name__, "shared.adapters.sources.graph", "shared.adapters.sources.imap"])
+_PROCESSES.set_forkserver_preload(
+    [
+        __name__,
+        "azure.identity",
+        "azure.keyvault.secrets",
+        "azure.storage.blob",
+        "msal",
+        "shared.adapters.entra_http",
+        "shared.adapters.sources.graph",
+        "shared.adapters.sources.imap",
+    ]
+)
 
 
 def start_poll(
