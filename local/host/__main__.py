@@ -28,6 +28,7 @@ def log_to_stderr() -> None:
     handler.setFormatter(line)
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("azure").setLevel(logging.WARNING)  # the SDKs tell of every request
+    logging.getLogger("host").setLevel(logging.INFO)  # the app may silence all loggers but its own
 
 
 def main() -> int:
