@@ -104,6 +104,12 @@ def test_pages_hold_every_ticket_once_and_in_order(api: TestClient, clock: Movab
     assert [len(page) for page in pages[:-1]] == [limit] * (len(pages) - 1)
 
 
+def test_a_mailbox_can_fill_a_page_alone(api: TestClient, desk: Desk):
+    desk.take_in(*(mail(f"Number {index}").as_bytes() for index in range(30)))
+
+    assert next(walk(api, "limit=25")) == [f"SUP-{number}" for number in range(30, 5, -1)]
+
+
 def test_a_ticket_that_comes_while_somebody_reads_moves_no_other(api: TestClient, clock: MovableClock, desk: Desk):
     desk.take_in(*(mail(f"Number {index}").as_bytes() for index in range(4)))
     pages = walk(api, "limit=2")
