@@ -43,7 +43,6 @@ resource site 'Microsoft.Web/sites@2025-03-01' = {
   properties: {
     serverFarmId: plan.id
     httpsOnly: true
-    keyVaultReferenceIdentity: identityId
     virtualNetworkSubnetId: subnetId
     siteConfig: {
       minTlsVersion: '1.2'
@@ -93,6 +92,8 @@ resource appSettings 'Microsoft.Web/sites/config@2025-03-01' = {
       // Unless told otherwise the host's exporter keeps 5 traces a second and drops the logs of the others: alerts too.
       OTEL_TRACES_SAMPLER: 'microsoft.fixed_percentage'
       OTEL_TRACES_SAMPLER_ARG: '1.0'
+      // As many as host.json takes from the queue at once; on one core the worker would run 5 and let the others wait.
+      PYTHON_THREADPOOL_THREAD_COUNT: '12'
     },
     isSignInOn ? { OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID: identityClientId } : {}
   )

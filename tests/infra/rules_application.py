@@ -10,7 +10,7 @@ from tests.infra.deployment import ROOT, Deployment
 
 # Written for the host, not for the app.
 _FOR_THE_HOST = re.compile(
-    r"AzureWebJobsStorage__\w+|APPLICATIONINSIGHTS_\w+|OTEL_\w+|AZURE_CLIENT_ID|OVERRIDE_USE_MI_\w+"
+    r"AzureWebJobsStorage__\w+|APPLICATIONINSIGHTS_\w+|OTEL_\w+|PYTHON_\w+|AZURE_CLIENT_ID|OVERRIDE_USE_MI_\w+"
 )
 # Refused or dangerous on Flex Consumption.
 _NEVER = re.compile(
@@ -116,6 +116,19 @@ def events_pass_the_log_levels_of_the_host(deployment: Deployment) -> Iterator[s
             yield f"{category}: {levels.get(closest)}"
 
 
+def an_instance_runs_as_many_polls_as_it_takes_from_the_queue(deployment: Deployment) -> Iterator[str]:
+    queues = deployment.host_json["extensions"]["queues"]
+    at_once = queues["batchSize"] + queues["newBatchThreshold"]
+    written = deployment.resource("Microsoft.Web/sites/config", "appsettings")["properties"]
+    if f"PYTHON_THREADPOOL_THREAD_COUNT: '{at_once}'" not in written:
+        yield f"{at_once} at once"
+    if (
+        f"runs {at_once} polls at once"
+        not in deployment.main.all("parameter")["instanceMemoryMB"].decorators["description"]
+    ):
+        yield "the reason of the memory size"
+
+
 def one_version_of_python_everywhere(deployment: Deployment) -> Iterator[str]:
     version = deployment.texts[".python-version"].strip()
     site = deployment.resource("Microsoft.Web/sites")["properties"]["functionAppConfig"]["runtime"]
@@ -149,5 +162,6 @@ RULES = {
     the_runbook_knows_every_alert_and_every_event: ("docs/runbook.md", "| `poll.failed` |", "| `poll.broke` |"),
     no_sampling_drops_an_event: (_APP, "      OTEL_TRACES_SAMPLER: 'microsoft.fixed_percentage'\n", ""),
     events_pass_the_log_levels_of_the_host: ("host.json", '"default": "Information"', '"default": "Warning"'),
+    an_instance_runs_as_many_polls_as_it_takes_from_the_queue: ("host.json", '"batchSize": 8', '"batchSize": 16'),
     one_version_of_python_everywhere: (".python-version", "3.13", "3.12"),
 }
