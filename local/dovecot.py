@@ -31,7 +31,7 @@ ssl = yes
 ssl_cert = <{folder}/server.pem
 ssl_key = <{folder}/server.pem
 disable_plaintext_auth = no
-auth_mechanisms = plain
+auth_mechanisms = plain{oauth_mechanisms}
 auth_failure_delay = 0
 default_internal_user = {internal_user}
 default_login_user = {login_user}
@@ -40,6 +40,7 @@ first_valid_uid = 1
 mail_fsync = never
 mail_max_userip_connections = 100
 mail_location = maildir:~/Maildir
+{oauth_passdb}
 passdb {{
   driver = static
   args = password={password}
@@ -89,6 +90,32 @@ service pop3-login {{
 }}
 """
 
+_OAUTH_PASSDB = """
+passdb {{
+  driver = oauth2
+  mechanisms = xoauth2 oauthbearer
+  args = {folder}/oauth2.conf
+}}
+"""
+
+# An access token is good for the user that the token service names for it.
+_OAUTH_SETTINGS = """
+introspection_mode = post
+introspection_url = {url}
+tls_ca_cert_file = {folder}/introspection-ca.pem
+username_attribute = email
+active_attribute = active
+active_value = true
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Introspection:
+    """Who tells Dovecot whose an access token is (RFC 7662); `url` holds the client's name and secret."""
+
+    url: str
+    ca_file: Path
+
 
 @dataclass(frozen=True, slots=True)
 class Dovecot:
@@ -102,8 +129,11 @@ class Dovecot:
 
 
 @contextmanager
-def run_dovecot(mail: Path | None = None, ports: Sequence[int] = (0, 0, 0, 0)) -> Iterator[Dovecot]:
-    """Run Dovecot for the duration of the block, keeping mail in that folder, or nowhere without one.
+def run_dovecot(
+    mail: Path | None = None, ports: Sequence[int] = (0, 0, 0, 0), introspection: Introspection | None = None
+) -> Iterator[Dovecot]:
+    """Run Dovecot for the duration of the block, keeping mail in that folder, or nowhere without one. With
+    `introspection` it takes XOAUTH2 and OAUTHBEARER too.
 
     `ports` are those of IMAP, IMAPS, POP3 and POP3S; 0 is any free one. :raises RuntimeError: it did not start.
     """
@@ -112,7 +142,7 @@ def run_dovecot(mail: Path | None = None, ports: Sequence[int] = (0, 0, 0, 0)) -
         folder.chmod(0o755)
         imap, imaps, pop3, pop3s = _free(ports)
         server = Dovecot(imap, imaps, pop3, pop3s, folder / "ca.pem")
-        _configure(server, folder, mail or folder / "mail")
+        _configure(server, folder, mail or folder / "mail", introspection)
         command = [COMMAND or "dovecot", "-F", "-c", str(folder / "dovecot.conf")]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
             try:
@@ -122,7 +152,7 @@ def run_dovecot(mail: Path | None = None, ports: Sequence[int] = (0, 0, 0, 0)) -
                 process.terminate()
 
 
-def _configure(server: Dovecot, folder: Path, mail: Path) -> None:
+def _configure(server: Dovecot, folder: Path, mail: Path, introspection: Introspection | None) -> None:
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(server.ca_file))
     identity = authority.issue_cert(HOST, "127.0.0.1")
@@ -131,7 +161,12 @@ def _configure(server: Dovecot, folder: Path, mail: Path) -> None:
     owner = pwd.getpwnam("nobody") if is_root else me
     mail.mkdir(parents=True, exist_ok=True)
     os.chown(mail, owner.pw_uid, owner.pw_gid)
+    if introspection:
+        (folder / "introspection-ca.pem").write_bytes(introspection.ca_file.read_bytes())
+        (folder / "oauth2.conf").write_text(_OAUTH_SETTINGS.format(url=introspection.url, folder=folder))
     text = _CONFIGURATION.format(
+        oauth_mechanisms=" xoauth2 oauthbearer" if introspection else "",
+        oauth_passdb=_OAUTH_PASSDB.format(folder=folder) if introspection else "",
         folder=folder,
         mail=mail.absolute(),
         password=PASSWORD,

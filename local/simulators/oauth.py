@@ -98,7 +98,7 @@ class Codes:
             raise CodeRefused("client")
         if found.query["redirect_uri"] != form.get("redirect_uri"):
             raise CodeRefused("redirect")
-        if found.query.get("code_challenge") != _challenge(form.get("code_verifier")):
+        if (found.query.get("code_challenge") or None) != _challenge(form.get("code_verifier")):
             raise CodeRefused("verifier")
         return found
 
@@ -107,9 +107,9 @@ class Codes:
             return "unsupported_response_type", "The response type must be 'code'."
         if not query.get("scope"):
             return "invalid_scope", "The request must contain the parameter 'scope'."
-        if ("code_challenge" in query) != (query.get("code_challenge_method") == "S256"):
+        if bool(query.get("code_challenge")) != (query.get("code_challenge_method") == "S256"):
             return "invalid_request", "The code challenge must be made by the method S256."
-        if self._needs_challenge and "code_challenge" not in query:
+        if self._needs_challenge and not query.get("code_challenge"):
             return "invalid_request", "The code challenge is missing."
         if self.user is None:
             return "access_denied", self._cancelled
