@@ -99,8 +99,8 @@ def _tokens(value: str) -> Iterator[tuple[str, str]]:
         if token and kind:
             text = token[kind]
             yield kind, _QUOTED_PAIR.sub(r"\1", text) if kind == "quoted" else text
-        elif value[position] == '"':  # it is never closed: neither is any other behind it
-            value = value.replace('"', " ")
+        elif value[position] in '"(':  # never closed, so neither are those behind it
+            value = value[:position] + value[position:].replace(value[position], " ")
         position = token.end() if token else position + 1
 
 

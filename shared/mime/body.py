@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from html import escape, unescape
 from urllib.parse import unquote
 
@@ -13,10 +14,13 @@ from shared.mime.defects import Defect
 from shared.mime.filenames import name_by_type, safe_name
 from shared.mime.headers import characters, one_line, read_fields
 from shared.mime.headers import text as field_text
+from shared.mime.html import MAX_TAGS
 from shared.mime.structure import Part, split
 
-MAX_TEXT = 1_000_000
-"""Characters of the readable body, and of its HTML three times as many bytes."""
+MAX_TEXT = 500_000
+"""Characters of the readable body."""
+MAX_SOURCE = 1_200_000
+"""Bytes of all its parts, as they are encoded, that are looked at."""
 MAX_CONTENT_ID = 998
 
 _ONLY_IN_SOME_CLIENTS = frozenset({"text/watch-html", "text/x-amp-html"})
@@ -34,7 +38,7 @@ class Segment:
     html: tuple[Part, ...] = ()
 
 
-@dataclass(slots=True)
+@dataclass
 class Mail:
     """A message taken apart; nothing is decoded before somebody asks for it."""
 
@@ -44,7 +48,8 @@ class Mail:
     sibling: str
     segments: list[Segment] = field(default_factory=list)
     attachment_parts: list[Part] = field(default_factory=list)
-    _texts: dict[int, str] = field(default_factory=dict)
+    _sources: dict[int, str] = field(default_factory=dict)
+    _room: int = MAX_SOURCE
 
     @property
     def has_html(self) -> bool:
@@ -81,7 +86,7 @@ class Mail:
             content_type=part.type.value,
             size=len(data),
             content_id=content_id,
-            inline=content_id is not None and content_id in self._shown_ids(),
+            inline=content_id is not None and content_id in self._shown_ids,
         ), data
 
     def _name(self, part: Part, data: bytes, index: int) -> str:
@@ -95,6 +100,7 @@ class Mail:
                 return safe_name(f"{name}.eml")
         return name_by_type(part.type.value, index + 1)
 
+    @cached_property
     def _shown_ids(self) -> set[str]:
         sources = (self._source(part) for segment in self.segments for part in segment.html if _is_html(part))
         return {unquote(unescape(found)) for source in sources for found in _CID.findall(source)}
@@ -103,9 +109,14 @@ class Mail:
         plain = "\n\n".join(self._plain(part) for part in segment.plain)
         if plain.strip() or not segment.html:
             return plain
-        return "\n\n".join(
-            text.of_html(self._source(part)) if _is_html(part) else self._plain(part) for part in segment.html
-        )
+        return "\n\n".join(map(self._rendered, segment.html))
+
+    def _rendered(self, part: Part) -> str:
+        if not _is_html(part):
+            return self._plain(part)
+        source = self._source(part)
+        self._note(Defect.TEXT_CUT if source.count("<") > MAX_TAGS else None)
+        return text.of_html(source)
 
     def _plain(self, part: Part) -> str:
         source = self._source(part)
@@ -115,15 +126,18 @@ class Mail:
 
     def _source(self, part: Part) -> str:
         """A text part, decoded once."""
-        if part.start not in self._texts:
-            raw, defect = part.body(self.content, limit=3 * MAX_TEXT)
+        if part.start not in self._sources:
+            raw, defect = part.body(self.content, limit=self._room)
+            size = part.end - part.start
+            self._note(defect, Defect.TEXT_CUT if size > self._room else None)
+            self._room = max(self._room - size, 0)
             charset = part.type.token("charset")
             if _is_html(part) and not codec(charset) and (meta := _META_CHARSET.search(raw, 0, 4_096)):
                 charset = meta[1].decode("ascii")
-            decoded, charset_defect = decode(raw, charset, self.sibling)
-            self._note(defect, charset_defect, Defect.TEXT_CUT if part.end - part.start > 3 * MAX_TEXT else None)
-            self._texts[part.start] = decoded.replace("\r\n", "\n").replace("\r", "\n")
-        return self._texts[part.start]
+            decoded, defect = decode(raw, charset, self.sibling)
+            self._note(defect)
+            self._sources[part.start] = decoded.replace("\r\n", "\n").replace("\r", "\n")
+        return self._sources[part.start]
 
     def _note(self, *defects: Defect | None) -> None:
         self.defects += [defect for defect in defects if defect]

@@ -1,4 +1,4 @@
-"""Header fields: found in the bytes (RFC 5322 section 2.2), and read as text (RFC 2047, and what is written instead)."""
+"""Header fields: found in the bytes (RFC 5322 section 2.2), read as text (RFC 2047 and what is written instead)."""
 
 import binascii
 import re
@@ -11,14 +11,15 @@ from shared.mime.transfer import unbase64
 MAX_HEADER_BYTES = 256 * 1024
 MAX_FIELDS = 1_000
 MAX_VALUE = 64 * 1024
-"""Characters of one field that are looked at."""
+MAX_TEXT = 16 * 1024
+"""Bytes of a field that are looked at, and of one that is only text."""
 
 _FIELD = re.compile(r"([!-9;-~]{1,200})[ \t]*+:([^\n]*(?:\n[ \t][^\n]*)*)\n?")
 _BLANK = re.compile(r"\r?\n")
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 _FOLD = re.compile(r"\r?\n[ \t]+")
-_CONTROLS = re.compile("[\x00-\x20\x7f-\x9f\u2028\u2029]+")
-_WORD = re.compile(r"=\?([\w.:+-]{1,64})(?:\*[\w-]{0,20})?\?([bBqQ])\?((?:[^?]|\?(?!=)){0,4000})\?=", re.ASCII)
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_WORD = re.compile(r"=\?([\w.:+-]{1,64})(?:\*[\w-]{0,20})?\?([bBqQ])\?((?:[^?]|\?(?!=)){0,2000})\?=", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,8 @@ def read_fields(content: bytes, start: int, end: int, defects: list[Defect]) -> 
     position = 0
     while position < len(block) and not (blank := _BLANK.match(block, position)):
         if field := _FIELD.match(block, position):
-            pairs.append((field[1].lower(), _FOLD.sub(" ", field[2]).strip()[:MAX_VALUE]))
+            value = _FOLD.sub(" ", field[2]) if "\n" in field[2] else field[2]
+            pairs.append((field[1].lower(), value.strip()[:MAX_VALUE]))
             position = field.end()
             continue
         defects.append(Defect.HEADER_INVALID)
@@ -61,7 +63,7 @@ def read_fields(content: bytes, start: int, end: int, defects: list[Defect]) -> 
 
 def text(value: str, sibling: str = "") -> str:
     """What a field says, on one line: 8-bit characters, encoded words and white space put right."""
-    return one_line(decode_words(characters(value, sibling), sibling))
+    return one_line(decode_words(characters(value[:MAX_TEXT], sibling), sibling))
 
 
 def characters(value: str, sibling: str = "") -> str:
@@ -72,7 +74,7 @@ def characters(value: str, sibling: str = "") -> str:
 
 
 def one_line(value: str) -> str:
-    return _CONTROLS.sub(" ", value).strip()
+    return (value if value.isprintable() else _CONTROLS.sub(" ", value)).strip()
 
 
 def decode_words(value: str, sibling: str = "") -> str:

@@ -13,9 +13,10 @@ from typing import Literal, NamedTuple
 from urllib.parse import unquote
 
 MAX_DEPTH = 60
-MAX_TAGS = 100_000
+MAX_TAGS = 50_000
+"""What comes behind is left out."""
 
-_TAG_OPEN = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:_-]{0,40})")
+_MARKUP = re.compile(r"<(?:(/?)([a-zA-Z][a-zA-Z0-9:_-]{0,40})|[!?/])")
 _ATTRIBUTE = re.compile(r"([^\s=/>\"'][^\s=/>]{0,100})(?:\s*+=\s*+(\"[^\"]*+\"?|'[^']*+'?|[^\s>]*+))?+")
 _HIDDEN = re.compile(r"(?:display\s*:\s*none|mso-hide\s*:\s*all)", re.IGNORECASE)
 _LINK = re.compile(r"\s*(?:https?://|mailto:|tel:)", re.IGNORECASE)
@@ -26,12 +27,16 @@ _UNSEEN = frozenset({"iframe", "noembed", "noframes", "script", "style", "textar
 _VOID = frozenset({"br", "col", "hr", "img", "wbr"})
 _CELLS = frozenset({"caption", "table", "td", "th"})
 _BLOCKS = frozenset(
-    "address article aside blockquote center dd details div dl dt figcaption figure footer h1 h2 h3 h4 h5 h6 header"
-    " hr li main nav ol p pre section table ul".split()  # noqa: SIM905 - as a list it would fill a screen
+    """
+    address article aside blockquote center dd details div dl dt figcaption figure footer h1 h2 h3 h4 h5 h6
+    header hr li main nav ol p pre section table ul
+    """.split()  # noqa: SIM905 - a list of these would fill a screen
 )
 INLINE = frozenset(
-    "a abbr b bdi bdo big br cite code del dfn em font i img ins kbd mark q s samp small span strike strong sub summary"
-    " sup time tt u var wbr".split()  # noqa: SIM905 - as a list it would fill a screen
+    """
+    a abbr b bdi bdo big br cite code del dfn em font i img ins kbd mark q s samp small span strike strong sub
+    summary sup time tt u var wbr
+    """.split()  # noqa: SIM905 - a list of these would fill a screen
 )
 _SECTIONS = frozenset({"tbody", "tfoot", "thead"})
 _TABLE_PARENTS = {
@@ -70,11 +75,13 @@ _ATTRIBUTES = {
     "th": {"colspan", "rowspan"},
 }
 _STYLES = set(
-    "background-color border border-bottom border-collapse border-color border-left border-right border-spacing"
-    " border-style border-top border-width color direction font-family font-size font-style font-variant font-weight"
-    " height letter-spacing line-height list-style-type margin margin-bottom margin-left margin-right margin-top"
-    " max-width min-width padding padding-bottom padding-left padding-right padding-top table-layout text-align"
-    " text-decoration text-indent text-transform unicode-bidi vertical-align white-space width".split()  # noqa: SIM905 - as a list it would fill a screen
+    """
+    background-color border border-bottom border-collapse border-color border-left border-right border-spacing
+    border-style border-top border-width color direction font-family font-size font-style font-variant
+    font-weight height letter-spacing line-height list-style-type margin margin-bottom margin-left margin-right
+    margin-top max-width min-width padding padding-bottom padding-left padding-right padding-top table-layout
+    text-align text-decoration text-indent text-transform unicode-bidi vertical-align white-space width
+    """.split()  # noqa: SIM905 - a list of these would fill a screen
 )
 
 
@@ -169,35 +176,30 @@ class _Nesting:
 
 def _tokens(source: str) -> Iterator[Token]:
     """Text and tags in the order of the source, without comments and what no reader sees."""
-    position, tags = 0, 0
-    while position < len(source):
-        start = source.find("<", position)
-        if start != position:
-            yield Token("text", source[position : start if start >= 0 else None])
-        if start < 0:
+    position = 0
+    for _ in range(MAX_TAGS):
+        markup = _MARKUP.search(source, position)
+        start = markup.start() if markup else len(source)
+        if start > position:
+            yield Token("text", source[position:start])
+        if markup is None:
             return
-        tag = _TAG_OPEN.match(source, start)
-        if tag is None:
+        slash, name = markup[1], (markup[2] or "").lower()
+        if not name:
             position = _declaration_end(source, start)
-            if position == start + 1:
-                yield Token("text", "<")
             continue
-        end = _tag_end(source, tag.end())
-        tags += 1
-        name = tag[2].lower()
-        if name in TAGS and tags <= MAX_TAGS:
-            yield Token("end" if tag[1] else "start", name, source[tag.end() : end])
-        position = end + 1 if tag[1] or name not in _UNSEEN else _unseen_end(source, name, end)
+        end = _tag_end(source, markup.end())
+        if name in TAGS:
+            yield Token("end" if slash else "start", name, source[markup.end() : end])
+        position = end + 1 if slash or name not in _UNSEEN else _unseen_end(source, name, end)
 
 
 def _declaration_end(source: str, start: int) -> int:
-    """Behind a comment, a doctype or another declaration; behind the `<` where it is just a character."""
+    """Behind a comment, a doctype or another declaration."""
     if source.startswith("<!--", start):
         end = source.find("-->", start + 2)
         return end + 3 if end >= 0 else len(source)
-    if source.startswith(("<!", "<?", "</"), start):
-        return source.find(">", start) + 1 or len(source)
-    return start + 1
+    return source.find(">", start) + 1 or len(source)
 
 
 def _unseen_end(source: str, name: str, start: int) -> int:
@@ -212,7 +214,7 @@ def _tag_end(source: str, start: int) -> int:
         inside = source[start:end]
         if end < 0 or not (inside.count('"') % 2 or inside.count("'") % 2):
             break
-        *_, last = (match[2] or "" for match in _ATTRIBUTE.finditer(inside))
+        *_, last = "", *(match[2] or "" for match in _ATTRIBUTE.finditer(inside))
         closing = (
             source.find(last[0], end) if last[:1] in ('"', "'") and (len(last) == 1 or last[-1] != last[0]) else -1
         )

@@ -5,7 +5,7 @@ from html import unescape
 
 from shared.mime.html import INLINE, Token, attributes, well_nested
 
-MAX_NESTING = 20
+MAX_NESTING = 12
 """How many quotes, list items and cells inside each other are shown as such."""
 
 _SPACES = re.compile(r"[ \t\r\n\f]+")

@@ -15,9 +15,11 @@ MAX_ID = 998
 MAX_IDS = 100
 
 _BRACKETED = re.compile(r"<([^<>]*)>")
-_BARE = re.compile(r"[^\s<>,;()\"']+@[^\s<>,;()\"']+")
+_BETWEEN_IDS = re.compile(r"[\s<>,;()\"']+")
 _TYPE = re.compile(r"\s*([\w!#$&^.+-]+/[\w!#$&^.+-]+|[\w-]+)", re.ASCII)
-_PARAMETER = re.compile(r"[;\s]\s*+([^\s=;\"]{1,100})\s*+=\s*+(?:\"((?:[^\"\\]|\\.)*+)\"?|([^;]*))", re.DOTALL)
+_PARAMETER = re.compile(
+    r"(?:;|(?<![;\s])\s)\s*+([^\s=;\"]{1,100})\s*+=\s*+(?:\"((?:[^\"\\]|\\.)*+)\"?|([^;]*))", re.DOTALL
+)
 _SEGMENT = re.compile(r"(.*?)\*(\d{1,4})?(\*?)")
 _NAMED_OFFSET = re.compile(r"\b(?:GMT|UTC?)(?=[+-]\d)")
 _MAX_PARAMETERS = 1_000
@@ -25,16 +27,14 @@ _MAX_PARAMETERS = 1_000
 
 def message_ids(value: str) -> tuple[str, ...]:
     """The ids in a Message-ID, In-Reply-To or References field, whatever stands between, before and behind them."""
-    found = [
-        "".join(words)
-        for inside in _BRACKETED.findall(characters(value))
-        for words in _ids_in_one_bracket(inside.split())
-    ] or _BARE.findall(characters(value))
+    value = characters(value)
+    found = ["".join(words) for inside in _BRACKETED.findall(value) for words in _in_one_bracket(inside.split())]
+    found = found or [word for word in _BETWEEN_IDS.split(value) if "@" in word]
     ids = (one_line(id_).replace(" ", "") for id_ in found)
     return tuple(f"<{id_}>" for id_ in ids if 0 < len(id_) <= MAX_ID - 2)[-MAX_IDS:]
 
 
-def _ids_in_one_bracket(words: list[str]) -> list[list[str]]:
+def _in_one_bracket(words: list[str]) -> list[list[str]]:
     """Several ids, or one that was folded in its middle."""
     return [[word] for word in words] if all("@" in word for word in words) else [words]
 
@@ -71,13 +71,13 @@ class Typed:
         return self._extended(name, sibling) or text(self.parameters.get(name, ""), sibling)
 
     def _extended(self, name: str, sibling: str) -> str:
+        if not any(f"{name}{mark}" in self.parameters for mark in ("*", "*0", "*0*")):
+            return ""
         segments = sorted(
             (int(match[2] or 0), match[2] is None or match[3] == "*", value)
             for key, value in self.parameters.items()
             if (match := _SEGMENT.fullmatch(key)) and match[1] == name
         )
-        if not segments:
-            return ""
         charset, (number, is_encoded, first) = "", segments[0]
         if is_encoded and first.count("'") >= 2:
             charset, _, first = first.split("'", 2)
