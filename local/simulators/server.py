@@ -83,12 +83,20 @@ class _Handler(BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length")
         if length is None and self.command in ("POST", "PUT", "PATCH"):
             self.close_connection = True
+            self._skip_chunks()
             raise Refused(Response(411, {"error": {"code": "LengthRequired", "message": "Content-Length is required"}}))
         body = self.rfile.read(int(length or 0))
         headers = {name.lower(): value for name, value in self.headers.items()}
         return Request(
             self.command, self.path, f"https://{headers.get('host', '')}", headers, body, connection=self._kept
         )
+
+    def _skip_chunks(self) -> None:
+        """A client that is cut off while it sends may not see the answer."""
+        if self.headers.get("Transfer-Encoding") == "chunked":
+            while self.rfile.readline() not in (b"0\r\n", b""):
+                pass
+            self.rfile.readline()
 
     def _send(self, response: Response, portion: float = 1) -> None:
         content = response.encoded()
