@@ -228,6 +228,24 @@ def test_a_message_that_cannot_be_had_does_not_hold_up_the_others(simulators, pr
     assert subjects([fetched[0], fetched[2]]) == ["Number 0", "Number 2"]
 
 
+def test_settling_while_messages_are_fetched_stays_within_what_the_mailbox_serves_at_a_time(
+    simulators, provider, opened
+):
+    deliver(provider, 8)
+    source = opened()
+    messages = source.changes(None, 10).messages
+    simulators.faults.add("graph.mime", path=f"*{messages[0].ref.id[:-2]}*")
+    simulators.faults.add("graph.mime", delay_seconds=0.5, times=None)
+    fetching = source.fetch(messages)
+
+    next(fetching)
+    settled = source.settle([message.ref for message in messages[:4]], MarkRead())
+    fetching.close()
+
+    assert [each.error for each in settled] == [None] * 4
+    assert simulators.counts["graph.batch"] == 1
+
+
 def test_a_message_stays_the_same_where_it_is_moved_meanwhile(provider, opened):
     deliver(provider, 1)
     source = opened()
