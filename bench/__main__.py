@@ -54,7 +54,7 @@ def _figures(world: World, make: MakeMailbox) -> dict[str, float]:
         taken, requests = _poll(world, mailbox)
         speeds.append(taken.per_second)
     idle, idle_requests = _poll(world, mailbox)
-    large, _ = _poll(world, make(messages(40, large=True)))
+    large, _ = _poll(world, make(messages(200, large=True)))
     replies, _ = _poll(world, make(messages(400, replies=True)))
     many, _ = _poll(world, make(messages(_MANY)))
     assert (taken.messages, idle.messages, many.messages) == (_MESSAGES, 0, _MANY)

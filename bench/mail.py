@@ -15,7 +15,7 @@ _WORDS = """
 def messages(count: int, *, large: bool = False, replies: bool = False) -> Iterator[bytes]:
     """`count` messages: half plain text, half with HTML too, a fifth with an attachment of some 20 KB.
 
-    `large` adds a megabyte of noise to each. With `replies` every second one answers the one before.
+    `large` adds 200 KB of noise to each. With `replies` every second one answers the one before.
     """
     chance = random.Random(20261121)  # noqa: S311 - the same mail each time
     for number in range(count):
@@ -23,7 +23,7 @@ def messages(count: int, *, large: bool = False, replies: bool = False) -> Itera
         if replies and number % 2:
             message["In-Reply-To"] = message["References"] = f"<{number - 1}@bench.example>"
         if large:
-            _attach(message, chance, 1_000_000)
+            _attach(message, chance, 200_000)
         elif number % 5 == 0:
             _attach(message, chance, 20_000)
         yield message.as_bytes(policy=SMTP)
