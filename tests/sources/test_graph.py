@@ -1,12 +1,14 @@
 """What is special to Graph; what it shares with all sources is in the contract."""
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from local.simulators import Simulators, graph_error
+from local.simulators.graph_batch import CONCURRENCY
 from local.simulators.graph_delta import FILTERED_ROUND_LIMIT
 from shared.application.ports import CheckStage, FetchFailure, Source
 from shared.domain.errors import (
@@ -235,10 +237,13 @@ def test_settling_while_messages_are_fetched_stays_within_what_the_mailbox_serve
     source = opened()
     messages = source.changes(None, 10).messages
     simulators.faults.add("graph.mime", path=f"*{messages[0].ref.id[:-2]}*")
-    simulators.faults.add("graph.mime", delay_seconds=0.5, times=None)
+    simulators.faults.add("graph.mime", delay_seconds=1, times=None)
     fetching = source.fetch(messages)
 
     next(fetching)
+    deadline = time.monotonic() + 30
+    while provider.store.running < CONCURRENCY and time.monotonic() < deadline:
+        time.sleep(0.01)
     settled = source.settle([message.ref for message in messages[:4]], MarkRead())
     fetching.close()
 
