@@ -8,7 +8,7 @@ blueprint = func.Blueprint()
 
 
 @blueprint.timer_trigger(schedule="%POLL_SCHEDULE%", arg_name="timer", run_on_startup=False, use_monitor=True)
-def schedule_polls(timer: func.TimerRequest) -> None:
+def schedule_polls(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the binding wants it
     """Find the mailboxes that are due and put one message each on the `polls` queue."""
     from shared.application.schedule import schedule_polls as schedule
 

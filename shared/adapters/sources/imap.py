@@ -93,7 +93,7 @@ class ImapSource:
         """The next UIDs from `first` to `last`, ascending, and how far the search went. It goes in windows, so that
         its answers stay short, and a long backlog is not listed again for each page.
         """
-        # Where settling deletes, a message marked as deleted may be one that a dead worker of ours has left half settled.
+        # Where settling deletes, a deleted message may be one that a dead worker of ours has left half settled.
         is_deleting = isinstance(self._mailbox.settlement, Delete | Move)
         criteria: list[str | date] = [] if is_deleting else ["UNDELETED"]
         if self._mailbox.intake.unread_only:
