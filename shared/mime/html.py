@@ -238,7 +238,7 @@ def sanitise(source: str, image_url: Callable[[str], str | None]) -> str:
             case _, "href":
                 return value if _LINK.match(value) else None
             case _, "style":
-                return None if _ACTIVE_STYLE.search(value) else value
+                return ";".join(part for part in value.split(";") if not _ACTIVE_STYLE.search(part))
         return value
 
     return nh3.clean(

@@ -10,7 +10,7 @@ MAX_NESTING = 12
 
 _SPACES = re.compile(r"[ \t\r\n\f]+")
 _CONTAINERS = frozenset({"blockquote", "li", "td", "th", "tr"})
-_BLANK_LINE_AROUND = frozenset({"dl", "figure", "h1", "h2", "h3", "h4", "h5", "h6", "p", "pre"})
+_BLANK_LINE_AROUND = frozenset({"dl", "figure", "h1", "h2", "h3", "h4", "h5", "h6", "pre"})
 _NO_MARGIN = re.compile(r"MsoNormal|MsoPlainText|margin(?:-top|-bottom)?\s*:\s*0", re.IGNORECASE)
 _WEB = re.compile(r"https?://[^\s<>]+", re.IGNORECASE)
 _SCHEME = re.compile(r"https?://(?:www\.)?", re.IGNORECASE)
@@ -77,6 +77,7 @@ class _Renderer:
         self._too_deep = 0
         self._lists: list[int | None] = []
         self._pre = 0
+        self._paragraph_gap = 2
         self._link = ""
         self._link_text: list[str] = []
 
@@ -105,8 +106,9 @@ class _Renderer:
             href = _WEB.match(attributes(token.attributes).get("href", "").strip())
             self._link, self._link_text = href[0] if href else "", []
         elif name not in INLINE:
-            no_margin = name == "p" and _NO_MARGIN.search(token.attributes)
-            top.break_line(2 if name in _BLANK_LINE_AROUND and not no_margin else 1)
+            if name == "p":
+                self._paragraph_gap = 1 if _NO_MARGIN.search(token.attributes) else 2
+            top.break_line(self._gap(name))
             self._pre += name == "pre"
             if name in ("ol", "ul"):
                 self._lists.append(_first_number(token) if name == "ol" else None)
@@ -120,7 +122,11 @@ class _Renderer:
             self._pre -= name == "pre"
             if name in ("ol", "ul"):
                 self._lists.pop()
-            self._stack[-1].break_line(2 if name in _BLANK_LINE_AROUND and name != "p" else 1)
+            self._stack[-1].break_line(self._gap(name))
+
+    def _gap(self, name: str) -> int:
+        """2 where a blank line separates an element from its neighbours."""
+        return self._paragraph_gap if name == "p" else 1 + (name in _BLANK_LINE_AROUND)
 
     def _open_container(self, name: str) -> None:
         if len(self._stack) > MAX_NESTING:
@@ -186,4 +192,4 @@ def unflowed(text: str, *, delete_space: bool) -> str:
             paragraphs.append((depth, []))
         goes_on = content.endswith(" ") and not is_signature
         paragraphs[-1][1].append(content[:-1] if goes_on and delete_space else content)
-    return "\n".join(">" * depth + " " * bool(depth) + "".join(lines) for depth, lines in paragraphs)
+    return "\n".join((">" * depth + " " * bool(depth and any(lines)) + "".join(lines)) for depth, lines in paragraphs)
