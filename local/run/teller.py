@@ -114,7 +114,7 @@ class Teller:
         say("\nSend it mail: put an .eml file of your own into one of these folders.\n")
         for drop in self.drops.values():
             say(f"  {drop.folder}")
-        say("\nCtrl-C ends it. `make run` goes on with the same data, `make clean-run` throws them away.\n")
+        say("\nCtrl-C ends it. `make run` goes on with the same data, `make clean-run` begins anew.\n")
 
     def _say(self, text: str) -> None:
         say(f"{time.strftime('%H:%M:%S')}  {text}")
