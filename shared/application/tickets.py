@@ -88,7 +88,7 @@ def _write_positions(positions: _Positions) -> str:
 
 def _read_positions(continuation: str) -> _Positions:
     try:
-        packed = base64.b64decode(continuation, altchars=b"-_", validate=True)
+        packed = base64.urlsafe_b64decode(continuation)
         return _POSITIONS.validate_json(zlib.decompressobj().decompress(packed, _POSITIONS_BYTES))
     except (ValueError, zlib.error) as error:
         raise Invalid([Problem("query.continuation", "is not the continuation of a list")]) from error

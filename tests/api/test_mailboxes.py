@@ -130,7 +130,7 @@ def test_what_does_not_exist_is_not_found(api: TestClient, support):
     headers = {"If-Match": "*"}
     answers = [
         api.get("/api/mailboxes/nobody"),
-        api.get("/api/mailboxes/NOT%20AN%2FID"),
+        api.get("/api/mailboxes/NOT%20AN%20ID"),
         api.put("/api/mailboxes/nobody", json=support, headers=headers),
         api.delete("/api/mailboxes/nobody", headers=headers),
         *(api.post(f"/api/mailboxes/nobody/{action}") for action in ("poll", "test-connection")),

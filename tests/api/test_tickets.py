@@ -197,11 +197,13 @@ def test_the_raw_message_is_what_was_received(api: TestClient, desk: Desk):
 def test_html_is_shown_without_script_and_with_its_images_inside(api: TestClient, desk: Desk):
     message = mail()
     message.add_alternative(
-        '<p onclick="x()">Hi</p><script>alert(1)</script><img src="cid:dot"><img src="https://tracker.example/x.gif">',
+        '<p onclick="x()">Hi</p><script>alert(1)</script><img src="cid:dot"><img src="https://tracker.example/x.gif">'
+        '<img src="cid:drawing">',
         subtype="html",
     )
     html_part = message.get_payload()[1]
     html_part.add_related(PIXEL, "image", "gif", cid="<dot>")
+    html_part.add_related(b"<svg/>", "image", "svg+xml", cid="<drawing>")
     desk.take_in(message.as_bytes())
 
     answer = api.get("/api/tickets/SUP-1/comments/1/html")
@@ -209,7 +211,7 @@ def test_html_is_shown_without_script_and_with_its_images_inside(api: TestClient
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
     assert "Hi" in answer.text
     assert 'src="data:image/gif;base64,' in answer.text
-    assert not [word for word in ("script", "onclick", "tracker", "cid:") if word in answer.text]
+    assert not [word for word in ("script", "onclick", "tracker", "cid:", "svg") if word in answer.text]
     policy = answer.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
     assert "sandbox" in policy
