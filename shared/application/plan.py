@@ -10,7 +10,7 @@ from shared.domain.intake import MailboxState
 from shared.domain.keys import fingerprint, id_key, message_key
 from shared.domain.mailbox import Mailbox
 from shared.domain.message import Address, InboundMessage, MessageRef, RawMessage
-from shared.domain.threading import referred_ids
+from shared.domain.threading import referred_ids, subject_tags
 from shared.domain.ticket import (
     MAX_PARTICIPANTS,
     Comment,
@@ -116,6 +116,9 @@ class Plan:
             number = found.ticket.value.number
             self._before.setdefault(number, found.ticket)
             return Match(self._ticket(number), by_tag=found.by_id is None)
+        for tag in subject_tags(message.subject):
+            if tag.prefix == self.mailbox.ticket_prefix and tag.number in self._new:
+                return Match(self._new[tag.number], by_tag=True)
         return None
 
     def _ticket(self, number: int) -> Ticket:

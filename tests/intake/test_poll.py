@@ -114,6 +114,14 @@ def test_a_tag_in_the_subject_appends_for_a_participant(desk):
     assert [ticket.comment_count for ticket in desk.tickets()] == [2]
 
 
+def test_a_tag_finds_its_ticket_also_in_the_batch_that_makes_it(desk):
+    desk.provider.deliver(mail(id_="<1@x>"), mail("Re: [SUP-1] Printer", id_="<2@x>"))
+
+    desk.poll()
+
+    assert [ticket.comment_count for ticket in desk.tickets()] == [2]
+
+
 def test_a_stranger_who_guesses_a_tag_gets_a_linked_ticket_and_sees_nothing(desk):
     desk.provider.deliver(mail(id_="<1@x>"))
     desk.poll()
