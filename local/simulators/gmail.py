@@ -25,7 +25,7 @@ from local.simulators.state import State
 from local.simulators.web import Request, Response, Route
 
 # Quota units by call since May 2026 (facts 6.3); a call that is not named costs one.
-UNITS = {"get": 20, "list": 5, "history": 2, "modify": 5, "batch_modify": 50, "send": 100, "trash": 5, "untrash": 5}
+_UNITS = {"get": 20, "list": 5, "history": 2, "modify": 5, "batch_modify": 50, "send": 100, "trash": 5, "untrash": 5}
 _READ = {READONLY, MODIFY, ALL_MAIL}
 _CHANGE = {MODIFY, ALL_MAIL}
 _BINS = {"TRASH", "SPAM"}
@@ -87,7 +87,7 @@ class Gmail:
     def _route(self, name: str, method: str, path: str, handler: Handler, scopes: set[str], *, root: str = "") -> Route:
         def serve(request: Request, user: str, **parameters: str) -> Response:
             mailbox = self._opened(request, user, scopes)
-            self._charge(mailbox, UNITS.get(name, 1))
+            self._charge(mailbox, _UNITS.get(name, 1))
             with mailbox.lock:
                 return handler(request, mailbox, *(_found(mailbox, one) for one in parameters.values()))
 

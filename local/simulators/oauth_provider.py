@@ -20,7 +20,7 @@ from local.simulators.oauth import (
 from local.simulators.state import State
 from local.simulators.web import Refused, Request, Response, Route
 
-TOKEN_SECONDS = 3600
+_TOKEN_SECONDS = 3600
 
 
 class OAuthProvider:
@@ -97,7 +97,7 @@ class OAuthProvider:
         return self._answer(grant, scope, self._grants.rotate(token, self._clock().timestamp()))
 
     def _answer(self, grant: Grant, scope: str, refresh_token: str) -> Response:
-        answer = self._tokens.issue(grant.user, grant.client_id, scope, TOKEN_SECONDS)
+        answer = self._tokens.issue(grant.user, grant.client_id, scope, _TOKEN_SECONDS)
         return Response(body=answer | {"refresh_token": refresh_token})
 
     def _introspect(self, request: Request) -> Response:

@@ -214,3 +214,12 @@ def test_a_federated_token_must_be_genuine_and_in_time(
     late = client.form(client_assertion=token, **BY_ASSERTION)
 
     assert (forged.json()["error_codes"], late.json()["error_codes"]) == ([700027], [700024])
+
+
+def test_a_users_token_stands_for_no_app(simulators: Simulators, client: Client) -> None:
+    app = simulators.entra.add_app(APP, federated=[TRUST])
+    of_a_user = simulators.entra.access_token(app, EXCHANGE_TOKENS, iss=ISSUER, sub=PRINCIPAL, scp="Mail.Read")
+
+    answer = client.form(client_assertion=of_a_user["access_token"], **BY_ASSERTION)
+
+    assert answer.json()["error_codes"] == [700229]

@@ -176,14 +176,18 @@ def test_tokens_of_entra_id_and_google_are_known_where_they_open_mail(
     simulators.entra.add_app(APP, SECRET, redirect_uris=[BACK])
     simulators.users.add(ANN)
     simulators.users.sign_in(ANN)
-    query = {"client_id": APP, "response_type": "code", "redirect_uri": BACK, "scope": f"{IMAP} Mail.Read"}
+    scope = f"offline_access {IMAP} Mail.Read"
+    query = {"client_id": APP, "response_type": "code", "redirect_uri": BACK, "scope": scope}
     page = client.request("GET", "/organizations/oauth2/v2.0/authorize", params=query, allow_redirects=False)
     code = dict(parse_qsl(urlsplit(page.headers["Location"]).query))["code"]
     form = {"grant_type": "authorization_code", "code": code, "redirect_uri": BACK}
+    for_mail = client.form(**form, scope=IMAP).json()
+    renewal = {"grant_type": "refresh_token", "refresh_token": for_mail["refresh_token"], "scope": "Mail.Read"}
+    others = [client.form(**renewal), client.form(scope="https://outlook.office365.com/.default")]
     issue = simulators.google.tokens.issue
 
-    assert introspect(client.form(**form, scope=IMAP).json()["access_token"])["email"] == ANN
-    assert not introspect(client.form().json()["access_token"])["active"]
+    assert introspect(for_mail["access_token"])["email"] == ANN
+    assert [introspect(other.json()["access_token"])["active"] for other in others] == [False, False]
     assert introspect(issue("bob@gmail.example", "c", ALL_MAIL, 60)["access_token"])["email"] == "bob@gmail.example"
     assert not introspect(issue("bob@gmail.example", "c", MODIFY, 60)["access_token"])["active"]
 
