@@ -109,7 +109,8 @@ class Ews:
         shape = required(payload, "m:FolderShape")
         for wanted in required(payload, "m:FolderIds"):
             with _told("GetFolder") as told:
-                shown = show_folder(*self._folder(wanted, caller), shape)
+                mailbox, folder = self._folder(wanted, caller)
+                shown = show_folder(mailbox, folder, shape, changeable=caller.may_change(mailbox.address))
                 told.append(success("GetFolder", element("m:Folders", shown)))
             yield from told
 
@@ -194,7 +195,7 @@ class Ews:
         for change in required(payload, "m:ItemChanges"):
             with _told("UpdateItem") as told:
                 wanted = required(change, "t:ItemId")
-                mailbox, message = self._item(wanted, caller)
+                mailbox, message = self._item(wanted, caller, to_change=True)
                 if payload.get("MessageDisposition") is None:
                     raise Refusal("ErrorMessageDispositionRequired")
                 if resolution != "AlwaysOverwrite" and not wanted.get("ChangeKey"):
@@ -225,7 +226,7 @@ class Ews:
                     if refusal.code == "ErrorFolderNotFound":
                         raise Refusal("ErrorToFolderNotFound", "The destination folder could not be found.") from None
                     raise
-                _, message = self._item(wanted, caller)
+                _, message = self._item(wanted, caller, to_change=True)
                 with mailbox.lock:
                     mailbox.move(message, target)
                 told.append(success("MoveItem", element("m:Items", element("t:Message", item_id(message)))))
@@ -235,7 +236,7 @@ class Ews:
         kind = one_of(payload.get("DeleteType"), ("HardDelete", "SoftDelete", "MoveToDeletedItems"), "DeleteType")
         for wanted in required(payload, "m:ItemIds"):
             with _told("DeleteItem") as told:
-                mailbox, message = self._item(wanted, caller)
+                mailbox, message = self._item(wanted, caller, to_change=True)
                 self.read_receipts += not message.is_read and payload.get("SuppressReadReceipts") != "true"
                 bin_ = mailbox.folder("deleteditems")
                 with mailbox.lock:
@@ -271,7 +272,7 @@ class Ews:
             raise Refusal("ErrorInvalidIdMalformed", "Id is malformed.")
         raise Refusal("ErrorFolderNotFound", "The specified folder could not be found in the store.")
 
-    def _item(self, wanted: Element, caller: Caller) -> tuple[Mailbox, Message]:
+    def _item(self, wanted: Element, caller: Caller, *, to_change: bool = False) -> tuple[Mailbox, Message]:
         """:raises Refusal: it is not there any more, or not open to them."""
         name, key = wanted.get("Id") or "", wanted.get("ChangeKey")
         if not name:
@@ -279,7 +280,7 @@ class Ews:
         for mailbox in self._mailboxes:
             message = mailbox.message(name)
             if message is not None and message.id == name:
-                self.access.check_mailbox(caller, mailbox.address)
+                self.access.check_mailbox(caller, mailbox.address, to_change=to_change)
                 if key and not key.endswith("="):
                     raise Refusal("ErrorInvalidChangeKey", "The change key is invalid.")
                 return mailbox, message

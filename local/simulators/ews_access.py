@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -22,14 +23,16 @@ _APP_ROLE = "full_access_as_app"
 
 @dataclass
 class Account:
-    """A user of the domain CORP. `full_access` lists the mailboxes it may open besides its own, `impersonates` those
-    that it may act as (the role ApplicationImpersonation with a scope; `*` is all of them).
+    """A user of the domain CORP. `full_access` lists the mailboxes it may open besides its own, `reads` those in which
+    it may change nothing, `impersonates` those that it may act as (the role ApplicationImpersonation with a scope; `*`
+    is all of them).
     """
 
     address: str
     password: str
     user: str
     full_access: list[str] = field(default_factory=list)
+    reads: list[str] = field(default_factory=list)
     impersonates: list[str] = field(default_factory=list)
 
     def is_named(self, name: str, domain: str = "") -> bool:
@@ -46,10 +49,14 @@ class Caller:
     """Who is asking, `address`, and the mailboxes open to them beside their own."""
 
     address: str
-    full_access: frozenset[str] = frozenset()
+    full_access: Collection[str] = ()
+    reads: Collection[str] = ()
+
+    def may_change(self, address: str) -> bool:
+        return address == self.address or address in self.full_access
 
     def may_open(self, address: str) -> bool:
-        return address == self.address or address in self.full_access
+        return self.may_change(address) or address in self.reads
 
 
 class Access:
@@ -93,7 +100,7 @@ class Access:
             if account is None:
                 said = "ExchangeImpersonation SOAP header must be present for this type of OAuth token."
                 raise fault("ErrorImpersonationRequired", said)
-            return Caller(account.address, frozenset(account.full_access))
+            return Caller(account.address, account.full_access, account.reads)
         if account is not None and not account.may_impersonate(impersonated):
             raise fault("ErrorImpersonateUserDenied", "The account does not have permission to impersonate this user.")
         if not self.has_mailbox(impersonated):
@@ -103,11 +110,11 @@ class Access:
     def has_mailbox(self, address: str) -> bool:
         return self._mailboxes.get(address) is not None
 
-    def check_mailbox(self, caller: Caller, address: str) -> None:
+    def check_mailbox(self, caller: Caller, address: str, *, to_change: bool = False) -> None:
         """:raises Refusal: the mailbox is not there, or not open to them."""
         if not self.has_mailbox(address):
             raise Refusal("ErrorNonExistentMailbox", "The SMTP address has no mailbox associated with it.")
-        if not caller.may_open(address):
+        if not (caller.may_change if to_change else caller.may_open)(address):
             raise Refusal("ErrorAccessDenied", "Access is denied. Check credentials and try again.")
 
     def _basic(self, proof: str, _request: Request) -> Account:

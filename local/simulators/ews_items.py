@@ -79,7 +79,7 @@ def show_item(mailbox: Mailbox, message: Message, fields: set[str]) -> str:
     return element("t:Message", content + shown)
 
 
-def show_folder(mailbox: Mailbox, folder: Folder, shape: Element) -> str:
+def show_folder(mailbox: Mailbox, folder: Folder, shape: Element, *, changeable: bool = True) -> str:
     fields = {found.get("FieldURI", "") for found in shape.findall("t:AdditionalProperties/t:FieldURI", NAMES)}
     if text_of(shape, "t:BaseShape") != "IdOnly":
         fields.update(FOLDER)
@@ -89,6 +89,9 @@ def show_folder(mailbox: Mailbox, folder: Folder, shape: Element) -> str:
     for name, value in FOLDER.items():
         if name in fields and value(mailbox, folder) is not None:
             content += text(f"t:{name.partition(':')[2]}", value(mailbox, folder))
+    if "folder:EffectiveRights" in fields:
+        rights = "".join(text(f"t:{right}", changeable) for right in ("Delete", "Modify")) + text("t:Read", True)
+        content += element("t:EffectiveRights", rights)
     return element("t:Folder", content)
 
 

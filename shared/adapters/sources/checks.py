@@ -1,11 +1,16 @@
 """A connection test: stages in their order, each with its time, up to the first that fails (req O3)."""
 
+import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
+from shared.adapters.tls import certificate
 from shared.application.ports import CheckStage
 from shared.domain.errors import AppError
+
+_SOON_DAYS = 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,17 @@ def run_stages(stages: Iterable[tuple[str, Callable[[], Finding]]]) -> Iterator[
             yield CheckStage(name, False, _since(started), str(error), error.code, error.advice)
             return
         yield CheckStage(name, True, _since(started), finding.detail, None, finding.advice, finding.warning)
+
+
+def certificate_finding(sock: ssl.SSLSocket, now: datetime) -> Finding:
+    """What a TLS connection that stands tells about the server."""
+    facts = certificate(sock)
+    if facts is None:
+        advice = "Turn verification on, and give the certificate of your authority if it is a private one."
+        return Finding(f"{sock.version()}; the certificate is not verified.", advice, warning=True)
+    days = (facts.expires_at - now).days
+    detail = f"{sock.version()}; certificate of {facts.subject} by {facts.issuer}, valid for {days} more days."
+    return Finding(detail, "Have the server's certificate renewed." * (days < _SOON_DAYS), warning=days < _SOON_DAYS)
 
 
 def _since(started: float) -> int:

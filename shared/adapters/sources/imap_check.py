@@ -6,15 +6,12 @@ from datetime import datetime
 
 from imapclient import DELETED, SEEN
 
-from shared.adapters.sources.checks import Finding
+from shared.adapters.sources.checks import Finding, certificate_finding
 from shared.adapters.sources.imap_connection import ImapConnection, OpenFolder
 from shared.adapters.sources.imap_folders import Folders
-from shared.adapters.tls import certificate
 from shared.domain.errors import AccessDenied, FolderMissing, SourceMisconfigured
 from shared.domain.mailbox import ImapSource, Mailbox
 from shared.domain.settlement import Keep, MarkRead, Move
-
-_SOON_DAYS = 14
 
 
 class ImapCheck:
@@ -59,15 +56,7 @@ class ImapCheck:
         if not isinstance(sock, ssl.SSLSocket):
             advice = "Choose the TLS mode `tls` or `starttls`: the password can be read on its way."
             return Finding("The connection is not encrypted.", advice, warning=True)
-        facts = certificate(sock)
-        if facts is None:
-            advice = "Turn verification on, and give the certificate of your authority if it is a private one."
-            return Finding(f"{sock.version()}; the certificate is not verified.", advice, warning=True)
-        days = (facts.expires_at - self._now).days
-        detail = f"{sock.version()}; certificate of {facts.subject} by {facts.issuer}, valid for {days} more days."
-        if days < _SOON_DAYS:
-            return Finding(detail, "Have the server's certificate renewed.", warning=True)
-        return Finding(detail)
+        return certificate_finding(sock, self._now)
 
     def _sign_in(self) -> Finding:
         self._connection.sign_in()

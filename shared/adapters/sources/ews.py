@@ -1,0 +1,164 @@
+"""Exchange Web Services (req C4). Messages are known by their item ids, which last as long as they stay in a folder."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from exchangelib.util import TNS
+
+from shared.adapters.net import Timeouts
+from shared.adapters.sources.checks import run_stages
+from shared.adapters.sources.ews_autodiscover import discover
+from shared.adapters.sources.ews_check import EwsCheck
+from shared.adapters.sources.ews_client import ID_ONLY, EwsClient, Sync, item_fields
+from shared.adapters.sources.ews_connection import EwsConnection, SignIn
+from shared.adapters.sources.ews_errors import EwsRefused
+from shared.adapters.sources.ews_folders import Folders
+from shared.adapters.sources.ews_items import LISTED_FIELDS, Facts, Fetching, Settling, facts_of
+from shared.adapters.sources.ews_settings import AppSignIn, PasswordSignIn
+from shared.adapters.sources.ews_settings import EwsSource as EwsSettings
+from shared.adapters.sources.services import SourceServices
+from shared.application.ports import CheckStage, FetchFailure, Folder, Page
+from shared.domain import mailbox as configured
+from shared.domain.errors import CursorExpired, FolderMissing, SourceMisbehaved
+from shared.domain.message import Cursor, Listed, MessageRef, RawMessage
+from shared.domain.settlement import Settled, Settlement
+
+_SCOPE = "https://outlook.office365.com/.default"
+_MOST_CHANGES = 512
+
+
+@dataclass(frozen=True, slots=True)
+class _Position:
+    """What a cursor says: the state of synchronisation with this folder, whose id saves looking for it by its path.
+
+    In the first round, which lists what there was, `start_from` (ISO) tells what to leave out.
+    """
+
+    address: str
+    path: str
+    folder: str
+    state: str | None = None
+    start_from: str | None = None
+
+    def cursor(self) -> Cursor:
+        return Cursor(json.dumps(asdict(self)))
+
+
+class EwsSource:
+    """A `Source`. It lists by synchronisation, which sees every message that comes in, also one that is moved in."""
+
+    def __init__(self, mailbox: configured.Mailbox, services: SourceServices, timeouts: Timeouts | None = None) -> None:
+        settings: Any = mailbox.source
+        assert isinstance(settings, EwsSettings)
+        self._mailbox = mailbox
+        self._settings = settings
+        self._address = settings.mailbox or mailbox.address
+        self._services = services
+        self._timeouts = timeouts or Timeouts()
+        self._listed_facts: dict[str, Facts] = {}
+
+    @cached_property
+    def _connection(self) -> EwsConnection:
+        return self._connected(self._settings.url or discover(self._address, self._settings, self._connected))
+
+    @cached_property
+    def _client(self) -> EwsClient:
+        return EwsClient(self._connection, self._address, self._settings)
+
+    @cached_property
+    def _folders(self) -> Folders:
+        return Folders(self._client, self._address)
+
+    def _connected(self, url: str) -> EwsConnection:
+        sign_in = _sign_in(self._settings.sign_in, self._services)
+        return EwsConnection(url, self._settings.tls, sign_in, self._services.settings, self._timeouts)
+
+    def changes(self, cursor: Cursor | None, limit: int) -> Page:
+        position = self._first_round() if cursor is None else self._resumed(cursor)
+        service = self._client.service(Sync)
+        found = self._client.call(
+            service,
+            folder=self._folders.ref(position.folder),
+            shape=ID_ONLY,
+            additional_fields=item_fields(*LISTED_FIELDS),
+            sync_state=position.state,
+            ignore=None,
+            max_changes_returned=_MOST_CHANGES if position.start_from else min(limit, _MOST_CHANGES),
+            sync_scope="NormalItems",
+        )
+        for each in found:
+            if isinstance(each, EwsRefused):
+                raise _refusal(position, each) from each
+        more = not service.includes_last_item_in_range
+        if more and service.sync_state == position.state:
+            raise SourceMisbehaved("Exchange does not get on with its listing.")
+        following = replace(position, state=service.sync_state, start_from=position.start_from if more else None)
+        return Page(tuple(self._listed(found, position)), following.cursor(), more)
+
+    def _first_round(self) -> _Position:
+        path, start_from = self._settings.folder, self._mailbox.start_from
+        start = _Position(self._address, path, self._folders.find(path))
+        return replace(start, start_from=start_from.isoformat()) if start_from else start
+
+    def _resumed(self, cursor: Cursor) -> _Position:
+        """:raises CursorExpired: it is for another folder or mailbox, or from another kind of source."""
+        try:
+            position = _Position(**json.loads(cursor))
+        except (TypeError, ValueError) as exc:
+            raise CursorExpired from exc
+        if (position.address, position.path) != (self._address, self._settings.folder):
+            raise CursorExpired
+        return position
+
+    def _listed(self, changes: Iterable[Any], position: _Position) -> Iterator[Listed]:
+        """The new ones, oldest first; Exchange promises no order, and tells times to the second."""
+        created = [change[0] for change in changes if change.tag == f"{{{TNS}}}Create"]
+        self._listed_facts = {item.find(f"{{{TNS}}}ItemId").get("Id"): facts_of(item) for item in created}
+        start_from = position.start_from and datetime.fromisoformat(position.start_from).replace(microsecond=0)
+        latest = self._services.clock()
+        for item_id, facts in sorted(self._listed_facts.items(), key=lambda pair: pair[1].received_at or latest):
+            is_past = start_from and (facts.received_at or latest) < start_from
+            if not is_past and not (self._mailbox.intake.unread_only and facts.is_read):
+                yield Listed(MessageRef(self._settings.folder, item_id), facts.size)
+
+    def fetch(self, messages: Sequence[Listed]) -> Iterator[RawMessage | FetchFailure]:
+        fetching = Fetching(self._client, self._listed_facts, self._mailbox.intake.max_message_bytes)
+        return fetching.fetch([message.ref for message in messages])
+
+    def settle(self, refs: Sequence[MessageRef], settlement: Settlement) -> Sequence[Settled]:
+        return Settling(self._client, self._folders, settlement).settle(refs)
+
+    def folders(self) -> Sequence[Folder]:
+        return self._folders.list()
+
+    def check(self) -> Iterator[CheckStage]:
+        now = self._services.clock()
+        return run_stages(EwsCheck(self._mailbox, self._settings, now, self._opened).stages())
+
+    def _opened(self) -> tuple[EwsConnection, EwsClient, Folders]:
+        return self._connection, self._client, self._folders
+
+    def close(self) -> None:
+        if "_connection" in self.__dict__:
+            self._connection.close()
+
+
+def _refusal(position: _Position, refused: EwsRefused) -> Exception:
+    if not refused.is_gone:
+        return refused
+    if position.state:
+        return CursorExpired()  # the next round looks for the folder by its path
+    advice = "Check the folder, and that the account may see it."
+    return FolderMissing(f"The account does not find the folder `{position.path}`.", advice=advice)
+
+
+def _sign_in(settings: PasswordSignIn | AppSignIn, services: SourceServices) -> SignIn:
+    if isinstance(settings, PasswordSignIn):
+        name, secrets = settings.password_secret, services.secrets
+        return SignIn(settings.method, settings.account, lambda: secrets.get(name), lambda: secrets.forget(name))
+    app, tokens = (settings.tenant, settings.client_id, settings.client_secret, _SCOPE), services.tokens
+    return SignIn("bearer", "", lambda: tokens.app_token(*app), lambda: tokens.forget(*app))

@@ -1,0 +1,106 @@
+"""What Exchange refuses, by HTTP status and response code, and what to do about it."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+
+from exchangelib.errors import ErrorServerBusy, EWSError
+
+from shared.adapters.https import retry_after
+from shared.domain.errors import (
+    AccessDenied,
+    AppError,
+    CredentialsRejected,
+    CursorExpired,
+    MailboxError,
+    SourceMisbehaved,
+    SourceMisconfigured,
+    SourceUnavailable,
+    Throttled,
+)
+
+ADVICE_ON_SIGN_IN = (
+    r"Check account and secret. An account is an address or `DOMAIN\user`; Exchange Online takes no passwords: sign in "
+    "with an app there, or use Microsoft Graph."
+)
+_ADDRESS = "Give the full address of the service, as in https://mail.example.com/EWS/Exchange.asmx."
+_FULL_ACCESS = "Grant the account full access to the mailbox (Add-MailboxPermission), or choose impersonation."
+_ROLE = "Grant the account the role ApplicationImpersonation with a scope that holds the mailbox, or choose delegate."
+_MAILBOX = "Check the mailbox's address; for a shared mailbox give its own primary address."
+_APP = "An app acts as the mailbox: choose the access impersonation."
+
+_CODES: Mapping[str, tuple[type[MailboxError], str, str]] = {
+    "ErrorAccessDenied": (AccessDenied, "The account may not do this in the mailbox.", _FULL_ACCESS),
+    "ErrorAccountDisabled": (CredentialsRejected, "The account is disabled.", "Have the account enabled."),
+    "ErrorImpersonateUserDenied": (AccessDenied, "The account may not impersonate the mailbox.", _ROLE),
+    "ErrorImpersonationDenied": (AccessDenied, "The account may not impersonate the mailbox.", _ROLE),
+    "ErrorImpersonationRequired": (SourceMisconfigured, "The app does not say which mailbox it acts as.", _APP),
+    "ErrorNonExistentMailbox": (SourceMisconfigured, "There is no such mailbox on the server.", _MAILBOX),
+    "ErrorNonPrimarySmtpAddress": (SourceMisconfigured, "It is not the mailbox's primary address.", _MAILBOX),
+    "ErrorPasswordExpired": (CredentialsRejected, "The password has expired.", "Set a new one."),
+    "ErrorQuotaExceeded": (MailboxError, "The mailbox is full.", "Make room in the mailbox, or raise its quota."),
+}
+_CURSOR = ("ErrorInvalidSyncStateData", "ErrorSyncFolderNotFound")
+_FOLDER_GONE = ("ErrorFolderNotFound", "ErrorToFolderNotFound")
+_GONE = (*_FOLDER_GONE, "ErrorItemNotFound", "ErrorInvalidIdMalformed")
+_TRANSIENT = (
+    *("ErrorConnectionFailed", "ErrorExceededConnectionCount", "ErrorInternalServerTransientError"),
+    *("ErrorMailboxFailover", "ErrorMailboxMoveInProgress", "ErrorMailboxStoreUnavailable"),
+    *("ErrorTimeoutExpired", "ErrorTooManyObjectsOpened"),
+)
+
+
+class EwsRefused(SourceMisbehaved):
+    """Exchange refuses this one thing, for a reason that only the caller can make sense of."""
+
+    def __init__(self, ews_code: str) -> None:
+        super().__init__(f"Exchange answered {ews_code}.")
+        self.is_gone = ews_code in _GONE
+        self.is_folder_gone = ews_code in _FOLDER_GONE
+
+
+def refusal(error: EWSError) -> AppError:
+    """The error for a response code, which is what the library names its errors by."""
+    ews_code = type(error).__name__
+    if isinstance(error, ErrorServerBusy):
+        return Throttled("Exchange asks us to wait.", retry_after=error.back_off and timedelta(seconds=error.back_off))
+    if ews_code in _CODES:
+        kind, text, advice = _CODES[ews_code]
+        return kind(text, advice=advice)
+    if ews_code in _CURSOR:
+        return CursorExpired()
+    if ews_code in _TRANSIENT:
+        return SourceUnavailable(f"Exchange is out of order ({ews_code}).")
+    return EwsRefused(ews_code)
+
+
+class Redirected(SourceMisconfigured):
+    """The server sends us to another address, which is for the caller to trust or not."""
+
+    def __init__(self, location: str) -> None:
+        super().__init__("The server sends us to another address.", advice=_ADDRESS)
+        self.location = location
+
+
+def http_refusal(status: int, headers: Mapping[str, str]) -> AppError:
+    if status in (429, 500, 502, 503, 504):
+        kind = Throttled if status == 429 else SourceUnavailable
+        return kind(f"The server is out of order ({status}).", retry_after=retry_after(headers))
+    if status == 403:
+        advice = "Have Exchange Web Services turned on for the account, and check access policies and the app's role."
+        return AccessDenied("The server does not let the account use Exchange Web Services.", advice=advice)
+    if status in (301, 302, 307, 308):
+        return Redirected(headers.get("Location", ""))
+    text = f"The server answers {status} where Exchange Web Services should be."
+    return SourceMisconfigured(text, advice=_ADDRESS)
+
+
+@contextmanager
+def ews_errors() -> Iterator[None]:
+    """The seam for what the library raises, on answers that it cannot read among others."""
+    try:
+        yield
+    except EWSError as exc:
+        raise refusal(exc) from exc
+    except (AttributeError, LookupError, TypeError, ValueError) as exc:
+        raise SourceMisbehaved("The server does not answer as Exchange does.", advice=_ADDRESS) from exc
