@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from local.run.api import Api
@@ -19,7 +20,7 @@ class DropFolder:
     mailbox: DemoMailbox
     mailbox_id: str
     _sizes: dict[Path, int] = field(default_factory=dict)
-    _delivered: dict[str, bytes] = field(default_factory=dict)
+    _delivered: dict[str, tuple[bytes, datetime]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         (self.folder / "delivered").mkdir(parents=True, exist_ok=True)
@@ -29,24 +30,27 @@ class DropFolder:
         before, self._sizes = self._sizes, {path: path.stat().st_size for path in sorted(self.folder.glob("*.eml"))}
         for path, size in self._sizes.items():
             if size and before.get(path) == size:
-                self._delivered[path.name] = self.mailbox.receive(path.read_bytes())
+                now = datetime.now(UTC).replace(microsecond=0)
+                self._delivered[path.name] = self.mailbox.receive(path.read_bytes()), now
                 path.rename(self.folder / "delivered" / f"{time.time_ns()}-{path.name}")
                 yield f"{path.name} is in the inbox of {self.mailbox.settings['address']}; the next poll takes it in"
 
     def results(self, api: Api) -> Iterator[str]:
         """What the poll that just ended made of the delivered files."""
-        for name, content in list(self._delivered.items()):
-            found = self._find(api, content)
+        for name, (content, at) in list(self._delivered.items()):
+            found = self._find(api, content, at)
             if found:
                 del self._delivered[name]
                 yield f"{found} {name}"
 
-    def _find(self, api: Api, content: bytes) -> str | None:
+    def _find(self, api: Api, content: bytes, at: datetime) -> str | None:
         listed = api.get("/api/tickets", mailbox=self.mailbox_id, status="all", limit=_NEWEST)["tickets"]
         for ticket in sorted(listed, key=lambda each: each["updated_at"], reverse=True):
             for comment in api.get(ticket["href"])["comments"]:
                 message = comment["message"]
                 if message and message["size"] == len(content) and api.get_bytes(message["raw_href"]) == content:
                     done = "was created from" if comment["seq"] == 1 else "has a comment from"
+                    if datetime.fromisoformat(comment["at"]) < at:
+                        done = "has had this before:"
                     return f'{ticket["tag"]} "{ticket["subject"]}" {done}'
         return None

@@ -136,9 +136,10 @@ def test_the_lines_to_paste_work_in_a_shell(run: Run):
     assert ticket["comments"][0]["text"]
 
 
-def test_eml_files_that_are_dropped_become_tickets_and_comments_which_is_told(run: Run):
+def test_eml_files_that_are_dropped_become_tickets_or_comments_or_are_known_which_is_told(run: Run):
     drops = run.folder / "drop"
     answered = run.api.get("/api/tickets/SUP-1")["comments"][0]["message"]["message_id"]
+    shutil.copy(PROJECT / "local/mail/imap/01-plain-invoice-question.eml", drops / "billing" / "again.eml")
     (drops / "billing" / "new.eml").write_bytes(b"From: me@example.net\nSubject: The lift is stuck\n\nAgain.\n")
     (drops / "support" / "reply.eml").write_bytes(
         f"From: you@example.net\nSubject: More\nIn-Reply-To: {answered}\n\nMore about it.\n".encode()
@@ -147,7 +148,8 @@ def test_eml_files_that_are_dropped_become_tickets_and_comments_which_is_told(ru
     tag = run.until(r'(BIL-\d+) "The lift is stuck" was created from new.eml')[1]
     assert run.api.get(f"/api/tickets/{tag}")["requester"]["address"] == "me@example.net"
     assert run.until(r"(SUP-\d+) .* has a comment from reply.eml")[1] == "SUP-1"
-    assert [path.name.partition("-")[2] for path in sorted(drops.glob("*/*/*.eml"))] == ["new.eml", "reply.eml"]
+    assert run.until(r"(BIL-\d+) .* has had this before: again.eml")[1] == "BIL-1"
+    assert {path.name.partition("-")[2] for path in drops.glob("*/*/*.eml")} == {"again.eml", "new.eml", "reply.eml"}
     assert [*drops.glob("*/*.eml")] == []
 
 
