@@ -43,7 +43,7 @@ class _Draft:
         """The address; where it has no angle brackets, it is taken out of the words."""
         if self.angle:
             return _spec(self.angle)
-        at = next((index for index, word in enumerate(self.words) if "@" in word), None)
+        at = next((index for index, word in enumerate(self.words) if "@" in word and "=?" not in word), None)
         if at is None:
             return ""
         first = at - 1 if self.words[at].startswith("@") and at else at
