@@ -36,7 +36,8 @@ def serving(request):
             with suppress(OSError), closing(listener), listener.accept()[0] as connection:
                 if isinstance(answer, bytes):
                     connection.sendall(answer)
-                    connection.recv(1000)
+                    while connection.recv(1000):
+                        pass
                 else:
                     with answer.wrap_socket(connection, server_side=True) as secured:
                         secured.recv(1)
@@ -79,23 +80,34 @@ def pem(authority: trustme.CA) -> str:
     return authority.cert_pem.bytes().decode()
 
 
+def signed(subject: str, key, issuer: str, issuer_key) -> x509.Certificate:
+    """A certificate with nothing in it that is not asked for, as old tools made them."""
+    names = [x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]) for name in (issuer, subject)]
+    now = datetime.now(UTC)
+    serial = x509.random_serial_number()
+    builder = x509.CertificateBuilder(*names, key.public_key(), serial, now, now + timedelta(days=10))
+    if subject == "localhost":
+        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(subject)]), critical=False)
+    else:
+        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    return builder.sign(issuer_key, hashes.SHA256())
+
+
+def plain_server(folder, key, certificate: x509.Certificate) -> ssl.SSLContext:
+    encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    secret = key.private_bytes(encoding, form, serialization.NoEncryption())
+    (folder / "server.pem").write_bytes(secret + certificate.public_bytes(encoding))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "server.pem")
+    return context
+
+
 @pytest.fixture
 def self_signed(tmp_path) -> tuple[ssl.SSLContext, str]:
     """A server whose certificate nobody else has signed, and that certificate."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    serial = x509.random_serial_number()
-    builder = x509.CertificateBuilder(name, name, key.public_key(), serial, now, now + timedelta(days=10))
-    builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-    text = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-    secret = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (tmp_path / "server.pem").write_bytes(secret + text)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "server.pem")
-    return context, text.decode()
+    certificate = signed("localhost", key, "localhost", key)
+    return plain_server(tmp_path, key, certificate), certificate.public_bytes(serialization.Encoding.PEM).decode()
 
 
 def test_a_private_authority_of_the_mailbox_is_trusted(authority, serving, handshake):
@@ -120,6 +132,16 @@ def test_a_self_signed_certificate_is_trusted_when_it_is_given(self_signed, serv
     context, text = self_signed
 
     assert handshake(serving(context), ca_certificate=text).version()
+
+
+def test_an_authority_made_with_older_tools_is_trusted_when_it_is_given(serving, handshake, tmp_path):
+    authority_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    authority = signed("Old authority", authority_key, "Old authority", authority_key)
+    server = plain_server(tmp_path, key, signed("localhost", key, "Old authority", authority_key))
+
+    text = authority.public_bytes(serialization.Encoding.PEM).decode()
+
+    assert handshake(serving(server), ca_certificate=text).version()
 
 
 def rejection(port, handshake, **tls) -> str:

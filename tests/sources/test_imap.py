@@ -338,9 +338,10 @@ def test_a_server_that_says_goodbye_while_it_is_asked_is_unavailable(serving, re
 
 def test_a_server_that_stalls_within_a_message_is_unavailable(serving, reading):
     server = serving(answers={"UID FETCH": fetched(1)[:120] + STALL})
+    source = reading(server, timeouts=Timeouts(idle=0.3, command=3600))
 
     with pytest.raises(SourceUnavailable):
-        list(reading(server).fetch(listed(1)))
+        list(source.fetch(listed(1)))
 
 
 def test_a_server_that_drips_runs_out_of_time(serving, reading):

@@ -10,7 +10,7 @@ from shared.adapters.net import BoundedSocket, Deadline, Endpoint, Timeouts, con
 from shared.adapters.sources.imap_wire import ADVICE_ON_SIGN_IN, Client, CommandRefused, protocol_errors
 from shared.adapters.sources.services import SourceServices
 from shared.adapters.tls import BoundedTlsSocket, start_tls
-from shared.domain.errors import AppError, CredentialsRejected, SourceMisbehaved, SourceMisconfigured
+from shared.domain.errors import AppError, CredentialsRejected, SourceMisconfigured
 from shared.domain.mailbox import ImapSource
 
 _GOODBYE_SECONDS = 5
@@ -87,8 +87,6 @@ class ImapConnection:
             self._sock = self._secured(self._sock)
         with protocol_errors():
             self._client = Client(self._sock, self._max_literal_bytes)
-            if self._client.wire.state != "NONAUTH":  # signed in as whom? STARTTLS can be stripped this way
-                raise SourceMisbehaved("The server skips the sign-in.")
             if self._uses_starttls(self._client.wire.capabilities):
                 self._sock = self._client.wire.secure(self._secured)
         return self._sock

@@ -37,10 +37,7 @@ class Folders:
         try:
             return self._select(path, writable)
         except CommandRefused as refusal:
-            name = self.find(path, refusal)
-            if name == self.name(path):
-                raise
-            self._names[path] = name
+            self._names[path] = self.find(path, refusal)
             return self._select(path, writable)
 
     def _select(self, path: str, writable: bool) -> OpenFolder:

@@ -85,10 +85,7 @@ class Wire(imaplib.IMAP4):
         if size > self._max_literal_bytes:
             raise SourceMisbehaved("The server sends far more than it announced.")
         with network_errors():
-            data = super().read(size)
-        if len(data) < size:
-            raise SourceUnavailable("The server closed the connection.")
-        return data
+            return super().read(size)
 
     def readline(self) -> bytes:
         with network_errors():
