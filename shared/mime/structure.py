@@ -51,8 +51,8 @@ class Part:
 
 
 def split(content: bytes, defects: list[Defect]) -> Part:
-    start = len(content) - len(content.lstrip(b"\r\n"))
-    return _Splitter(content, defects).part(start, len(content), depth=0, default=_PLAIN)
+    start = re.compile(rb"[\r\n]*").match(content)
+    return _Splitter(content, defects).part(start.end() if start else 0, len(content), depth=0, default=_PLAIN)
 
 
 class _Splitter:
@@ -127,5 +127,5 @@ def _type(fields: Fields, default: Typed) -> Typed:
     declared = typed(fields.first("content-type"))
     if "/" in declared.value:
         return declared
-    value = _FULL_TYPES.get(declared.value, default.value)
-    return Typed(value, declared.parameters)
+    instead = "application/octet-stream" if "name" in declared.parameters else default.value
+    return Typed(_FULL_TYPES.get(declared.value, instead), declared.parameters)

@@ -1,0 +1,123 @@
+import pytest
+
+from shared.mime.html import MAX_DEPTH, MAX_TAGS, well_nested
+from shared.mime.text import of_html, unflowed
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("one<br>two", "one\ntwo"),
+        ("<div>one</div><div>two</div>", "one\ntwo"),
+        ("<div>one</div><div><br></div><div>two</div>", "one\n\ntwo"),
+        ("<p>one</p><p>two</p>three", "one\n\ntwo\n\nthree"),
+        ("<p class=MsoNormal>one</p><p class=MsoNormal>&nbsp;</p><p class=MsoNormal>two</p>", "one\n\ntwo"),
+        ("<p style='margin:0'>one</p><p style='margin:0'>two</p>", "one\ntwo"),
+        ("a<br><br><br><br><br>b", "a\n\nb"),
+        ("  one \r\n  <b> two</b>&nbsp; three ", "one two  three"),
+        ("<pre>a  b\n  c</pre>", "a  b\n  c"),
+        ("<h1>Title</h1>text", "Title\n\ntext"),
+        ("above<hr>below", f"above\n{'_' * 32}\nbelow"),
+        ("1 &lt; 2 &amp;&amp; 3 &gt; 2 &euro; &#8364; &bogus;", "1 < 2 && 3 > 2 € € &bogus;"),
+        ("a < b > c <3", "a < b > c <3"),
+    ],
+)
+def test_paragraphs_and_lines_stay_apart(html, text):
+    assert of_html(html) == text
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("<ul><li>one<li>two</ul>end", "- one\n- two\nend"),
+        ("<ol start=3><li>three</li><li>four</li></ol>", "3. three\n4. four"),
+        ("<ul><li>one<ol><li>a<li>b</ol><li>two</ul>", "- one\n  1. a\n  2. b\n- two"),
+        ("<li>alone", "- alone"),
+        ("<dl><dt>word<dd>meaning</dl>", "word\nmeaning"),
+        ("<table><tr><th>A<th>B<tr><td>1<td>2</table>", "A | B\n1 | 2"),
+        ("<table><tr><td>one<br>two<td>three</table>", "one\ntwo\nthree"),
+        ("<table><tr><td><table><tr><td>inner</table></table>", "inner"),
+        ("<td>no</td> table", "no table"),
+        ("wrote:<blockquote>one<br>two<blockquote>older</blockquote></blockquote>", "wrote:\n> one\n> two\n> > older"),
+    ],
+)
+def test_lists_tables_and_quotes_are_readable(html, text):
+    assert of_html(html) == text
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("<a href='https://x.example/a?b=1&amp;c=2'>here</a>", "here <https://x.example/a?b=1&c=2>"),
+        ("<a href='https://www.x.example/'>x.example</a>", "x.example"),
+        ("<a href='https://x.example'><img src=logo.png alt=Logo></a>", "[Logo] <https://x.example>"),
+        ("<a href='https://x.example'><img src=logo.png></a>", ""),
+        ("<a href='mailto:a@example.org'>a@example.org</a>", "a@example.org"),
+        ("<a href='javascript:alert(1)'>click</a>", "click"),
+        ("<a name=top>top</a>", "top"),
+        ("<img src='cid:1' alt='Chart'> <img alt=''>", "[Chart]"),
+    ],
+)
+def test_links_and_images_are_named(html, text):
+    assert of_html(html) == text
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<style>p{}</style>",
+        "<script>if (a < b) document.write('<p>')</script>",
+        "<title>T</title>",
+        "<!-- <p>comment</p> -->",
+        "<!DOCTYPE html>",
+        "<?xml version='1.0'?>",
+        "<!--[if mso]><p>Word</p><![endif]-->",
+        "<div style='display: none'>preheader <b>x</b></div>",
+        "<p style='mso-hide:all'>x",
+        "<style>never closed",
+        "<!-- never closed",
+        "<p attribute='never closed>",
+    ],
+)
+def test_what_a_reader_does_not_see_is_left_out(html):
+    assert of_html(html) == ""
+
+
+def test_revealed_conditional_comments_are_seen():
+    assert of_html("<![if !supportLists]>1.<![endif]> one") == "1. one"
+
+
+def test_a_greater_than_sign_within_an_attribute_ends_no_tag():
+    assert of_html("""<a title="a > 'b'" href='https://x.example'>here</a>""") == "here <https://x.example>"
+
+
+@pytest.mark.parametrize("html", ["<b>" * 100_000, "<table>" * 60_000, "<p>" + "<b x=%d>" * 5_000 + "<p>x" * 20_000,
+                                  "<" * 500_000, "<!--" * 200_000, '<a x="' * 100_000, "<a " + "x=y " * 200_000,
+                                  "<blockquote>" * 100 + "<br>x" * 20_000, "&#x26;" * 50_000])  # fmt: skip
+def test_hostile_html_is_bounded_work(html):
+    depth = deepest = tags = 0
+    for token in well_nested(html):
+        tags += token.kind == "start"
+        depth += {"start": token.value not in ("br", "col", "hr", "img", "wbr"), "end": -1}.get(token.kind, 0)
+        deepest = max(deepest, depth)
+
+    assert depth == 0
+    assert deepest <= MAX_DEPTH
+    assert tags <= MAX_TAGS
+    assert len(of_html(html)) < 3 * len(html)
+
+
+def test_flowed_lines_are_joined_to_paragraphs():
+    text = "A long \nparagraph.\n\nAnother \none.\n-- \nAnna\n"
+
+    assert unflowed(text, delete_space=False) == "A long paragraph.\n\nAnother one.\n-- \nAnna\n"
+
+
+def test_flowed_quotes_keep_their_depth():
+    text = "> > deep \n> > er\n> flat\n \n>\n from stuffing"
+
+    assert unflowed(text.replace("> > ", ">> "), delete_space=False) == ">> deep er\n> flat\n\n>\nfrom stuffing"
+
+
+def test_flowed_text_without_spaces_between_words_loses_those_at_the_ends():
+    assert unflowed("日本 \n語", delete_space=True) == "日本語"
