@@ -37,6 +37,12 @@ def main() -> None:
     with run_world() as world:
         sources = {"imap": world.imap_mailbox, "graph": world.graph_mailbox}
         figures = {kind: _figures(world, make) for kind, make in sources.items()}
+    with run_world() as world:  # afresh: the storage emulator becomes slower with what it holds
+        sources = {"imap": world.imap_mailbox, "graph": world.graph_mailbox}
+        for kind, make in sources.items():
+            many, _ = _poll(world, make(messages(_MANY)))
+            assert many.messages == _MANY
+            figures[kind]["peak_memory_mb"] = many.peak_memory_mb
         starts = cold_start(world)
     FIGURES.parent.mkdir(parents=True, exist_ok=True)
     FIGURES.write_text(json.dumps(figures, indent=2))
@@ -56,8 +62,7 @@ def _figures(world: World, make: MakeMailbox) -> dict[str, float]:
     idle, idle_requests = _poll(world, mailbox)
     large, _ = _poll(world, make(messages(200, large=True)))
     replies, _ = _poll(world, make(messages(400, replies=True)))
-    many, _ = _poll(world, make(messages(_MANY)))
-    assert (taken.messages, idle.messages, many.messages) == (_MESSAGES, 0, _MANY)
+    assert (taken.messages, idle.messages) == (_MESSAGES, 0)
     return {
         "messages_per_second": median(speeds),
         "floor_messages_per_second": median(floors),
@@ -68,7 +73,6 @@ def _figures(world: World, make: MakeMailbox) -> dict[str, float]:
         "provider_requests_per_message": requests / taken.messages,
         "idle_storage_transactions": idle.storage,
         "idle_provider_requests": idle_requests,
-        "peak_memory_mb": many.peak_memory_mb,
         "peak_memory_mb_1000": taken.peak_memory_mb,
         "peak_memory_mb_large": large.peak_memory_mb,
     }

@@ -3,7 +3,7 @@
 import os
 import resource
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 
 from azure.storage.queue import QueueClient
 
@@ -12,7 +12,7 @@ from bench.floor import take_in_by_hand
 from local.dovecot import Dovecot
 from shared.adapters.storage.clients import POLLS_QUEUE, StorageClients
 from shared.application.poll import poll
-from shared.application.ports import PollRequest
+from shared.application.ports import PollQueue, PollRequest
 from shared.application.services import Services
 from shared.bootstrap import compose
 from shared.domain.mailbox import Mailbox
@@ -34,25 +34,45 @@ class Measured:
         return self.messages / self.seconds
 
 
+@dataclass
+class _WatchedQueue:
+    """The queue, and how many messages on it are still to be handled."""
+
+    queue: PollQueue
+    waiting: int = 0
+
+    def put(self, request: PollRequest) -> None:
+        self.queue.put(request)
+        self.waiting += 1
+
+
 def measure_poll(environment: dict[str, str], mailbox: Mailbox, kinds: dict[str, str]) -> Measured:
-    """One poll as the Functions host runs it, from the message on the queue to its deletion."""
+    """Poll as the Functions host does, from the message on the queue to its deletion, until none is put back."""
     os.environ.update(environment)
     services = _connected(environment, mailbox)
+    polls = _WatchedQueue(services.polls)
+    services = replace(services, polls=polls)
     queue = QueueClient.from_connection_string(environment["DATA_STORAGE"], POLLS_QUEUE)
     request = PollRequest(mailbox.id, "demand", "bench")
-    before = _peak_memory_mb()
+    known, before = _taken_in(services, mailbox), _peak_memory_mb()
     with counted(kinds) as counts:
         started = time.perf_counter()
-        services.polls.put(request)
-        message = queue.receive_message()
-        poll(services, request)
-        queue.delete_message(message)
+        polls.put(request)
+        while polls.waiting:
+            message = queue.receive_message()
+            assert message, "it was put there"
+            poll(services, request)
+            queue.delete_message(message)
+            polls.waiting -= 1
         seconds = time.perf_counter() - started
-    health = services.schedule.get(mailbox.id)
-    assert health, "a poll leaves its health"
-    assert health.error_code is None, asdict(health)
-    messages = sum(health.last_outcomes.values())
-    return Measured(messages, seconds, counts["storage"], counts["imap"], _peak_memory_mb() - before)
+    peak = _peak_memory_mb() - before
+    return Measured(_taken_in(services, mailbox) - known, seconds, counts["storage"], counts["imap"], peak)
+
+
+def _taken_in(services: Services, mailbox: Mailbox) -> int:
+    runs = services.tickets.runs(mailbox.id, 1000)
+    assert not any(run.error_code for run in runs), runs
+    return sum(sum(run.outcomes.values()) for run in runs)
 
 
 def measure_floor(connection_string: str, dovecot: Dovecot, user: str) -> Measured:
@@ -73,6 +93,7 @@ def _connected(environment: dict[str, str], mailbox: Mailbox) -> Services:
     services.tickets.state(mailbox.id)
     services.raws.keep(mailbox.id, b"makes the container")
     services.polls.put(PollRequest("none", "demand", "bench"))
+    QueueClient.from_connection_string(environment["DATA_STORAGE"], POLLS_QUEUE).clear_messages()
     return services
 
 
