@@ -8,7 +8,8 @@ from datetime import datetime
 
 from shared.adapters.tls import certificate
 from shared.application.ports import CheckStage
-from shared.domain.errors import AppError
+from shared.domain.errors import AppError, FolderMissing, SourceMisconfigured
+from shared.domain.settlement import Move
 
 _SOON_DAYS = 14
 
@@ -42,6 +43,24 @@ def certificate_finding(sock: ssl.SSLSocket, now: datetime) -> Finding:
     days = (facts.expires_at - now).days
     detail = f"{sock.version()}; certificate of {facts.subject} by {facts.issuer}, valid for {days} more days."
     return Finding(detail, "Have the server's certificate renewed." * (days < _SOON_DAYS), warning=days < _SOON_DAYS)
+
+
+def move_target(id_of: Callable[[str], str], source: str, settlement: Move) -> str:
+    """Where messages will go, in words; `id_of` finds a folder by its path.
+
+    :raises FolderMissing: it is not there and may not be created.
+    :raises SourceMisconfigured: it is the folder that is read.
+    """
+    try:
+        target = id_of(settlement.folder)
+    except FolderMissing:
+        if not settlement.create:
+            raise
+        return f"Messages are moved to `{settlement.folder}`, which will be created."
+    if target == id_of(source):
+        advice = "Choose another folder to move to."
+        raise SourceMisconfigured("Messages cannot be moved to the folder they are read from.", advice=advice)
+    return f"Messages are moved to `{settlement.folder}`."
 
 
 def _since(started: float) -> int:

@@ -15,15 +15,15 @@ from shared.adapters.sources.ews_autodiscover import discover
 from shared.adapters.sources.ews_check import EwsCheck
 from shared.adapters.sources.ews_client import ID_ONLY, EwsClient, Sync, item_fields
 from shared.adapters.sources.ews_connection import EwsConnection, SignIn
-from shared.adapters.sources.ews_errors import EwsRefused
-from shared.adapters.sources.ews_folders import Folders
+from shared.adapters.sources.ews_errors import EwsRefused, ews_errors
+from shared.adapters.sources.ews_folders import Folders, invisible
 from shared.adapters.sources.ews_items import LISTED_FIELDS, Facts, Fetching, Settling, facts_of
 from shared.adapters.sources.ews_settings import AppSignIn, PasswordSignIn
 from shared.adapters.sources.ews_settings import EwsSource as EwsSettings
 from shared.adapters.sources.services import SourceServices
 from shared.application.ports import CheckStage, FetchFailure, Folder, Page
 from shared.domain import mailbox as configured
-from shared.domain.errors import CursorExpired, FolderMissing, SourceMisbehaved
+from shared.domain.errors import CursorExpired, SourceMisbehaved
 from shared.domain.message import Cursor, Listed, MessageRef, RawMessage
 from shared.domain.settlement import Settled, Settlement
 
@@ -92,12 +92,15 @@ class EwsSource:
         )
         for each in found:
             if isinstance(each, EwsRefused):
-                raise _refusal(position, each) from each
+                if not each.is_gone:
+                    raise each
+                raise (CursorExpired() if cursor else invisible(position.path)) from each
         more = not service.includes_last_item_in_range
         if more and service.sync_state == position.state:
             raise SourceMisbehaved("Exchange does not get on with its listing.")
         following = replace(position, state=service.sync_state, start_from=position.start_from if more else None)
-        return Page(tuple(self._listed(found, position)), following.cursor(), more)
+        with ews_errors():
+            return Page(tuple(self._listed(found, position)), following.cursor(), more)
 
     def _first_round(self) -> _Position:
         path, start_from = self._settings.folder, self._mailbox.start_from
@@ -145,15 +148,6 @@ class EwsSource:
     def close(self) -> None:
         if "_connection" in self.__dict__:
             self._connection.close()
-
-
-def _refusal(position: _Position, refused: EwsRefused) -> Exception:
-    if not refused.is_gone:
-        return refused
-    if position.state:
-        return CursorExpired()  # the next round looks for the folder by its path
-    advice = "Check the folder, and that the account may see it."
-    return FolderMissing(f"The account does not find the folder `{position.path}`.", advice=advice)
 
 
 def _sign_in(settings: PasswordSignIn | AppSignIn, services: SourceServices) -> SignIn:

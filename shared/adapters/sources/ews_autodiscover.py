@@ -62,4 +62,6 @@ def _ask(url: str, address: str, settings: EwsSource, connected: Connected) -> U
         client = EwsClient(connection, address, settings)
         answer = client.one(GetUserSettings, users=[address], settings=["external_ews_url"])
     with ews_errors():
-        return UserResponse.from_xml(answer, account=None)
+        found = UserResponse.from_xml(answer, account=None)
+        found.raise_errors()
+    return found

@@ -2,28 +2,19 @@
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 from exchangelib.ewsdatetime import EWSDateTime
 from exchangelib.folders import Folder as EwsFolder
 from exchangelib.restriction import Q, Restriction
-from exchangelib.services import FindItem, GetFolder
+from exchangelib.services import FindItem
 from exchangelib.util import TNS
 
-from shared.adapters.sources.checks import Finding, certificate_finding
-from shared.adapters.sources.ews_client import ID_ONLY, EwsClient, folder_fields
+from shared.adapters.sources.checks import Finding, certificate_finding, move_target
+from shared.adapters.sources.ews_client import ID_ONLY, EwsClient
 from shared.adapters.sources.ews_connection import EwsConnection
-from shared.adapters.sources.ews_errors import EwsRefused
-from shared.adapters.sources.ews_folders import ROOT, Folders
+from shared.adapters.sources.ews_folders import ROOT, Folders, folder_id
 from shared.adapters.sources.ews_settings import EwsSource
-from shared.domain.errors import (
-    AccessDenied,
-    AppError,
-    CredentialsRejected,
-    FolderMissing,
-    SecretMissing,
-    SourceMisconfigured,
-)
+from shared.domain.errors import AccessDenied, AppError, CredentialsRejected, SecretMissing
 from shared.domain.mailbox import Mailbox
 from shared.domain.settlement import Keep, MarkRead, Move
 
@@ -42,6 +33,7 @@ class EwsCheck:
     def __init__(self, mailbox: Mailbox, settings: EwsSource, now: datetime, opened: Opened) -> None:
         self._mailbox = mailbox
         self._settings = settings
+        self._path = settings.folder
         self._now = now
         self._opened = opened
         self._refused: AppError | None = None
@@ -75,7 +67,7 @@ class EwsCheck:
     def _sign_in(self) -> Finding:
         """One request shows whether the account is let in and, if it is, whether the mailbox is open to it."""
         try:
-            self._get_folder(ROOT)
+            self._folders.get(ROOT)
         except (CredentialsRejected, SecretMissing):
             raise
         except AppError as error:
@@ -88,8 +80,7 @@ class EwsCheck:
         return Finding(f"The account may open the mailbox. The server is Exchange {self._client.version}.")
 
     def _folder(self) -> Finding:
-        self._read = self._folders.find(self._settings.folder)
-        folder = self._get_folder(self._read, "total_count", "effective_rights")
+        folder = self._folders.get(self._path, "total_count", "effective_rights")
         self._total = folder.findtext(f"{{{TNS}}}TotalCount", "an unknown number of")
         self._rights = {
             right.tag.rpartition("}")[2]: right.text for right in folder.iterfind(f"{{{TNS}}}EffectiveRights/*")
@@ -104,19 +95,9 @@ class EwsCheck:
         if self._rights.get(right) == "false":
             advice = "Grant the account full access, or settle otherwise."
             raise AccessDenied(f"The account may not have messages {what}.", advice=advice)
-        return Finding(self._target(settlement) if isinstance(settlement, Move) else f"Messages can be {what}.")
-
-    def _target(self, settlement: Move) -> str:
-        try:
-            name = self._folders.find(settlement.folder)
-        except FolderMissing:
-            if not settlement.create:
-                raise
-            return f"Messages are moved to `{settlement.folder}`, which will be created."
-        if name == self._read:
-            advice = "Choose another folder to move to."
-            raise SourceMisconfigured("Messages cannot be moved to the folder they are read from.", advice=advice)
-        return f"Messages are moved to `{settlement.folder}`."
+        if isinstance(settlement, Move):
+            return Finding(move_target(lambda path: folder_id(self._folders.get(path)), self._path, settlement))
+        return Finding(f"Messages can be {what}.")
 
     def _waiting(self) -> Finding:
         start_from, conditions = self._mailbox.start_from, {}
@@ -127,7 +108,7 @@ class EwsCheck:
         restriction = Restriction(Q(**conditions), [EwsFolder()], Restriction.ITEMS) if conditions else None
         found, _ = self._client.one(
             FindItem,
-            folders=[self._folders.ref(self._read)],
+            folders=[self._folders.ref(self._folders.find(self._path))],
             additional_fields=None,
             restriction=restriction,
             order_fields=None,
@@ -139,14 +120,3 @@ class EwsCheck:
         )
         count = "0" if found is None else found.get("TotalItemsInView")
         return Finding(f"{self._total} messages, of which a first poll would take in {count}.")
-
-    def _get_folder(self, name: str, *fields: str) -> Any:
-        """:raises FolderMissing: it is not there any more."""
-        try:
-            return self._client.one(
-                GetFolder, folders=[self._folders.ref(name)], additional_fields=folder_fields(*fields), shape=ID_ONLY
-            )
-        except EwsRefused as refused:
-            if refused.is_gone:
-                raise FolderMissing("The account does not find the folder.", advice="Check the folder.") from refused
-            raise

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from shared.adapters.net import BoundedSocket, Deadline, Endpoint, Timeouts, connect, network_errors, resolve
 from shared.adapters.sources.ews_errors import ADVICE_ON_SIGN_IN, http_refusal
 from shared.adapters.tls import BoundedTlsSocket, start_tls
-from shared.domain.errors import CredentialsRejected, SourceMisbehaved, SourceMisconfigured, SourceUnavailable
+from shared.domain.errors import AppError, CredentialsRejected, SourceMisbehaved, SourceMisconfigured, SourceUnavailable
 from shared.domain.mailbox import Tls
 from shared.settings import Settings
 
@@ -35,6 +35,7 @@ class Answer:
 
     def __init__(self, response: HTTPResponse, cut_at: int | None, drop: Callable[[], None]) -> None:
         self.is_cut = False
+        self._is_whole = False
         self._response = response
         self._cut_at = cut_at
         self._drop = drop
@@ -51,9 +52,10 @@ class Answer:
                 raise SourceMisbehaved("The server sends far more than was asked for.")
         if not end.rstrip().endswith(b"Envelope>"):  # the XML parser would make do with half of it
             raise SourceUnavailable("The server closed the connection in the middle of its answer.")
+        self._is_whole = True
 
     def close(self) -> None:
-        if not self._response.isclosed():
+        if not self._is_whole:  # what is left of it would be taken for the next answer
             self._drop()
 
     def _read(self) -> bytes:
@@ -117,9 +119,9 @@ class EwsConnection:
             is_kept, secret = self._is_signed_in, self._sign_in.secret()
             try:
                 response = self._signed(body, headers, secret, seconds)
-            except SourceUnavailable:
+            except AppError as error:
                 self.close()
-                if is_last or not is_kept:
+                if is_last or not is_kept or not isinstance(error, SourceUnavailable):
                     raise
                 continue
             if response.status in (200, 500) and response.headers.get_content_subtype() == "xml":
@@ -177,10 +179,10 @@ class EwsConnection:
         client = spnego.client(self._sign_in.user, password, protocol="ntlm", options=options)
         offers = self._challenge(_ntlm_header(client.step()))
         challenge = next((offer[5:] for offer in offers if offer.startswith("NTLM ")), None)
-        if challenge is None:
-            raise SourceMisconfigured("The server does not take NTLM.", advice="Choose `auto` or `basic`.")
-        assert isinstance(self._sock, BoundedTlsSocket)
-        bindings = GssChannelBindings(application_data=b"tls-server-end-point:" + _fingerprint(self._sock))
+        if challenge is None or self._http is None or not isinstance(self._http.sock, BoundedTlsSocket):
+            advice = "Choose `auto` or `basic`, or have the proxy before the server keep connections."
+            raise SourceMisconfigured("The server does not take NTLM on a connection that stays.", advice=advice)
+        bindings = GssChannelBindings(application_data=b"tls-server-end-point:" + _fingerprint(self._http.sock))
         return _ntlm_header(client.step(base64.b64decode(challenge), channel_bindings=bindings))
 
     def _challenge(self, headers: Mapping[str, str]) -> list[str]:

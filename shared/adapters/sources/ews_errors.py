@@ -24,17 +24,21 @@ ADVICE_ON_SIGN_IN = (
     "with an app there, or use Microsoft Graph."
 )
 _ADDRESS = "Give the full address of the service, as in https://mail.example.com/EWS/Exchange.asmx."
-_FULL_ACCESS = "Grant the account full access to the mailbox (Add-MailboxPermission), or choose impersonation."
+FULL_ACCESS = "Grant the account full access to the mailbox (Add-MailboxPermission), or choose impersonation."
 _ROLE = "Grant the account the role ApplicationImpersonation with a scope that holds the mailbox, or choose delegate."
 _MAILBOX = "Check the mailbox's address; for a shared mailbox give its own primary address."
-_APP = "An app acts as the mailbox: choose the access impersonation."
+_VERSION = "Exchange 2010 with Service Pack 2 is the oldest that can be read; leave the version open."
 
 _CODES: Mapping[str, tuple[type[MailboxError], str, str]] = {
-    "ErrorAccessDenied": (AccessDenied, "The account may not do this in the mailbox.", _FULL_ACCESS),
+    "ErrorAccessDenied": (AccessDenied, "The account may not do this in the mailbox.", FULL_ACCESS),
     "ErrorAccountDisabled": (CredentialsRejected, "The account is disabled.", "Have the account enabled."),
     "ErrorImpersonateUserDenied": (AccessDenied, "The account may not impersonate the mailbox.", _ROLE),
     "ErrorImpersonationDenied": (AccessDenied, "The account may not impersonate the mailbox.", _ROLE),
-    "ErrorImpersonationRequired": (SourceMisconfigured, "The app does not say which mailbox it acts as.", _APP),
+    "ErrorInvalidSchemaVersionForMailboxVersion": (
+        SourceMisconfigured,
+        "The server speaks no known version.",
+        _VERSION,
+    ),
     "ErrorNonExistentMailbox": (SourceMisconfigured, "There is no such mailbox on the server.", _MAILBOX),
     "ErrorNonPrimarySmtpAddress": (SourceMisconfigured, "It is not the mailbox's primary address.", _MAILBOX),
     "ErrorPasswordExpired": (CredentialsRejected, "The password has expired.", "Set a new one."),

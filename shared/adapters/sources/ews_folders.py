@@ -11,10 +11,10 @@ from exchangelib.services import CreateFolder, FindFolder, GetFolder
 from exchangelib.util import TNS
 
 from shared.adapters.sources.ews_client import ID_ONLY, EwsClient, folder_fields
-from shared.adapters.sources.ews_errors import EwsRefused
+from shared.adapters.sources.ews_errors import FULL_ACCESS, EwsRefused, ews_errors
 from shared.adapters.sources.graph_folders import split_path
 from shared.application.ports import Folder
-from shared.domain.errors import FolderMissing
+from shared.domain.errors import AccessDenied, FolderMissing
 
 ROOT = "msgfolderroot"
 _ROLES = {"inbox": "inbox", "deleteditems": "trash", "drafts": "drafts", "junkemail": "junk", "sentitems": "sent"}
@@ -52,8 +52,9 @@ class Folders:
 
     def ref(self, name: str) -> Any:
         """What names the folder in requests."""
-        is_well_known = name in _ROLES or name == ROOT
-        return DistinguishedFolderId(id=name, mailbox=self._mailbox) if is_well_known else FolderId(id=name)
+        if name in (ROOT, *_ROLES):
+            return DistinguishedFolderId(id=name, mailbox=self._mailbox)
+        return FolderId(id=name)
 
     def find(self, path: str) -> str:
         """:raises FolderMissing: naming the others."""
@@ -61,7 +62,7 @@ class Folders:
 
     def find_or_create(self, path: str, *, create: bool) -> str:
         """:raises FolderMissing: it is not there, and may not or cannot be created."""
-        if path.casefold() in _ROLES:
+        if path.casefold() in (ROOT, *_ROLES):
             return path.casefold()
         if path not in self._known:
             found, missing = self._walk(split_path(path))
@@ -77,6 +78,14 @@ class Folders:
         """Look for all of them afresh: one was not there any more."""
         self._known.clear()
         self._tree = None
+
+    def get(self, path: str, *fields: str) -> Any:
+        """The folder with these of its properties. :raises FolderMissing: it is not there any more."""
+        fetched = {"folders": [self.ref(self.find(path))], "additional_fields": folder_fields(*fields)}
+        try:
+            return self._client.one(GetFolder, shape=ID_ONLY, **fetched)
+        except EwsRefused as refused:
+            raise invisible(path) from refused
 
     def list(self) -> list[Folder]:
         tree = self._read()
@@ -105,8 +114,9 @@ class Folders:
                 advice = "Create the folder by hand, or choose another one."
                 raise FolderMissing(f"The folder `{name}` cannot be created.", advice=advice) from refused
             return existing
-        return _id(created)
+        return folder_id(created)
 
+    @ews_errors()
     def _read(self) -> _Tree:
         if self._tree is None:
             below: dict[str, dict[str, str]] = {}
@@ -116,7 +126,7 @@ class Folders:
                 for item in page.find(f"{{{TNS}}}Folders"):
                     if item.findtext(f"{{{TNS}}}FolderClass", "IPF.Note").startswith("IPF.Note"):
                         parent = item.find(f"{{{TNS}}}ParentFolderId").get("Id")
-                        below.setdefault(parent, {})[_id(item)] = item.findtext(f"{{{TNS}}}DisplayName", "")
+                        below.setdefault(parent, {})[folder_id(item)] = item.findtext(f"{{{TNS}}}DisplayName", "")
             self._tree = _Tree(below, self._well_known())
         return self._tree
 
@@ -124,8 +134,19 @@ class Folders:
         names = (ROOT, *_ROLES)
         wanted = [self.ref(name) for name in names]
         found = self._client.call(GetFolder, folders=wanted, additional_fields=None, shape=ID_ONLY)
-        return {name: _id(each) for name, each in zip(names, found, strict=True) if not isinstance(each, EwsRefused)}
+        ids = {
+            name: folder_id(each) for name, each in zip(names, found, strict=True) if not isinstance(each, EwsRefused)
+        }
+        if ROOT not in ids:
+            raise AccessDenied("The account may not see the mailbox's folders.", advice=FULL_ACCESS)
+        return ids
 
 
-def _id(folder: Any) -> str:
+def invisible(path: str) -> FolderMissing:
+    advice = "Check the folder, and that the account may see it."
+    return FolderMissing(f"The account does not find the folder `{path}`.", advice=advice)
+
+
+@ews_errors()
+def folder_id(folder: Any) -> str:
     return str(folder.find(f"{{{TNS}}}FolderId").get("Id"))

@@ -12,7 +12,7 @@ from exchangelib.services import DeleteItem, GetItem, MoveItem, UpdateItem
 from exchangelib.util import TNS
 
 from shared.adapters.sources.ews_client import ID_ONLY, EwsClient, item_fields
-from shared.adapters.sources.ews_errors import EwsRefused
+from shared.adapters.sources.ews_errors import EwsRefused, ews_errors
 from shared.adapters.sources.ews_folders import Folders
 from shared.application.ports import FetchFailure
 from shared.domain.errors import MessageError, MessageGone, SourceMisbehaved
@@ -39,6 +39,7 @@ class Facts:
 LISTED_FIELDS = ("size", "datetime_received", "is_read")
 
 
+@ews_errors()
 def facts_of(item: Any) -> Facts:
     received_at = item.findtext(f"{{{TNS}}}DateTimeReceived")
     return Facts(
@@ -82,7 +83,7 @@ class Fetching:
     def _fetched(self, refs: Sequence[MessageRef]) -> Iterator[RawMessage | FetchFailure]:
         """What turns out to be larger than it was said to be is fetched message by message."""
         size = sum(self._of(ref).size for ref in refs)
-        most = _CUT_BYTES if len(refs) == 1 and size > self._max_bytes else max(2 * size, self._max_bytes)
+        most = 2 * size if len(refs) > 1 else _CUT_BYTES if size > self._max_bytes else self._max_bytes
         found, is_cut = self._get([ref.id for ref in refs], item_fields("mime_content"), most)
         if is_cut and len(refs) > 1:
             for ref in refs:
@@ -104,7 +105,7 @@ class Fetching:
     def _raw(self, ref: MessageRef, item: Any, *, is_cut: bool) -> RawMessage | FetchFailure:
         if isinstance(item, EwsRefused):
             return FetchFailure(ref, MessageGone() if item.is_gone else MessageError(str(item)))
-        content = _decoded(item.findtext(f"{{{TNS}}}MimeContent", ""))
+        content = _taken(item.find(f"{{{TNS}}}MimeContent"), is_cut=is_cut)
         if not content:
             return FetchFailure(ref, MessageError("Exchange hands over an empty message."))
         facts = self._of(ref)
@@ -184,10 +185,16 @@ def _ids(refs: Sequence[MessageRef]) -> list[ItemId]:
     return [ItemId(id=ref.id) for ref in refs]
 
 
-def _decoded(text: str) -> bytes:
-    """The bytes of base64, as far as it goes."""
-    whole = "".join(text.split())
-    return base64.b64decode(whole[: len(whole) // 4 * 4])
+@ews_errors()
+def _taken(mime: Any, *, is_cut: bool) -> bytes:
+    """The bytes, as far as they go; the element gives them up, for it would hold them as long as the whole answer."""
+    if mime is None or not mime.text:
+        return b""
+    text, mime.text = mime.text, None
+    if is_cut:
+        text = "".join(text.split())
+        text = text[: len(text) // 4 * 4]
+    return base64.b64decode(text)
 
 
 _T = TypeVar("_T")

@@ -1,9 +1,9 @@
 """What a mailbox on Exchange Web Services is configured with (req C4, C5, C9)."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from shared.domain.mailbox import EmailAddress, FolderPath, Host, Model, SecretName, Tls, told
@@ -58,6 +58,12 @@ class EwsSource(Model):
     )
     tls: Annotated[Tls, AfterValidator(_tls_from_the_start)] = Tls()
     folder: FolderPath = "inbox"
+
+    @model_validator(mode="after")
+    def _app_impersonates(self) -> Self:
+        if self.sign_in.kind == "app" and self.access != "impersonation":
+            raise PydanticCustomError("access", "must have the access `impersonation` where an app signs in")
+        return self
 
     @property
     def url(self) -> str | None:

@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterator
 from urllib.parse import quote, urlsplit
 
 from shared.adapters.net import Deadline, Timeouts, connect, resolve
-from shared.adapters.sources.checks import Finding
+from shared.adapters.sources.checks import Finding, move_target
 from shared.adapters.sources.graph_client import GraphClient, graph_time
 from shared.adapters.sources.graph_errors import GraphRefused
 from shared.adapters.sources.graph_folders import ROOT, Folders
 from shared.adapters.sources.services import SourceServices
 from shared.adapters.tls import certificate, start_tls
-from shared.domain.errors import AppError, CredentialsRejected, FolderMissing, SourceMisconfigured
+from shared.domain.errors import AppError, CredentialsRejected
 from shared.domain.mailbox import GraphSource, Mailbox, Tls
 from shared.domain.settlement import Keep, Move
 
@@ -90,19 +90,9 @@ class GraphCheck:
         except GraphRefused as refused:
             if not refused.is_gone:
                 raise
-        return Finding(self._target(settlement) if isinstance(settlement, Move) else "Messages can be changed.")
-
-    def _target(self, settlement: Move) -> str:
-        try:
-            target = self._folders.get(settlement.folder)
-        except FolderMissing:
-            if not settlement.create:
-                raise
-            return f"Messages are moved to `{settlement.folder}`, which will be created."
-        if target["id"] == self._folders.get(self._path)["id"]:
-            advice = "Choose another folder to move to."
-            raise SourceMisconfigured("Messages cannot be moved to the folder they are read from.", advice=advice)
-        return f"Messages are moved to `{settlement.folder}`."
+        if isinstance(settlement, Move):
+            return Finding(move_target(lambda path: str(self._folders.get(path)["id"]), self._path, settlement))
+        return Finding("Messages can be changed.")
 
     def _waiting(self) -> Finding:
         conditions = []

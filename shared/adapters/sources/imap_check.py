@@ -6,10 +6,10 @@ from datetime import datetime
 
 from imapclient import DELETED, SEEN
 
-from shared.adapters.sources.checks import Finding, certificate_finding
+from shared.adapters.sources.checks import Finding, certificate_finding, move_target
 from shared.adapters.sources.imap_connection import ImapConnection, OpenFolder
 from shared.adapters.sources.imap_folders import Folders
-from shared.domain.errors import AccessDenied, FolderMissing, SourceMisconfigured
+from shared.domain.errors import AccessDenied
 from shared.domain.mailbox import ImapSource, Mailbox
 from shared.domain.settlement import Keep, MarkRead, Move
 
@@ -81,7 +81,7 @@ class ImapCheck:
             return Finding("Messages can be marked as read.")
         detail = "Messages can be deleted."
         if isinstance(settlement, Move):
-            detail = self._target(settlement)
+            detail = move_target(self._folders.find, self._path, settlement)
             if can_move:
                 return Finding(detail)
         _require(folder, DELETED)
@@ -89,18 +89,6 @@ class ImapCheck:
             return Finding(detail)
         advice = "The server lacks UIDPLUS: messages stay marked as deleted while others' deleted messages are there."
         return Finding(detail, advice, warning=True)
-
-    def _target(self, settlement: Move) -> str:
-        try:
-            name = self._folders.find(settlement.folder)
-        except FolderMissing:
-            if not settlement.create:
-                raise
-            return f"Messages are moved to `{settlement.folder}`, which will be created."
-        if name == self._folders.find(self._path):
-            advice = "Choose another folder to move to."
-            raise SourceMisconfigured("Messages cannot be moved to the folder they are read from.", advice=advice)
-        return f"Messages are moved to `{settlement.folder}`."
 
     def _waiting(self) -> Finding:
         folder = self._folders.open(self._path, writable=False)
