@@ -1,7 +1,6 @@
-"""Which parts of a message are its text, and which are attachments; and what both hold."""
+"""What the parts of a message hold: its text, its HTML and its attachments."""
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape, unescape
@@ -10,6 +9,7 @@ from urllib.parse import unquote
 from shared.domain.message import Attachment
 from shared.mime import text
 from shared.mime.charsets import codec, decode
+from shared.mime.contents import Contents, Segment, is_html, sort
 from shared.mime.defects import Defect
 from shared.mime.filenames import name_by_type, safe_name
 from shared.mime.headers import characters, one_line, read_fields
@@ -23,19 +23,10 @@ MAX_SOURCE = 1_200_000
 """Bytes of all its parts, as they are encoded, that are looked at."""
 MAX_CONTENT_ID = 998
 
-_ONLY_IN_SOME_CLIENTS = frozenset({"text/watch-html", "text/x-amp-html"})
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f]")
 _META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?([\w-]{1,40})", re.IGNORECASE)
 _CID = re.compile(r"cid:([^\"'\s<>)]+)", re.IGNORECASE)
 _WORD_CHARSET = re.compile(r"=\?([^?*]{1,40})")
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """A stretch of the body, as plain text, as HTML, or as alternatives of both."""
-
-    plain: tuple[Part, ...] = ()
-    html: tuple[Part, ...] = ()
 
 
 @dataclass
@@ -46,17 +37,16 @@ class Mail:
     root: Part
     defects: list[Defect]
     sibling: str
-    segments: list[Segment] = field(default_factory=list)
-    attachment_parts: list[Part] = field(default_factory=list)
+    contents: Contents
     _sources: dict[int, str] = field(default_factory=dict)
     _room: int = MAX_SOURCE
 
     @property
     def has_html(self) -> bool:
-        return any(segment.html for segment in self.segments)
+        return any(segment.html for segment in self.contents.segments)
 
     def text(self) -> str:
-        pieces = (self._segment_text(segment).strip("\n") for segment in self.segments)
+        pieces = (self._segment_text(segment).strip("\n") for segment in self.contents.segments)
         joined = _CONTROLS.sub("", "\n\n".join(piece for piece in pieces if piece.strip()))
         if len(joined) > MAX_TEXT:
             self.defects.append(Defect.TEXT_CUT)
@@ -68,15 +58,15 @@ class Mail:
             self._source(part)
             if part.type.value == "text/html"
             else f'<div style="white-space: pre-wrap">{escape(self._plain(part))}</div>'
-            for segment in self.segments
-            for part in segment.html or segment.plain
+            for segment in self.contents.segments
+            for part in segment.richest
         )
 
     def attachments(self) -> tuple[Attachment, ...]:
-        return tuple(self.attachment(index)[0] for index in range(len(self.attachment_parts)))
+        return tuple(self.attachment(index)[0] for index in range(len(self.contents.attachments)))
 
     def attachment(self, index: int) -> tuple[Attachment, bytes]:
-        part = self.attachment_parts[index]
+        part = self.contents.attachments[index]
         data, defect = part.body(self.content)
         self._note(defect)
         content_id = one_line(characters(part.fields.first("content-id"))).strip("<> ")[:MAX_CONTENT_ID] or None
@@ -102,7 +92,7 @@ class Mail:
 
     @cached_property
     def _shown_ids(self) -> set[str]:
-        sources = (self._source(part) for segment in self.segments for part in segment.html if _is_html(part))
+        sources = (self._source(part) for segment in self.contents.segments for part in segment.html if is_html(part))
         return {unquote(unescape(found)) for source in sources for found in _CID.findall(source)}
 
     def _segment_text(self, segment: Segment) -> str:
@@ -112,7 +102,7 @@ class Mail:
         return "\n\n".join(map(self._rendered, segment.html))
 
     def _rendered(self, part: Part) -> str:
-        if not _is_html(part):
+        if not is_html(part):
             return self._plain(part)
         source = self._source(part)
         self._note(Defect.TEXT_CUT if source.count("<") > MAX_TAGS else None)
@@ -132,7 +122,7 @@ class Mail:
             self._note(defect, Defect.TEXT_CUT if size > self._room else None)
             self._room = max(self._room - size, 0)
             charset = part.type.token("charset")
-            if _is_html(part) and not codec(charset) and (meta := _META_CHARSET.search(raw, 0, 4_096)):
+            if is_html(part) and not codec(charset) and (meta := _META_CHARSET.search(raw, 0, 4_096)):
                 charset = meta[1].decode("ascii")
             decoded, defect = decode(raw, charset, self.sibling)
             self._note(defect)
@@ -146,56 +136,7 @@ class Mail:
 def read(content: bytes) -> Mail:
     defects: list[Defect] = []
     root = split(content, defects)
-    mail = Mail(content, root, defects, _sibling(root))
-    _sort(root, mail, is_whole=True)
-    return mail
-
-
-def _sort(part: Part, mail: Mail, *, is_whole: bool = False) -> None:
-    """Sort the leaves into text and attachments, in the order of the message."""
-    if part.type.value == "multipart/alternative" and part.parts:
-        _sort_alternatives(part.parts, mail)
-    elif part.parts:
-        for child in part.parts:
-            _sort(child, mail)
-    elif not _is_text(part, is_whole=is_whole):
-        mail.attachment_parts.append(part)
-    elif _is_html(part):
-        mail.segments.append(Segment(html=(part,)))
-    else:
-        mail.segments.append(Segment(plain=(part,)))
-
-
-def _sort_alternatives(parts: Iterable[Part], mail: Mail) -> None:
-    """The plain text is in the first alternative that is plain, the HTML in the last that has any (RFC 2046, 5.1.4)."""
-    plain: tuple[Part, ...] = ()
-    rich: tuple[Part, ...] = ()
-    for part in parts:
-        alternative = Mail(mail.content, part, mail.defects, mail.sibling)
-        _sort(part, alternative)
-        mail.attachment_parts += [
-            part for part in alternative.attachment_parts if part.type.value not in _ONLY_IN_SOME_CLIENTS
-        ]
-        segments = alternative.segments
-        plain = plain or tuple(part for segment in segments for part in segment.plain)
-        if alternative.has_html:
-            rich = tuple(part for segment in segments for part in segment.html or segment.plain)
-    if plain or rich:
-        mail.segments.append(Segment(plain, rich))
-
-
-def _is_html(part: Part) -> bool:
-    return part.type.value == "text/html"
-
-
-def _is_text(part: Part, *, is_whole: bool) -> bool:
-    """A text part with a name is an attachment, unless it is all there is."""
-    if part.type.value not in ("text/plain", "text/html"):
-        return False
-    disposition = part.disposition
-    if disposition.value == "attachment":
-        return False
-    return is_whole or not (disposition.text("filename") or part.type.text("name"))
+    return Mail(content, root, defects, _sibling(root), sort(root))
 
 
 def _sibling(root: Part) -> str:

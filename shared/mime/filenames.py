@@ -8,65 +8,33 @@ MAX_BYTES = 200
 _INVISIBLE = re.compile("[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]")
 _FORBIDDEN = re.compile(r'[<>:"|?*]')
 _RESERVED = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])", re.IGNORECASE)
-_EXTENSIONS = {
-    "application/gzip": "gz",
-    "application/json": "json",
-    "application/msword": "doc",
-    "application/pdf": "pdf",
-    "application/pgp-encrypted": "pgp",
-    "application/pgp-keys": "asc",
-    "application/pgp-signature": "asc",
-    "application/pkcs7-mime": "p7m",
-    "application/pkcs7-signature": "p7s",
-    "application/rtf": "rtf",
-    "application/vnd.ms-excel": "xls",
-    "application/vnd.ms-outlook": "msg",
-    "application/vnd.ms-powerpoint": "ppt",
-    "application/vnd.openxmlformats-officedocument.presentationml.presentation": "pptx",
-    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
-    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "docx",
-    "application/x-pkcs7-mime": "p7m",
-    "application/x-pkcs7-signature": "p7s",
-    "application/xml": "xml",
-    "application/zip": "zip",
-    "audio/mpeg": "mp3",
-    "audio/wav": "wav",
-    "image/bmp": "bmp",
-    "image/gif": "gif",
-    "image/heic": "heic",
-    "image/jpeg": "jpg",
-    "image/jpg": "jpg",
-    "image/png": "png",
-    "image/svg+xml": "svg",
-    "image/tiff": "tif",
-    "image/webp": "webp",
-    "message/delivery-status": "txt",
-    "message/disposition-notification": "txt",
-    "message/feedback-report": "txt",
-    "message/global": "eml",
-    "message/rfc822": "eml",
-    "text/calendar": "ics",
-    "text/csv": "csv",
-    "text/html": "html",
-    "text/plain": "txt",
-    "text/rfc822-headers": "txt",
-    "text/vcard": "vcf",
-    "text/x-vcard": "vcf",
-    "text/xml": "xml",
-    "video/mp4": "mp4",
-    "video/quicktime": "mov",
+_EXTENSIONS = {  # by subtype, where that is not the extension itself
+    "global": "eml",
+    "jpeg": "jpg",
+    "mpeg": "mp3",
+    "msword": "doc",
+    "pgp-keys": "asc",
+    "plain": "txt",
+    "quicktime": "mov",
+    "rfc822": "eml",
+    "svg+xml": "svg",
+    "vcard": "vcf",
+    "vnd.ms-excel": "xls",
+    "vnd.ms-outlook": "msg",
+    "vnd.ms-powerpoint": "ppt",
+    "vnd.openxmlformats-officedocument.presentationml.presentation": "pptx",
+    "vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
+    "vnd.openxmlformats-officedocument.wordprocessingml.document": "docx",
 }
-_NAMES = {
-    "application/ms-tnef": "winmail.dat",
-    "application/pkcs7-mime": "smime.p7m",
-    "application/pkcs7-signature": "smime.p7s",
-    "application/x-pkcs7-mime": "smime.p7m",
-    "application/x-pkcs7-signature": "smime.p7s",
-    "application/pgp-signature": "signature.asc",
-    "message/delivery-status": "delivery-status.txt",
-    "message/disposition-notification": "disposition-notification.txt",
-    "text/calendar": "invitation.ics",
-    "text/rfc822-headers": "headers.txt",
+_NAMES = {  # by subtype, where there is a usual name
+    "calendar": "invitation.ics",
+    "delivery-status": "delivery-status.txt",
+    "disposition-notification": "disposition-notification.txt",
+    "ms-tnef": "winmail.dat",
+    "pgp-signature": "signature.asc",
+    "pkcs7-mime": "smime.p7m",
+    "pkcs7-signature": "smime.p7s",
+    "rfc822-headers": "headers.txt",
 }
 
 
@@ -86,5 +54,7 @@ def safe_name(name: str) -> str:
 
 def name_by_type(content_type: str, number: int) -> str:
     """A name for an attachment that has none; `number` counts from 1."""
-    extension = _EXTENSIONS.get(content_type, "txt" if content_type.startswith("text/") else "bin")
-    return _NAMES.get(content_type) or f"{content_type.partition('/')[0]}-{number}.{extension}"
+    main, _, subtype = content_type.partition("/")
+    subtype = subtype.removeprefix("x-")
+    extension = _EXTENSIONS.get(subtype) or (subtype if re.fullmatch("[a-z0-9]{2,4}", subtype) else "")
+    return _NAMES.get(subtype) or safe_name(f"{main}-{number}.{extension or ('txt' if main == 'text' else 'bin')}")

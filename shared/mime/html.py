@@ -1,4 +1,4 @@
-"""HTML of mail as a stream of well-nested tags, and sanitised for people to look at (req X3).
+"""HTML of mail as a stream of well-nested tags.
 
 HTML parsers repair what mail contains by copying open elements into each new paragraph, so that some thousand open
 tags become gigabytes. Therefore the tags are put in order here first, in one pass over the source: whoever reads the
@@ -6,22 +6,19 @@ stream, nh3 included, finds every element closed where it ends, and none deeper 
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
-from html import escape, unescape
+from html import unescape
 from typing import Literal, NamedTuple
-from urllib.parse import unquote
 
 MAX_DEPTH = 60
 MAX_TAGS = 50_000
 """What comes behind is left out."""
+_MAX_QUOTED_ENDS = 8
 
 _MARKUP = re.compile(r"<(?:(/?)([a-zA-Z][a-zA-Z0-9:_-]{0,40})|[!?/])")
 _ATTRIBUTE = re.compile(r"([^\s=/>\"'][^\s=/>]{0,100})(?:\s*+=\s*+(\"[^\"]*+\"?|'[^']*+'?|[^\s>]*+))?+")
 _HIDDEN = re.compile(r"(?:display\s*:\s*none|mso-hide\s*:\s*all)", re.IGNORECASE)
-_LINK = re.compile(r"\s*(?:https?://|mailto:|tel:)", re.IGNORECASE)
-_DATA_IMAGE = re.compile(r"\s*data:image/(?:png|gif|jpe?g|webp);", re.IGNORECASE)
-_ACTIVE_STYLE = re.compile(r"[\\@]|url|image|expression", re.IGNORECASE)
 
 _UNSEEN = frozenset({"iframe", "noembed", "noframes", "script", "style", "textarea", "title", "xmp"})
 _VOID = frozenset({"br", "col", "hr", "img", "wbr"})
@@ -60,29 +57,6 @@ _ENDED_BY: dict[str, tuple[AbstractSet[str], AbstractSet[str]]] = {
     "li": ({"li"}, _CELLS | {"ol", "ul"}),
 }
 _NOTHING: tuple[AbstractSet[str], AbstractSet[str]] = (frozenset(), frozenset())
-
-
-_ATTRIBUTES = {
-    "*": {"align", "bgcolor", "dir", "height", "lang", "style", "title", "valign", "width"},
-    "a": {"href"},
-    "col": {"span"},
-    "colgroup": {"span"},
-    "font": {"color", "face", "size"},
-    "img": {"alt", "src"},
-    "ol": {"start", "type"},
-    "table": {"border", "cellpadding", "cellspacing"},
-    "td": {"colspan", "rowspan"},
-    "th": {"colspan", "rowspan"},
-}
-_STYLES = set(
-    """
-    background-color border border-bottom border-collapse border-color border-left border-right border-spacing
-    border-style border-top border-width color direction font-family font-size font-style font-variant
-    font-weight height letter-spacing line-height list-style-type margin margin-bottom margin-left margin-right
-    margin-top max-width min-width padding padding-bottom padding-left padding-right padding-top table-layout
-    text-align text-decoration text-indent text-transform unicode-bidi vertical-align white-space width
-    """.split()  # noqa: SIM905 - a list of these would fill a screen
-)
 
 
 class Token(NamedTuple):
@@ -210,61 +184,19 @@ def _unseen_end(source: str, name: str, start: int) -> int:
 def _tag_end(source: str, start: int) -> int:
     """Where the `>` of a tag is; one inside a quoted value is none."""
     end = source.find(">", start)
-    for _ in range(8):
-        inside = source[start:end]
-        if end < 0 or not (inside.count('"') % 2 or inside.count("'") % 2):
-            break
-        *_, last = "", *(match[2] or "" for match in _ATTRIBUTE.finditer(inside))
-        closing = (
-            source.find(last[0], end) if last[:1] in ('"', "'") and (len(last) == 1 or last[-1] != last[0]) else -1
-        )
+    for _ in range(_MAX_QUOTED_ENDS):
+        quote = _open_quote(source[start:end]) if end >= 0 else ""
+        closing = source.find(quote, end) if quote else -1
         if closing < 0:
             break
         end = source.find(">", closing)
     return end if end >= 0 else len(source)
 
 
-def sanitise(source: str, image_url: Callable[[str], str | None]) -> str:
-    """The HTML without scripts, forms and everything that loads something from elsewhere.
-
-    `image_url` says where the image with this Content-ID is; None leaves it out.
-    """
-    import nh3  # only needed when somebody looks
-
-    def keep(tag: str, name: str, value: str) -> str | None:
-        match tag, name:
-            case "img", "src":
-                return _image(value, image_url)
-            case _, "href":
-                return value if _LINK.match(value) else None
-            case _, "style":
-                return ";".join(part for part in value.split(";") if not _ACTIVE_STYLE.search(part))
-        return value
-
-    return nh3.clean(
-        "".join(map(_written, well_nested(source))),
-        tags=set(TAGS),
-        attributes=_ATTRIBUTES,
-        attribute_filter=keep,
-        url_schemes={"http", "https", "mailto", "tel", "cid", "data"},
-        set_tag_attribute_values={"a": {"target": "_blank"}},
-        link_rel="noopener noreferrer nofollow",
-        filter_style_properties=_STYLES,
-    )
-
-
-def _image(value: str, image_url: Callable[[str], str | None]) -> str | None:
-    if value.strip()[:4].lower() == "cid:":
-        return image_url(unquote(value.strip()[4:]))
-    return value if _DATA_IMAGE.match(value) else None
-
-
-def _written(token: Token) -> str:
-    match token.kind:
-        case "text":
-            return token.value.replace("<", "&lt;")
-        case "start":
-            written = (f' {name}="{escape(value)}"' for name, value in attributes(token.attributes).items())
-            return f"<{token.value}{''.join(written)}>"
-        case "end":
-            return f"</{token.value}>"
+def _open_quote(inside: str) -> str:
+    """The quote that begins the last value and does not end it."""
+    if not (inside.count('"') % 2 or inside.count("'") % 2):
+        return ""
+    *_, last = "", *(match[2] or "" for match in _ATTRIBUTE.finditer(inside))
+    is_open = last[:1] in ('"', "'") and (len(last) == 1 or last[-1] != last[0])
+    return last[0] if is_open else ""

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from shared.domain.message import Address, Attachment, InboundMessage
-from shared.mime import html
 from shared.mime.addresses import MAX_ADDRESSES, addresses
 from shared.mime.body import Mail, read
 from shared.mime.defects import Defect
 from shared.mime.headers import characters, text
+from shared.mime.sanitise import sanitise
 from shared.mime.values import MAX_ID, message_ids, moment
 
 MAX_LINE = 998
@@ -66,19 +66,16 @@ def safe_html(content: bytes, *, image_url: Callable[[Attachment], str] | None =
     mail = read(content)
     if not mail.has_html:
         return None
-    images = {attachment.content_id: attachment for attachment in mail.attachments() if attachment.inline}
-
-    def url(content_id: str) -> str | None:
-        image = images.get(content_id)
-        return image_url(image) if image_url and image else None
-
-    return html.sanitise(mail.html(), url)
+    urls: dict[str | None, str] = {}
+    if image_url:
+        urls = {attachment.content_id: image_url(attachment) for attachment in mail.attachments() if attachment.inline}
+    return sanitise(mail.html(), urls.get)
 
 
 def attachment_bytes(content: bytes, index: int) -> tuple[Attachment, bytes] | None:
     """An attachment and its bytes as they were attached, never transcoded; None where there is no such index."""
     mail = read(content)
-    return mail.attachment(index) if 0 <= index < len(mail.attachment_parts) else None
+    return mail.attachment(index) if 0 <= index < len(mail.contents.attachments) else None
 
 
 def _message_id(mail: Mail) -> str | None:

@@ -32,11 +32,11 @@ def of_html(source: str) -> str:
 
 
 class _Container:
-    """An element whose text is changed as a whole when it ends. `cells` are those of a table row."""
+    """An element whose text is changed as a whole when it ends; `cells` are those of a table row."""
 
-    def __init__(self, marker: str = "") -> None:
+    def __init__(self, name: str = "", marker: str = "") -> None:
         self.marker = marker
-        self.cells: list[str] = []
+        self.cells: list[str] | None = [] if name == "tr" else None
         self._pieces: list[str] = []
         self._breaks = 0
         self._is_blank = False
@@ -133,7 +133,7 @@ class _Renderer:
             self._too_deep += 1
             self._stack[-1].break_line()
             return
-        self._stack.append(_Container(self._marker() if name == "li" else ""))
+        self._stack.append(_Container(name, self._marker() if name == "li" else ""))
 
     def _marker(self) -> str:
         number = self._lists[-1] if self._lists else None
@@ -149,17 +149,18 @@ class _Renderer:
             return
         closed = self._stack.pop()
         text = closed.text()
-        match name:
-            case "td" | "th":
-                self._stack[-1].cells.append(text)
-            case "tr":
-                cells = [cell for cell in (text, *closed.cells) if cell.strip()]
-                self._write_block(("\n" if any("\n" in cell for cell in cells) else " | ").join(cells))
-            case "li":
-                indent = "\n" + " " * len(closed.marker)
-                self._write_block(closed.marker + text.replace("\n", indent))
-            case "blockquote":
-                self._write_block("\n".join(f"> {line}".rstrip() for line in text.split("\n")))
+        row = self._stack[-1].cells
+        if name in ("td", "th") and row is not None:
+            row.append(text)
+            return
+        if closed.cells:
+            cells = [cell for cell in (text, *closed.cells) if cell.strip()]
+            text = ("\n" if any("\n" in cell for cell in cells) else " | ").join(cells)
+        elif name == "li":
+            text = closed.marker + text.replace("\n", "\n" + " " * len(closed.marker))
+        elif name == "blockquote":
+            text = "\n".join(f"> {line}".rstrip() for line in text.split("\n"))
+        self._write_block(text)
 
     def _write_block(self, text: str) -> None:
         self._stack[-1].break_line()

@@ -2,6 +2,7 @@ import base64
 
 import pytest
 
+from shared.mime import parse
 from shared.mime.defects import Defect
 from shared.mime.headers import MAX_FIELDS, decode_words, one_line, read_fields, text
 
@@ -93,6 +94,17 @@ def test_a_character_may_be_cut_into_two_encoded_words():
 )
 def test_eight_bit_headers_need_no_declaration(raw, sibling):
     assert text(raw.decode("latin-1"), sibling) == "Größe"
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("name", ["From", "References", "Message-ID", "Date", "Subject", "Content-Type"])
+@pytest.mark.parametrize(
+    "piece",
+    ["x", " ", "; ", "<", '<"', '"\\', "(", "(\\", "(()", "[", "@ ", ",", "=?a?q?", "=?a?q?,", "a@b,", ";a=b", ";a*1=b",
+     "=", "1 ", "\x1b$B", "é"],
+)  # fmt: skip
+def test_fields_without_end_are_bounded_work(name, piece):
+    assert parse(f"{name}: text/plain;{piece * 60_000}\r\n\r\nx".encode())
 
 
 def test_header_texts_are_one_line():

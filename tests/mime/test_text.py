@@ -37,6 +37,8 @@ def test_paragraphs_and_lines_stay_apart(html, text):
         ("<table><tr><th>A<th>B<tr><td>1<td>2</table>", "A | B\n1 | 2"),
         ("<table><tr><td>one<br>two<td>three</table>", "one\ntwo\nthree"),
         ("<table><tr><td><table><tr><td>inner</table></table>", "inner"),
+        ("<table><td>no row<td>at all</table>", "no row\nat all"),
+        ("<table><tr>no cell</table>", "no cell"),
         ("<td>no</td> table", "no table"),
         ("wrote:<blockquote>one<br>two<blockquote>older</blockquote></blockquote>", "wrote:\n> one\n> two\n> > older"),
     ],
