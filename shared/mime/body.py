@@ -19,7 +19,7 @@ from shared.mime.structure import Part, split
 
 MAX_TEXT = 500_000
 """Characters of the readable body."""
-MAX_SOURCE = 1_200_000
+MAX_SOURCE = 1_000_000
 """Bytes of all its parts, as they are encoded, that are looked at."""
 MAX_CONTENT_ID = 998
 

@@ -3,6 +3,8 @@
 import binascii
 import re
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 
 from shared.mime.charsets import decode
 from shared.mime.defects import Defect
@@ -82,23 +84,28 @@ def decode_words(value: str, sibling: str = "") -> str:
     if "=?" not in value:
         return value
     pieces: list[str] = []
-    charset, pending, end = "", b"", 0
+    charset, words, end = "", list[tuple[str, str]](), 0
     for word in _WORD.finditer(value):
         gap = value[end : word.start()]
-        adjacent = end and not gap.strip()
-        if pending and not (adjacent and charset == word[1].lower()):
-            pieces.append(decode(pending, charset, sibling)[0])
-            pending = b""
-        if not adjacent:
-            pieces.append(gap)
-        charset = word[1].lower()
-        pending += _word_bytes(word[2], word[3])
-        end = word.end()
-    pieces.append(decode(pending, charset, sibling)[0])
-    pieces.append(value[end:])
+        is_adjacent = end > 0 and not gap.strip()
+        if not (is_adjacent and charset == word[1].lower()):
+            pieces += [decode(_bytes(words), charset, sibling)[0], "" if is_adjacent else gap]
+            words = []
+        charset, end = word[1].lower(), word.end()
+        words.append((word[2].lower(), word[3]))
+    pieces += [decode(_bytes(words), charset, sibling)[0], value[end:]]
     return "".join(pieces)
 
 
-def _word_bytes(encoding: str, word: str) -> bytes:
-    raw = word.encode("latin-1", "replace")
-    return unbase64(raw)[0] if encoding in "Bb" else binascii.a2b_qp(raw, header=True)
+def _bytes(words: list[tuple[str, str]]) -> bytes:
+    """What encoded words hold; base64 may go on from one into the next."""
+    found = b""
+    for encoding, group in groupby(words, key=itemgetter(0)):
+        raw = [word.encode("latin-1", "replace") for _, word in group]
+        if encoding == "q":
+            found += b"".join(binascii.a2b_qp(word, header=True) for word in raw)
+        elif any(len(word) % 4 and b"=" not in word for word in raw[:-1]):
+            found += unbase64(b"".join(raw))[0]
+        else:
+            found += b"".join(unbase64(word)[0] for word in raw)
+    return found

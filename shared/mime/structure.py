@@ -15,12 +15,15 @@ from shared.mime.values import Typed, typed
 
 MAX_PARTS = 10_000
 MAX_DEPTH = 100
+MAX_SCANNED = 1_000_000_000
+"""Bytes searched for delimiters, all levels together; no sound message comes near it."""
 _MAX_BOUNDARY_LINES = 100_000
 
 _PLAIN = Typed("text/plain")
 _MESSAGE = Typed("message/rfc822")
 _FULL_TYPES = {"text": "text/plain", "plain": "text/plain", "html": "text/html", "multipart": "multipart/mixed"}
 _LIKELY_BOUNDARY = re.compile(rb"\n--(\S[^\r\n]{0,200}?)[ \t]*\r?\nContent-", re.IGNORECASE)
+_BEFORE_HEADER = re.compile(rb"(?:\xef\xbb\xbf)?[\r\n]*")
 _HTML = re.compile(rb"\s*<(?:!doctype\s+html|html|head|body)[\s>]", re.IGNORECASE)
 
 
@@ -51,7 +54,7 @@ class Part:
 
 
 def split(content: bytes, defects: list[Defect]) -> Part:
-    start = re.compile(rb"[\r\n]*").match(content)
+    start = _BEFORE_HEADER.match(content)
     return _Splitter(content, defects).part(start.end() if start else 0, len(content), depth=0, default=_PLAIN)
 
 
@@ -60,13 +63,15 @@ class _Splitter:
         self._content = content
         self._defects = defects
         self._count = 0
+        self._scanned = 0
 
     def part(self, start: int, end: int, *, depth: int, default: Typed) -> Part:
         fields, start = read_fields(self._content, start, end, self._defects)
         type_ = _type(fields, default)
         if not type_.value.startswith("multipart/"):
             return Part(fields, type_, start, end)
-        if depth == MAX_DEPTH:
+        self._scanned += end - start
+        if depth == MAX_DEPTH or self._scanned > MAX_SCANNED:
             self._defects.append(Defect.TOO_DEEP)
             return Part(fields, type_, start, end)
         child_default = _MESSAGE if type_.value == "multipart/digest" else _PLAIN
@@ -81,7 +86,7 @@ class _Splitter:
 
     def _ranges(self, type_: Typed, start: int, end: int) -> Iterator[tuple[int, int]]:
         """Where the parts of a multipart are: each from behind its delimiter line to before the next one."""
-        boundary = type_.parameters.get("boundary", "").encode("latin-1").rstrip()
+        boundary = (type_.parameters.get("boundary") or type_.text("boundary")).encode("latin-1", "replace").rstrip()
         found = False
         for found_range in self._delimited(boundary, start, end) if boundary else ():
             found = True

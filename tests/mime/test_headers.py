@@ -89,6 +89,12 @@ def test_a_character_may_be_cut_into_two_encoded_words():
     assert decode_words(f"{word(raw[:4])} {word(raw[4:])}") == "日本語"
 
 
+def test_base64_may_be_cut_into_two_encoded_words():
+    encoded = base64.b64encode("日本語".encode()).decode()
+
+    assert decode_words(f"=?utf-8?B?{encoded[:6]}?=\r\n =?utf-8?B?{encoded[6:]}?=") == "日本語"
+
+
 @pytest.mark.parametrize(
     ("raw", "sibling"), [("Größe".encode(), ""), ("Größe".encode("cp1252"), ""), ("Größe".encode("cp850"), "cp850")]
 )

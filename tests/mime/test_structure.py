@@ -35,6 +35,16 @@ def test_a_line_that_only_begins_like_a_delimiter_is_text():
     assert leaves(content) == [("text/plain", b"one\r\n--better\r\n--b-\r\ntext --b")]
 
 
+def test_a_long_boundary_may_be_declared_in_pieces():
+    content = b'Content-Type: multipart/mixed; boundary*0="b"; boundary*1="c"\r\n\r\n--bc\r\n\r\none\r\n--bc--'
+
+    assert leaves(content) == [("text/plain", b"one")]
+
+
+def test_a_byte_order_mark_before_the_header_is_skipped():
+    assert parse(b"\xef\xbb\xbfSubject: exported\r\n\r\ntext").subject == "exported"
+
+
 def test_an_inner_multipart_that_is_never_closed_ends_with_the_outer_one():
     content = (
         MIXED + b"--b\r\nContent-Type: multipart/mixed; boundary=bb\r\n\r\n--bb\r\n\r\none\r\n--b\r\n\r\ntwo\r\n--b--"
@@ -75,6 +85,10 @@ def test_nesting_ends_at_a_limit():
     assert "too-deep" in message.defects
     assert message.attachments[0].content_type == "multipart/mixed"
     assert parse(nested(MAX_DEPTH)).text == "innermost"
+
+
+def test_deep_nesting_of_much_content_ends_earlier():
+    assert "too-deep" in parse(nested(60) + b"x" * 20_000_000).defects
 
 
 def test_the_number_of_parts_is_bounded():
