@@ -34,7 +34,7 @@ ITEM: dict[str, Callable[[View], Any]] = {
 """In the order of the schema, which leads with the contents and the ids."""
 
 FOLDER: dict[str, Callable[[Mailbox, Folder], Any]] = {
-    "folder:FolderClass": lambda *_: "IPF.Note",
+    "folder:FolderClass": lambda _, folder: "IPF.Appointment" if folder.name == "Calendar" else "IPF.Note",
     "folder:DisplayName": lambda _, folder: folder.name,
     "folder:TotalCount": lambda mailbox, folder: len(mailbox.within(folder)),
     "folder:ChildFolderCount": lambda mailbox, folder: len(mailbox.children(folder.id, hidden=True)),

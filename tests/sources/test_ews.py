@@ -14,7 +14,7 @@ from local.simulators import Simulators, soap_fault
 from local.simulators.ews_soap import Refusal, element, failure, success, text
 from local.simulators.ews_soap import answer as answer_of
 from shared.adapters.net import Timeouts
-from shared.adapters.sources import ews_autodiscover
+from shared.adapters.sources import ews_autodiscover, ews_client
 from shared.adapters.sources.ews import EwsSource
 from shared.adapters.sources.ews_settings import EwsSource as EwsSettings
 from shared.application.ports import CheckStage, FetchFailure
@@ -342,6 +342,18 @@ def test_changes_that_cannot_be_read_are_misbehaviour(simulators, opened, answer
         opened().changes(None, 10)
 
 
+def test_folders_are_listed_page_by_page_and_calendars_left_out(simulators, provider, opened, monkeypatch):
+    monkeypatch.setattr(ews_client, "PAGE", 5)
+    for path in ("Calendar", "Kunden", "Kunden/Anfragen"):
+        provider.create_folder(path)
+
+    paths = [folder.path for folder in opened().folders()]
+
+    assert {"Kunden", "Kunden/Anfragen", "Inbox"} <= set(paths)
+    assert "Calendar" not in paths
+    assert simulators.counts["ews.FindFolder"] > 1
+
+
 # Fetching
 
 
@@ -416,6 +428,18 @@ def test_a_target_that_was_removed_meanwhile_is_made_again(simulators, provider,
     source.settle([two], Move(folder="Done"))
 
     assert [message.content for message in provider.stored("Done")] == [mail("Two")]
+
+
+def test_a_target_that_somebody_else_makes_first_is_used(provider, opened):
+    provider.deliver(mail("Moved"))
+    source = opened()
+    page = source.changes(None, 10)
+    source.folders()
+    provider.create_folder("Done")
+
+    source.settle(refs(page), Move(folder="Done"))
+
+    assert [message.content for message in provider.stored("Done")] == [mail("Moved")]
 
 
 def test_an_account_that_may_only_read_is_denied(simulators, provider, opened):
