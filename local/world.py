@@ -13,7 +13,10 @@ from typing import Any
 from local.azurite import Azurite, run_azurite
 from local.dovecot import PASSWORD, Dovecot, run_dovecot
 from local.simulators import HOME_TENANT, Simulators
-from shared.domain.mailbox import GraphSource, ImapSource, Intake, Mailbox, Tls
+from shared.domain.fields import Tls
+from shared.domain.mailbox import Intake, Mailbox
+from shared.domain.sign_in import ClientSecret, MicrosoftAppSignIn, PasswordSignIn
+from shared.domain.sources import GraphSource, ImapSource
 
 CLIENT_ID = "11111111-1111-4111-8111-111111111111"
 APP_ID = "22222222-2222-4222-8222-222222222222"
@@ -39,8 +42,7 @@ class World:
         source = ImapSource(
             host="localhost",
             port=self.dovecot.imaps_port,
-            username=user,
-            password_secret="imap-password",
+            sign_in=PasswordSignIn(account=user, password_secret="imap-password"),
             tls=Tls(ca_certificate=self.dovecot.ca_file.read_text()),
         )
         return _mailbox(user, source=source, **settings)
@@ -50,7 +52,11 @@ class World:
         self.simulators.graph.mailboxes.add(f"{user}@example.com")
         for content in contents:
             self.simulators.graph.deliver(f"{user}@example.com", content)
-        source = GraphSource(tenant=HOME_TENANT, client_id=CLIENT_ID, client_secret="graph-secret")
+        source = GraphSource(
+            sign_in=MicrosoftAppSignIn(
+                tenant=HOME_TENANT, client_id=CLIENT_ID, credential=ClientSecret(secret="graph-secret")
+            )
+        )
         return _mailbox(user, source=source, **settings)
 
     @property

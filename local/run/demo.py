@@ -93,13 +93,22 @@ def _environment(storage: str, microsoft: str, trusted: Path) -> dict[str, str]:
 
 
 def _support(simulators: Simulators) -> DemoMailbox:
-    source = {"kind": "graph", "tenant": HOME_TENANT, "client_id": _GRAPH_APP, "client_secret": "support-graph"}
+    source = {
+        "kind": "graph",
+        "sign_in": {
+            "kind": "microsoft_app",
+            "tenant": HOME_TENANT,
+            "client_id": _GRAPH_APP,
+            "credential": {"kind": "secret", "secret": "support-graph"},
+        },
+    }
     settings = _settings("Support", _SUPPORT, "SUP", source, {"action": "mark_read"})
     return DemoMailbox("Graph", "simulated Microsoft Graph", settings, partial(simulators.graph.deliver, _SUPPORT))
 
 
 def _billing(imap: ImapServer) -> DemoMailbox:
-    source = {"kind": "imap", "host": HOST, "port": imap.port, "username": _BILLING, "password_secret": "billing-imap"}
+    sign_in = {"kind": "password", "account": _BILLING, "password_secret": "billing-imap"}
+    source = {"kind": "imap", "host": HOST, "port": imap.port, "sign_in": sign_in}
     settings = _settings("Billing", _BILLING, "BIL", source, {"action": "move", "folder": "Processed"})
     return DemoMailbox("IMAP", f"an IMAP server at {HOST}:{imap.port}", settings, imap.deliver)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from shared.adapters.net import BoundedSocket
 from shared.domain.errors import CertificateRejected, SettingsError, SourceMisconfigured, SourceUnavailable
-from shared.domain.mailbox import Tls
+from shared.domain.fields import Tls
 from shared.settings import Settings
 
 _REJECTED = {

@@ -1,11 +1,29 @@
 """Access tokens from Entra ID for apps, through MSAL (req A3)."""
 
 import threading
+from dataclasses import dataclass
 from typing import Any
 
+from shared.adapters.sources.services import Purpose
 from shared.application.ports import SecretStore
 from shared.domain.errors import CredentialsRejected, SourceMisbehaved
+from shared.domain.sign_in import ClientSecret, MicrosoftAppSignIn, TokenSignIn
 from shared.settings import Settings
+
+_EXCHANGE = "https://outlook.office365.com"
+
+
+@dataclass(frozen=True, slots=True)
+class _Registration:
+    tenant: str
+    client_id: str
+    secret_name: str
+
+
+def _registration(sign_in: TokenSignIn) -> _Registration:
+    assert isinstance(sign_in, MicrosoftAppSignIn)
+    assert isinstance(sign_in.credential, ClientSecret)
+    return _Registration(sign_in.tenant, sign_in.client_id, sign_in.credential.secret)
 
 
 class EntraTokens:
@@ -14,31 +32,38 @@ class EntraTokens:
     def __init__(self, settings: Settings, secrets: SecretStore) -> None:
         self._settings = settings
         self._secrets = secrets
-        self._apps: dict[tuple[str, str, str], _App] = {}
+        self._apps: dict[_Registration, _App] = {}
         self._lock = threading.Lock()
 
-    def app_token(self, tenant: str, client_id: str, secret_name: str, scope: str) -> str:
+    def token(self, sign_in: TokenSignIn, purpose: Purpose) -> str:
         """A refused secret is read afresh from the store, once: somebody may have changed it (req S3)."""
-        app = self._app(tenant, client_id, secret_name)
+        registration = _registration(sign_in)
+        scope = self._scope(purpose)
+        app = self._app(registration)
         try:
             return app.token(scope)
         except CredentialsRejected:
-            self._secrets.forget(secret_name)
-            newer = self._app(tenant, client_id, secret_name)
+            self._secrets.forget(registration.secret_name)
+            newer = self._app(registration)
             if newer is app:
                 raise
             return newer.token(scope)
 
-    def forget(self, tenant: str, client_id: str, secret_name: str, scope: str) -> None:  # noqa: ARG002 - all tokens go
+    def forget(self, sign_in: TokenSignIn, purpose: Purpose) -> None:  # noqa: ARG002 - all tokens go
         with self._lock:
-            self._apps.pop((tenant, client_id, secret_name), None)
+            self._apps.pop(_registration(sign_in), None)
 
-    def _app(self, tenant: str, client_id: str, secret_name: str) -> "_App":
-        secret, key = self._secrets.get(secret_name), (tenant, client_id, secret_name)
+    def _scope(self, purpose: Purpose) -> str:
+        resource = self._settings.graph_endpoint if purpose == "graph" else _EXCHANGE
+        return f"{resource}/.default"
+
+    def _app(self, registration: "_Registration") -> "_App":
+        secret = self._secrets.get(registration.secret_name)
         with self._lock:
-            app = self._apps.get(key)
+            app = self._apps.get(registration)
             if app is None or app.secret != secret:
-                app = self._apps[key] = _App(self._settings, tenant, client_id, secret)
+                app = _App(self._settings, registration.tenant, registration.client_id, secret)
+                self._apps[registration] = app
             return app
 
 

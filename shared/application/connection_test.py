@@ -9,7 +9,8 @@ from shared.application.ports import CheckStage, SecretStore
 from shared.application.services import Services
 from shared.application.validation import validated
 from shared.domain.errors import Invalid
-from shared.domain.mailbox import Mailbox, MailboxSettings, told
+from shared.domain.fields import told
+from shared.domain.mailbox import Mailbox, MailboxSettings
 
 
 class ConnectionTest(BaseModel):

@@ -7,7 +7,8 @@ from enum import StrEnum
 
 from shared.application.services import Services
 from shared.domain.intake import MailboxHealth
-from shared.domain.mailbox import ImapSource, Mailbox
+from shared.domain.mailbox import Mailbox
+from shared.domain.sources import ImapSource
 
 _LATE = timedelta(minutes=10)
 

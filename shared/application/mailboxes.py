@@ -86,9 +86,9 @@ def _exists(store: SecretStore, name: str) -> bool:
 
 
 def _settled_where_it_is_read(data: object) -> Iterator[Problem]:
-    target = _folder(data, "settlement")
-    if target and target == _folder(data, "source"):
-        yield Problem("$.settlement.folder", "must not be the folder that the mailbox is read from")
+    target = _segments(data, _text(data, "settlement", "folder"))
+    if target and target in _folders(data):
+        yield Problem("$.settlement.folder", "must not be a folder that the mailbox is read from")
 
 
 def _taken(data: object, others: Sequence[Mailbox]) -> Iterator[Problem]:
@@ -103,7 +103,7 @@ def _taken(data: object, others: Sequence[Mailbox]) -> Iterator[Problem]:
             yield Problem("$.ticket_prefix", f"is already used by mailbox {other.id}")
         if reads & _reads(other.model_dump()):
             yield Problem(
-                "$.source.folder", f"is already read by mailbox {other.id}, which would take every message in twice"
+                "$.source.folders", f"is already read by mailbox {other.id}, which would take every message in twice"
             )
 
 
@@ -116,19 +116,27 @@ def _reads(data: object) -> set[tuple[str, ...]]:
     """What the mailbox reads, by its address and by the account that it signs in with."""
     if not isinstance(data, dict) or data.get("enabled") is False:
         return set()
-    folder = _folder(data, "source")
+    mailbox = _text(data, "source", "mailbox")
     keys = {
-        ("address", _text(data, "address")),
-        ("account", _text(data, "source", "host"), _text(data, "source", "username")),
+        ("address", mailbox or _text(data, "address")),
+        ("account", _text(data, "source", "host"), mailbox or _text(data, "source", "sign_in", "account")),
     }
-    return {(*(part.casefold() for part in key), *folder) for key in keys if all(key)}
+    owners = [tuple(part.casefold() for part in key) for key in keys if all(key)]
+    return {(*owner, *folder) for owner in owners for folder in _folders(data)}
 
 
-def _folder(data: object, side: str) -> tuple[str, ...]:
-    """The segments of a folder, however its path is written (req F2). IMAP servers also separate with dots."""
-    default = "inbox" if side == "source" else ""
+def _folders(data: object) -> set[tuple[str, ...]]:
+    """The folders that are read, however they are written (req F2)."""
+    source = data.get("source") if isinstance(data, dict) else None
+    written = source.get("folders") if isinstance(source, dict) else None
+    paths = re.split("[,;]", written) if isinstance(written, str) else written or ["inbox"]
+    return {_segments(data, path) for path in paths if isinstance(path, str)}
+
+
+def _segments(data: object, path: str) -> tuple[str, ...]:
+    """The segments of a folder's path. IMAP servers also separate with dots."""
     separators = r"[/\\.]" if _text(data, "source", "kind") == "imap" else r"[/\\]"
-    path = unicodedata.normalize("NFC", _text(data, side, "folder") or default).casefold()
+    path = unicodedata.normalize("NFC", path).casefold()
     return tuple(segment.strip() for segment in re.split(separators, path) if segment.strip())
 
 

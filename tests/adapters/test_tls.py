@@ -16,7 +16,7 @@ from cryptography.x509.oid import NameOID
 from shared.adapters.net import Deadline, Endpoint, Timeouts, connect
 from shared.adapters.tls import certificate, start_tls
 from shared.domain.errors import CertificateRejected, SettingsError, SourceMisconfigured, SourceUnavailable
-from shared.domain.mailbox import Tls
+from shared.domain.fields import Tls
 from shared.settings import read_settings
 
 

@@ -17,20 +17,21 @@ from shared.domain.errors import (
     SourceUnavailable,
     Throttled,
 )
+from shared.domain.sign_in import ClientSecret, MicrosoftAppSignIn
 from tests.adapters.conftest import Configured
 
 MAIL_APP = "bbbbbbbb-0000-4000-8000-000000000002"
 VALUE = "the-secret-of-the-mail-app"
+APP_SIGN_IN = MicrosoftAppSignIn(tenant=HOME_TENANT, client_id=MAIL_APP, credential=ClientSecret(secret="mail-app"))
 
 
-@pytest.fixture
-def scope(simulators: Simulators, secrets: KeyVaultSecrets) -> str:
-    """What tokens are asked for; the vault is signed in to already, so that faults of Entra ID hit the mail app."""
+@pytest.fixture(autouse=True)
+def mail_app(simulators: Simulators, secrets: KeyVaultSecrets) -> None:
+    """The vault is signed in to already, so that faults of Entra ID hit the mail app."""
     simulators.entra.add_app(MAIL_APP, VALUE)
     simulators.vault.put("mail-app", VALUE)
     simulators.vault.put("another", "x")
     secrets.get("another")
-    return f"{simulators.url}/.default"
 
 
 @pytest.fixture
@@ -38,56 +39,54 @@ def tokens(settings, secrets: KeyVaultSecrets) -> EntraTokens:
     return EntraTokens(settings, secrets)
 
 
-def test_a_token_is_fetched_once_and_kept(simulators: Simulators, tokens: EntraTokens, scope: str) -> None:
-    first = tokens.app_token(HOME_TENANT, MAIL_APP, "mail-app", scope)
+def test_a_token_is_fetched_once_and_kept(simulators: Simulators, tokens: EntraTokens) -> None:
+    first = tokens.token(APP_SIGN_IN, "graph")
     simulators.counts.clear()
 
-    assert tokens.app_token(HOME_TENANT, MAIL_APP, "mail-app", scope) == first
+    assert tokens.token(APP_SIGN_IN, "graph") == first
     assert not simulators.requests("entra")
 
 
-def test_many_threads_wait_for_one_token(simulators: Simulators, tokens: EntraTokens, scope: str) -> None:
-    tokens.app_token(HOME_TENANT, MAIL_APP, "mail-app", scope)
-    tokens.forget(HOME_TENANT, MAIL_APP, "mail-app", scope)
+def test_many_threads_wait_for_one_token(simulators: Simulators, tokens: EntraTokens) -> None:
+    tokens.token(APP_SIGN_IN, "graph")
+    tokens.forget(APP_SIGN_IN, "graph")
     simulators.counts.clear()
 
     with ThreadPoolExecutor(8) as pool:
-        got = list(pool.map(lambda _: tokens.app_token(HOME_TENANT, MAIL_APP, "mail-app", scope), range(8)))
+        got = list(pool.map(lambda _: tokens.token(APP_SIGN_IN, "graph"), range(8)))
 
     assert len(set(got)) == 1
     assert simulators.counts["entra.token"] == 1
 
 
-def test_a_forgotten_token_is_fetched_afresh(simulators: Simulators, tokens: EntraTokens, scope: str) -> None:
-    tokens.app_token(HOME_TENANT, MAIL_APP, "mail-app", scope)
+def test_a_forgotten_token_is_fetched_afresh(simulators: Simulators, tokens: EntraTokens) -> None:
+    tokens.token(APP_SIGN_IN, "graph")
     simulators.counts.clear()
 
-    tokens.forget(HOME_TENANT, MAIL_APP, "mail-app", scope)
-    tokens.app_token(HOME_TENANT, MAIL_APP, "mail-app", scope)
+    tokens.forget(APP_SIGN_IN, "graph")
+    tokens.token(APP_SIGN_IN, "graph")
 
     assert simulators.counts["entra.token"] == 1
 
 
-def test_a_secret_that_was_changed_is_picked_up_after_its_refusal(
-    simulators: Simulators, tokens: EntraTokens, scope: str
-) -> None:
+def test_a_secret_that_was_changed_is_picked_up_after_its_refusal(simulators: Simulators, tokens: EntraTokens) -> None:
     simulators.vault.put("mail-app", "outdated")
     with pytest.raises(CredentialsRejected):
-        tokens.app_token(HOME_TENANT, MAIL_APP, "mail-app", scope)
+        tokens.token(APP_SIGN_IN, "graph")
 
     simulators.vault.put("mail-app", VALUE)
 
-    assert tokens.app_token(HOME_TENANT, MAIL_APP, "mail-app", scope)
+    assert tokens.token(APP_SIGN_IN, "graph")
 
 
 def test_a_secret_that_is_known_to_be_outdated_is_tried_with_its_new_value_at_once(
-    simulators: Simulators, secrets: KeyVaultSecrets, tokens: EntraTokens, scope: str
+    simulators: Simulators, secrets: KeyVaultSecrets, tokens: EntraTokens
 ) -> None:
     simulators.vault.put("mail-app", "outdated")
     secrets.get("mail-app")
     simulators.vault.put("mail-app", VALUE)
 
-    assert tokens.app_token(HOME_TENANT, MAIL_APP, "mail-app", scope)
+    assert tokens.token(APP_SIGN_IN, "graph")
 
 
 @pytest.mark.parametrize(
@@ -103,12 +102,12 @@ def test_a_secret_that_is_known_to_be_outdated_is_tried_with_its_new_value_at_on
     ],
 )
 def test_a_refusal_is_told_by_its_code_with_advice(
-    simulators: Simulators, tokens: EntraTokens, scope: str, code: int, error: type[AppError]
+    simulators: Simulators, tokens: EntraTokens, code: int, error: type[AppError]
 ) -> None:
     simulators.faults.add("entra.token", times=None, **token_error(code))
 
     with pytest.raises(error, match=f"AADSTS{code}") as caught:
-        tokens.app_token(HOME_TENANT, MAIL_APP, "mail-app", scope)
+        tokens.token(APP_SIGN_IN, "graph")
 
     assert caught.value.advice
 
@@ -117,29 +116,27 @@ def test_every_code_that_is_known_has_advice() -> None:
     assert all(text and advice for _, text, advice in ERRORS.values())
 
 
-def test_an_unknown_tenant_is_told_as_such(tokens: EntraTokens, scope: str) -> None:
+def test_an_unknown_tenant_is_told_as_such(tokens: EntraTokens) -> None:
     with pytest.raises(SourceMisconfigured, match="AADSTS90002"):
-        tokens.app_token("nowhere.example", MAIL_APP, "mail-app", scope)
+        tokens.token(APP_SIGN_IN.model_copy(update={"tenant": "nowhere.example"}), "graph")
 
 
 @pytest.mark.parametrize("kind", ["entra.token", "entra.configuration"])
-def test_a_short_outage_is_no_fault_of_the_credentials(
-    simulators: Simulators, tokens: EntraTokens, scope: str, kind: str
-) -> None:
+def test_a_short_outage_is_no_fault_of_the_credentials(simulators: Simulators, tokens: EntraTokens, kind: str) -> None:
     simulators.faults.add(kind, headers={"Retry-After": "7"}, **token_error(90033))
 
     with pytest.raises(SourceUnavailable) as caught:
-        tokens.app_token(HOME_TENANT, MAIL_APP, "mail-app", scope)
+        tokens.token(APP_SIGN_IN, "graph")
 
     assert caught.value.retry_after == timedelta(seconds=7)
-    assert tokens.app_token(HOME_TENANT, MAIL_APP, "mail-app", scope)
+    assert tokens.token(APP_SIGN_IN, "graph")
 
 
-def test_a_throttled_tenant_asks_to_wait(simulators: Simulators, tokens: EntraTokens, scope: str) -> None:
+def test_a_throttled_tenant_asks_to_wait(simulators: Simulators, tokens: EntraTokens) -> None:
     simulators.faults.add("entra.token", status=429, headers={"Retry-After": "90"})
 
     with pytest.raises(Throttled) as caught:
-        tokens.app_token(HOME_TENANT, MAIL_APP, "mail-app", scope)
+        tokens.token(APP_SIGN_IN, "graph")
 
     assert caught.value.retry_after == timedelta(seconds=90)
 
@@ -149,38 +146,34 @@ def test_a_throttled_tenant_asks_to_wait(simulators: Simulators, tokens: EntraTo
     [{"status": 400, "body": b"<html>"}, {"status": 400, "body": []}, {"status": 400, "body": {"error_codes": "x"}}],
 )
 def test_a_refusal_that_makes_no_sense_is_the_services_fault(
-    simulators: Simulators, tokens: EntraTokens, scope: str, answer: dict[str, object]
+    simulators: Simulators, tokens: EntraTokens, answer: dict[str, object]
 ) -> None:
     simulators.faults.add("entra.token", **answer)
 
     with pytest.raises(SourceMisbehaved):
-        tokens.app_token(HOME_TENANT, MAIL_APP, "mail-app", scope)
+        tokens.token(APP_SIGN_IN, "graph")
 
 
-def test_an_endpoint_that_cannot_be_reached_is_unavailable(
-    simulators: Simulators, tokens: EntraTokens, scope: str
-) -> None:
+def test_an_endpoint_that_cannot_be_reached_is_unavailable(simulators: Simulators, tokens: EntraTokens) -> None:
     simulators.faults.add("entra.token", drop="before")
 
     with pytest.raises(SourceUnavailable):
-        tokens.app_token(HOME_TENANT, MAIL_APP, "mail-app", scope)
+        tokens.token(APP_SIGN_IN, "graph")
 
 
-def test_a_certificate_that_is_not_trusted_is_rejected(
-    configured: Configured, secrets: KeyVaultSecrets, scope: str
-) -> None:
+def test_a_certificate_that_is_not_trusted_is_rejected(configured: Configured, secrets: KeyVaultSecrets) -> None:
     tokens = EntraTokens(configured(EXTRA_CA_FILE=""), secrets)
 
     with pytest.raises(CertificateRejected) as caught:
-        tokens.app_token(HOME_TENANT, MAIL_APP, "mail-app", scope)
+        tokens.token(APP_SIGN_IN, "graph")
 
     assert caught.value.reason == "unknown_authority"
 
 
-def test_no_error_holds_the_secret(simulators: Simulators, tokens: EntraTokens, scope: str) -> None:
+def test_no_error_holds_the_secret(simulators: Simulators, tokens: EntraTokens) -> None:
     simulators.vault.put("mail-app", "hunter2")
 
     with pytest.raises(CredentialsRejected) as caught:
-        tokens.app_token(HOME_TENANT, MAIL_APP, "mail-app", scope)
+        tokens.token(APP_SIGN_IN, "graph")
 
     assert "hunter2" not in f"{caught.value!r} {caught.value.advice} {caught.value.__cause__!r}"

@@ -16,7 +16,8 @@ from shared.entrypoints.http.app import build
 from shared.settings import read_settings
 from tests.clock import MovableClock
 
-IMAP = {"kind": "imap", "host": "mail.example.com", "username": "support", "password_secret": "imap-password"}
+SIGN_IN = {"kind": "password", "account": "support", "password_secret": "imap-password"}
+IMAP = {"kind": "imap", "host": "mail.example.com", "sign_in": SIGN_IN}
 APP = "22222222-2222-4222-8222-222222222222"
 
 
@@ -77,7 +78,7 @@ def support() -> dict[str, Any]:
 @pytest.fixture
 def billing() -> dict[str, Any]:
     """Another one, which is not in the way of the first."""
-    source = {**IMAP, "username": "billing"}
+    source = {**IMAP, "sign_in": {**SIGN_IN, "account": "billing"}}
     return {"name": "Billing", "address": "billing@example.com", "ticket_prefix": "BIL", "source": source}
 
 

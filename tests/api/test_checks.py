@@ -5,13 +5,16 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from tests.api.conftest import IMAP
+from tests.api.conftest import IMAP, SIGN_IN
 
 GRAPH = {
     "kind": "graph",
-    "tenant": "contoso.example.com",
-    "client_id": "11111111-1111-4111-8111-111111111111",
-    "client_secret": "graph-secret",
+    "sign_in": {
+        "kind": "microsoft_app",
+        "tenant": "contoso.example.com",
+        "client_id": "11111111-1111-4111-8111-111111111111",
+        "credential": {"kind": "secret", "secret": "graph-secret"},
+    },
 }
 
 
@@ -27,7 +30,8 @@ def test_all_problems_are_told_at_once(api: TestClient, support, billing):
     wrong = {
         "name": "SUPPORT",
         "ticket_prefix": "SUP",
-        "source": {**IMAP, "port": 99999, "password_secret": "unknown", "folder": "INBOX/Mail", "colour": "red"},
+        "source": {**IMAP, "port": 99999, "folders": "INBOX/Mail", "colour": "red"}
+        | {"sign_in": {**SIGN_IN, "password_secret": "unknown"}},
         "settlement": {"action": "move", "folder": "inbox\\mail"},
         "schedule": {"interval_seconds": "often"},
     }
@@ -39,7 +43,7 @@ def test_all_problems_are_told_at_once(api: TestClient, support, billing):
         "$.address",
         "$.ticket_prefix",
         "$.source.port",
-        "$.source.password_secret",
+        "$.source.sign_in.password_secret",
         "$.source.colour",
         "$.settlement.folder",
         "$.schedule.interval_seconds",
@@ -68,7 +72,11 @@ def test_all_problems_are_told_at_once(api: TestClient, support, billing):
         ({"source": {**IMAP, "host": "mail.example.com:993"}}, "$.source.host", "must be a host name"),
         ({"source": {**IMAP, "tls": {"mode": "ssl"}}}, "$.source.tls.mode", "must be 'none', "),
         ({"source": {**IMAP, "tls": {"ca_certificate": "x"}}}, "$.source.tls.ca_certificate", "must be certificates"),
-        ({"source": {**GRAPH, "client_id": "abc"}}, "$.source.client_id", "must be the application (client) id"),
+        (
+            {"source": {**GRAPH, "sign_in": {**GRAPH["sign_in"], "client_id": "abc"}}},
+            "$.source.sign_in.client_id",
+            "must be the application (client) id",
+        ),
         ({"intake": {"start_from": "yesterday"}}, "$.intake.start_from", "must be a time with its offset from UTC"),
         ({"intake": {"start_from": "2026-01-01T00:00"}}, "$.intake.start_from", "or must be 'now' or 'beginning'"),
         ({"settlement": {"action": "burn"}}, "$.settlement.action", "must be one of 'keep', 'mark_read'"),
@@ -91,13 +99,15 @@ def test_what_is_no_object_is_no_mailbox(api: TestClient, body: str):
 
 
 @pytest.mark.parametrize("value", ["correct horse battery", "hunter2", "pass:word!", "x" * 500])
-@pytest.mark.parametrize("settings", [{**IMAP}, {**GRAPH}])
-def test_a_secret_in_place_of_its_name_is_refused_without_being_repeated(api: TestClient, support, settings, value):
-    field = "password_secret" if settings["kind"] == "imap" else "client_secret"
+@pytest.mark.parametrize("kind", ["imap", "graph"])
+def test_a_secret_in_place_of_its_name_is_refused_without_being_repeated(api: TestClient, support, kind, value):
+    imap = {**IMAP, "sign_in": {**SIGN_IN, "password_secret": value}}
+    graph = {**GRAPH, "sign_in": {**GRAPH["sign_in"], "credential": {"kind": "secret", "secret": value}}}
 
-    answer = api.post("/api/mailboxes", json={**support, "source": {**settings, field: value}})
+    answer = api.post("/api/mailboxes", json={**support, "source": imap if kind == "imap" else graph})
 
-    assert "Key Vault" in problems(answer)[f"$.source.{field}"]
+    path = "password_secret" if kind == "imap" else "credential.secret"
+    assert "Key Vault" in problems(answer)[f"$.source.sign_in.{path}"]
     assert value not in answer.text
 
 
@@ -115,7 +125,7 @@ def test_messages_are_not_moved_to_the_folder_that_is_read(api: TestClient, supp
     settlement = {"action": "move", "folder": target}
 
     found = problems(
-        api.post("/api/mailboxes", json={**support, "source": {**IMAP, "folder": read}, "settlement": settlement})
+        api.post("/api/mailboxes", json={**support, "source": {**IMAP, "folders": read}, "settlement": settlement})
     )
 
     assert set(found) == {"$.settlement.folder"}
@@ -135,7 +145,7 @@ def test_messages_are_moved_to_any_other_folder(api: TestClient, support, target
 
 
 def test_a_dot_separates_folders_of_imap_only(api: TestClient, support):
-    source = {**GRAPH, "folder": "v1/2"}
+    source = {**GRAPH, "folders": ["v1/2"]}
 
     answer = api.post(
         "/api/mailboxes", json={**support, "source": source, "settlement": {"action": "move", "folder": "v1.2"}}
@@ -157,7 +167,7 @@ def test_a_name_and_a_prefix_belong_to_one_mailbox(api: TestClient, support, bil
     [
         {"address": "Support@Example.com"},
         {"address": "Support@Example.com", "source": GRAPH},
-        {"source": {**IMAP, "host": "MAIL.example.com", "folder": "inbox"}},
+        {"source": {**IMAP, "host": "MAIL.example.com", "folders": "inbox"}},
     ],
 )
 def test_a_folder_is_read_by_one_mailbox(api: TestClient, support, billing, same):
@@ -165,11 +175,11 @@ def test_a_folder_is_read_by_one_mailbox(api: TestClient, support, billing, same
 
     found = problems(api.post("/api/mailboxes", json={**billing, **same}))
 
-    assert set(found) == {"$.source.folder"}
+    assert set(found) == {"$.source.folders"}
 
 
 @pytest.mark.parametrize(
-    "other", [{"source": {**IMAP, "folder": "Orders"}}, {"address": "support@example.com", "enabled": False}]
+    "other", [{"source": {**IMAP, "folders": ["Orders"]}}, {"address": "support@example.com", "enabled": False}]
 )
 def test_another_folder_or_a_mailbox_at_rest_is_in_nobodys_way(api: TestClient, support, billing, other):
     api.post("/api/mailboxes", json=support)
@@ -191,6 +201,8 @@ def test_a_mailbox_is_in_its_own_way_in_nothing_but_its_prefix(api: TestClient, 
 
 
 def test_nothing_that_was_refused_is_stored(api: TestClient, support):
-    api.post("/api/mailboxes", json={**support, "source": {**IMAP, "password_secret": "unknown"}})
+    api.post(
+        "/api/mailboxes", json={**support, "source": {**IMAP, "sign_in": {**SIGN_IN, "password_secret": "unknown"}}}
+    )
 
     assert api.get("/api/mailboxes").json() == {"mailboxes": []}

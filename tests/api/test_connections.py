@@ -8,6 +8,7 @@ from fastapi.testclient import TestClient
 
 from local.dovecot import PASSWORD, Dovecot
 from shared.application.services import Services
+from tests.api.conftest import SIGN_IN
 
 
 @pytest.fixture
@@ -17,8 +18,7 @@ def reachable(support: dict[str, Any], dovecot: Dovecot) -> dict[str, Any]:
         "kind": "imap",
         "host": "localhost",
         "port": dovecot.imaps_port,
-        "username": "api-connections",
-        "password_secret": "imap-password",
+        "sign_in": {**SIGN_IN, "account": "api-connections"},
         "tls": {"ca_certificate": dovecot.ca_file.read_text()},
     }
     return {**support, "source": source}
@@ -53,7 +53,7 @@ def test_a_failing_test_ends_with_the_stage_that_failed_and_its_advice(api: Test
 
 
 def test_a_secret_can_be_tested_before_it_is_in_the_vault(api: TestClient, reachable):
-    reachable["source"]["password_secret"] = "not-there-yet"
+    reachable["source"]["sign_in"]["password_secret"] = "not-there-yet"
 
     without = api.post("/api/mailboxes/test-connection", json={"mailbox": reachable})
     along = api.post(
@@ -106,7 +106,7 @@ def test_the_folders_of_a_mailbox_are_listed(api: TestClient, reachable):
 
 def test_folders_that_cannot_be_listed_tell_why(api: TestClient, reachable, vault):
     vault.vault.put("other-password", "not the password")
-    reachable["source"]["password_secret"] = "other-password"
+    reachable["source"]["sign_in"]["password_secret"] = "other-password"
     rejected = api.post("/api/mailboxes", json=reachable).json()["id"]
 
     answer = api.get(f"/api/mailboxes/{rejected}/folders")
@@ -117,7 +117,7 @@ def test_folders_that_cannot_be_listed_tell_why(api: TestClient, reachable, vaul
 
 
 def test_a_vault_that_does_not_answer_keeps_a_mailbox_from_being_saved(api: TestClient, services, reachable, vault):
-    reachable["source"]["password_secret"] = "never-read-before"
+    reachable["source"]["sign_in"]["password_secret"] = "never-read-before"
     vault.faults.add("vault.get", times=None, status=503)
     try:
         answer = api.post("/api/mailboxes", json=reachable)

@@ -23,7 +23,7 @@ def test_a_created_mailbox_is_found_where_the_answer_says(api: TestClient, suppo
     found = api.get(answer.headers["Location"])
     assert found.json() == answer.json()
     assert found.headers["ETag"] == answer.headers["ETag"]
-    assert found.json()["source"]["password_secret"] == "imap-password"
+    assert found.json()["source"]["sign_in"]["password_secret"] == "imap-password"
 
 
 def test_what_is_left_out_gets_its_default(api: TestClient, support):

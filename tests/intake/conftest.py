@@ -10,7 +10,9 @@ from shared.application.poll import poll
 from shared.application.ports import PollRequest
 from shared.application.services import Services
 from shared.bootstrap import compose
-from shared.domain.mailbox import ImapSource, Mailbox
+from shared.domain.mailbox import Mailbox
+from shared.domain.sign_in import PasswordSignIn
+from shared.domain.sources import ImapSource
 from shared.settings import Settings, StorageSettings
 from tests.intake.memory_source import MemoryMailbox
 
@@ -84,7 +86,9 @@ def desk(storage_services: Services) -> Iterator[Desk]:
         name=uuid.uuid4().hex,
         address="support@example.com",
         ticket_prefix="SUP",
-        source=ImapSource(host="mail.example.com", username="support", password_secret="support-password"),
+        source=ImapSource(
+            host="mail.example.com", sign_in=PasswordSignIn(account="support", password_secret="support-password")
+        ),
     )
     provider, clock = MemoryMailbox(), ManualClock()
     services = replace(storage_services, open_source=provider.open, clock=clock)

@@ -271,7 +271,7 @@ class SourceContract:
         provider.deliver(mail("In the inbox"))
         provider.deliver(mail("In the folder"), folder="Support")
 
-        assert read_all(opened(source={"folder": "Support"})) == ["In the folder"]
+        assert read_all(opened(source={"folders": ["Support"]})) == ["In the folder"]
 
     # Fetching
 
@@ -474,13 +474,13 @@ class SourceContract:
         provider.create_folder("Kunden/Größe & Maß")
         provider.deliver(mail("Found"), folder="Kunden/Größe & Maß")
 
-        assert read_all(opened(source={"folder": "Kunden/Größe & Maß"})) == ["Found"]
+        assert read_all(opened(source={"folders": ["Kunden/Größe & Maß"]})) == ["Found"]
 
     def test_an_unknown_folder_is_an_error_that_names_those_that_exist(self, provider, opened):
         provider.create_folder("Support")
 
         with pytest.raises(FolderMissing) as missing:
-            opened(source={"folder": "Suport"}).changes(None, 10)
+            opened(source={"folders": ["Suport"]}).changes(None, 10)
 
         assert "Support" in missing.value.advice
 
@@ -568,7 +568,7 @@ class SourceContract:
     def test_a_connection_test_ends_with_an_unknown_folder_and_names_those_that_exist(self, provider, opened):
         provider.create_folder("Support")
 
-        stages = list(opened(source={"folder": "Suport"}).check())
+        stages = list(opened(source={"folders": ["Suport"]}).check())
 
         self.assert_fails_at("folder", "folder_missing", stages, provider)
         assert "Support" in stages[-1].advice

@@ -42,7 +42,8 @@ def imap_mailbox(source: dict[str, Any], **changes: Any) -> Mailbox:
         "created_at": datetime.now(UTC),
         "intake": {"start_from": "beginning"},
     }
-    source = {"kind": "imap", "username": "help@desk.example", "password_secret": SECRET, "host": HOST} | source
+    sign_in = {"kind": "password", "account": "help@desk.example", "password_secret": SECRET}
+    source = {"kind": "imap", "sign_in": sign_in, "host": HOST} | source
     return Mailbox.model_validate(defaults | changes | {"source": source})
 
 
@@ -64,7 +65,8 @@ class DovecotMailbox:
         self.hands.logout()
 
     def mailbox(self, source: dict[str, Any] | None = None, **changes: Any) -> Mailbox:
-        here = {"username": self.user, "port": self.server.imaps_port}
+        sign_in = {"kind": "password", "account": self.user, "password_secret": SECRET}
+        here = {"sign_in": sign_in, "port": self.server.imaps_port}
         return imap_mailbox(here | (source or {}), **changes)
 
     def open(self, mailbox: Mailbox, *, is_trusted: bool = True, is_up: bool = True) -> Source:

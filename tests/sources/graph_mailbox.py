@@ -35,7 +35,9 @@ class GraphMailbox:
         self.store = simulators.graph.mailboxes.add(ADDRESS)
 
     def mailbox(self, source: dict[str, Any] | None = None, **changes: Any) -> Mailbox:
-        graph = {"kind": "graph", "tenant": HOME_TENANT, "client_id": APP, "client_secret": SECRET}
+        credential = {"kind": "secret", "secret": SECRET}
+        sign_in = {"kind": "microsoft_app", "tenant": HOME_TENANT, "client_id": APP, "credential": credential}
+        graph = {"kind": "graph", "sign_in": sign_in}
         mailbox = imap_mailbox({}, **changes)
         return Mailbox.model_validate(mailbox.model_dump() | {"address": ADDRESS, "source": graph | (source or {})})
 

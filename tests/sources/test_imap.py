@@ -73,8 +73,11 @@ def serving(request) -> Callable[..., ScriptedImap]:
 def reading(request, secrets, trusted) -> Callable[..., ImapSource]:
     """The source on a scripted server, without TLS unless told; closed before the server ends."""
 
-    def reading(server, mode="none", timeouts=IMPATIENT, trusting=trusted, source=None, **changes) -> ImapSource:
-        here = {"port": server.port, "tls": {"mode": mode}, "username": "ann"} | (source or {})
+    def reading(
+        server, mode="none", *, timeouts=IMPATIENT, trusting=trusted, source=None, account="ann", **changes
+    ) -> ImapSource:
+        sign_in = {"kind": "password", "account": account, "password_secret": SECRET}
+        here = {"port": server.port, "tls": {"mode": mode}, "sign_in": sign_in} | (source or {})
         opened = ImapSource(imap_mailbox(here, **changes), services(secrets, settings(trusting)), timeouts)
         request.addfinalizer(opened.close)
         return opened
@@ -188,7 +191,7 @@ def test_a_cursor_of_another_folder_starts_over(serving, reading):
     cursor = inbox.changes(None, 10).cursor
     inbox.close()
 
-    page = reading(server, source={"folder": "Support"}).changes(cursor, 10)
+    page = reading(server, source={"folders": ["Support"]}).changes(cursor, 10)
 
     assert refs(page) == [MessageRef("Support", "7:1")]
 
@@ -470,7 +473,7 @@ def test_paths_have_slashes_whatever_the_separator_of_the_server(serving, readin
 def test_a_path_that_the_server_does_not_take_is_found_in_its_list_once(serving, reading):
     refusals = {"SELECT": opened(), 'SELECT "Inbox/Hilfe': "{tag} NO [CANNOT] bad character\r\n"}
     server = serving(answers={**refusals, "LIST": DOTTED + DONE})
-    source = reading(server, source={"folder": "Inbox/Hilfe & mehr"})
+    source = reading(server, source={"folders": ["Inbox/Hilfe & mehr"]})
 
     source.changes(None, 10)
     source.changes(None, 10)
@@ -494,7 +497,7 @@ def test_a_folder_is_created_with_the_separator_of_the_server(serving, reading):
 
 def test_the_inbox_is_found_however_it_is_written(dovecot_mailbox, request):
     dovecot_mailbox.deliver(mail("Found"))
-    source = dovecot_mailbox.open(dovecot_mailbox.mailbox(source={"folder": "inbox"}))
+    source = dovecot_mailbox.open(dovecot_mailbox.mailbox(source={"folders": ["inbox"]}))
     request.addfinalizer(source.close)
 
     assert read_all(source) == ["Found"]
@@ -514,7 +517,7 @@ def test_the_user_name_and_the_password_are_quoted(serving, reading, secrets):
     server = serving()
     secrets.values[SECRET] = 'a "b\\c'
 
-    reading(server, source={"username": "CORP\\ann smith"}).folders()
+    reading(server, account="CORP\\ann smith").folders()
 
     assert said(server, "LOGIN") == ['LOGIN "CORP\\\\ann smith" "a \\"b\\\\c"']
 

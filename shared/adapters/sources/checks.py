@@ -2,7 +2,7 @@
 
 import ssl
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -45,7 +45,7 @@ def certificate_finding(sock: ssl.SSLSocket, now: datetime) -> Finding:
     return Finding(detail, "Have the server's certificate renewed." * (days < _SOON_DAYS), warning=days < _SOON_DAYS)
 
 
-def move_target(id_of: Callable[[str], str], source: str, settlement: Move) -> str:
+def move_target(id_of: Callable[[str], str], sources: Sequence[str], settlement: Move) -> str:
     """Where messages will go, in words; `id_of` finds a folder by its path.
 
     :raises FolderMissing: it is not there and may not be created.
@@ -57,7 +57,7 @@ def move_target(id_of: Callable[[str], str], source: str, settlement: Move) -> s
         if not settlement.create:
             raise
         return f"Messages are moved to `{settlement.folder}`, which will be created."
-    if target == id_of(source):
+    if target in map(id_of, sources):
         advice = "Choose another folder to move to."
         raise SourceMisconfigured("Messages cannot be moved to the folder they are read from.", advice=advice)
     return f"Messages are moved to `{settlement.folder}`."

@@ -26,6 +26,7 @@ from shared.domain import mailbox as configured
 from shared.domain.errors import CursorExpired, SourceMisbehaved
 from shared.domain.message import Cursor, Listed, MessageRef, RawMessage
 from shared.domain.settlement import Settled, Settlement
+from shared.domain.sign_in import ClientSecret, MicrosoftAppSignIn
 
 _SCOPE = "https://outlook.office365.com/.default"
 _MOST_CHANGES = 512
@@ -154,5 +155,6 @@ def _sign_in(settings: PasswordSignIn | AppSignIn, services: SourceServices) -> 
     if isinstance(settings, PasswordSignIn):
         name, secrets = settings.password_secret, services.secrets
         return SignIn(settings.method, settings.account, lambda: secrets.get(name), lambda: secrets.forget(name))
-    app, tokens = (settings.tenant, settings.client_id, settings.client_secret, _SCOPE), services.tokens
-    return SignIn("bearer", "", lambda: tokens.app_token(*app), lambda: tokens.forget(*app))
+    credential, tokens = ClientSecret(secret=settings.client_secret), services.tokens
+    app = MicrosoftAppSignIn(tenant=settings.tenant, client_id=settings.client_id, credential=credential)
+    return SignIn("bearer", "", lambda: tokens.token(app, "ews"), lambda: tokens.forget(app, "ews"))

@@ -13,7 +13,7 @@ from shared.adapters.net import BoundedSocket, Deadline, Endpoint, Timeouts, con
 from shared.adapters.sources.ews_errors import ADVICE_ON_SIGN_IN, http_refusal
 from shared.adapters.tls import BoundedTlsSocket, start_tls
 from shared.domain.errors import AppError, CredentialsRejected, SourceMisbehaved, SourceMisconfigured, SourceUnavailable
-from shared.domain.mailbox import Tls
+from shared.domain.fields import Tls
 from shared.settings import Settings
 
 _CHUNK = 65_536

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from shared.domain.mailbox import EmailAddress, FolderPath, Host, Model, SecretName, Tls, told
+from shared.domain.fields import EmailAddress, FolderPath, Host, Model, SecretName, Tls, told
 
 _PATH = "/EWS/Exchange.asmx"
 

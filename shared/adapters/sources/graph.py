@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from shared.adapters.sources.checks import run_stages
+from shared.adapters.sources.folder_listing import list_folders
 from shared.adapters.sources.graph_check import GraphCheck
 from shared.adapters.sources.graph_client import CONCURRENCY, GraphClient, graph_time, items
 from shared.adapters.sources.graph_download import download
@@ -19,8 +20,9 @@ from shared.adapters.sources.graph_folders import Folders
 from shared.adapters.sources.graph_settling import Settling
 from shared.adapters.sources.services import SourceServices
 from shared.application.ports import CheckStage, FetchFailure, Folder, Page
-from shared.domain import mailbox as configured
+from shared.domain import sources as configured
 from shared.domain.errors import CursorExpired, SourceMisbehaved
+from shared.domain.mailbox import Mailbox
 from shared.domain.message import Cursor, Listed, MessageRef, RawMessage
 from shared.domain.settlement import Settled, Settlement
 
@@ -50,7 +52,7 @@ class _Position:
 class GraphSource:
     """A `Source`. It lists by delta query, which sees every message that arrives, also one that is moved in."""
 
-    def __init__(self, mailbox: configured.Mailbox, services: SourceServices) -> None:
+    def __init__(self, mailbox: Mailbox, services: SourceServices) -> None:
         assert isinstance(mailbox.source, configured.GraphSource)
         self._mailbox = mailbox
         self._settings = mailbox.source
@@ -60,7 +62,11 @@ class GraphSource:
         self._received: dict[str, datetime] = {}
 
     def changes(self, cursor: Cursor | None, limit: int) -> Page:
-        position = self._first_round() if cursor is None else self._resumed(cursor)
+        self._received = {}
+        return list_folders(self._settings.folders, cursor, limit, self._changes_in)
+
+    def _changes_in(self, path: str, cursor: Cursor | None, limit: int) -> Page:
+        position = self._first_round(path) if cursor is None else self._resumed(path, cursor)
         try:
             page = self._client.get(position.link, f"odata.maxpagesize={limit}")
         except GraphRefused as refused:
@@ -98,25 +104,25 @@ class GraphSource:
     def close(self) -> None:
         self._client.close()
 
-    def _first_round(self) -> _Position:
+    def _first_round(self, path: str) -> _Position:
         start_from = self._mailbox.start_from
         if start_from is None:
-            return self._round()
-        return replace(self._round({"$filter": f"receivedDateTime ge {graph_time(start_from)}"}), listed=0)
+            return self._round(path)
+        return replace(self._round(path, {"$filter": f"receivedDateTime ge {graph_time(start_from)}"}), listed=0)
 
-    def _round(self, options: Mapping[str, str] | None = None) -> _Position:
-        folder = quote(self._folders.find(self._settings.folder), safe="")
+    def _round(self, path: str, options: Mapping[str, str] | None = None) -> _Position:
+        folder = quote(self._folders.find(path), safe="")
         query = urlencode({"changeType": "created", "$select": _SELECT, **(options or {})}, safe="$,:", quote_via=quote)
         link = f"{self._client.mailbox_url}/mailFolders/{folder}/messages/delta?{query}"
-        return _Position(self._mailbox.address, self._settings.folder, link)
+        return _Position(self._mailbox.address, path, link)
 
-    def _resumed(self, cursor: Cursor) -> _Position:
+    def _resumed(self, path: str, cursor: Cursor) -> _Position:
         """:raises CursorExpired: it is for another folder, mailbox or cloud, or from another kind of source."""
         try:
             position = _Position(**json.loads(cursor))
         except (TypeError, ValueError) as exc:
             raise CursorExpired from exc
-        ours = (self._mailbox.address, self._settings.folder)
+        ours = (self._mailbox.address, path)
         if (position.address, position.folder) != ours or not self._client.is_own(position.link):
             raise CursorExpired
         return position
@@ -128,19 +134,20 @@ class GraphSource:
         if "@odata.deltaLink" not in page:
             raise SourceMisbehaved("Graph does not say where its listing goes on.")
         if listed is not None and listed >= _FILTERED_ROUND_LIMIT and self._mailbox.start_from:
-            return replace(self._round(), start_from=graph_time(self._mailbox.start_from)), True
+            return replace(self._round(position.folder), start_from=graph_time(self._mailbox.start_from)), True
         link = self._client.link(page, "@odata.deltaLink")
         return replace(position, link=link, listed=None, start_from=None), False
 
     def _listed(self, found: Sequence[Mapping[str, Any]], position: _Position) -> Iterator[Listed]:
         """Oldest first; Graph promises neither order nor that a message comes once."""
         present = {item["id"]: item for item in found if isinstance(item.get("id"), str) and "@removed" not in item}
-        self._received = {message_id: self._received_at(item) for message_id, item in present.items()}
+        received = {message_id: self._received_at(item) for message_id, item in present.items()}
+        self._received |= received
         start_from = datetime.fromisoformat(position.start_from) if position.start_from else _LONG_AGO
-        for message_id, received_at in sorted(self._received.items(), key=lambda pair: pair[1]):
+        for message_id, received_at in sorted(received.items(), key=lambda pair: pair[1]):
             is_unwanted = self._mailbox.intake.unread_only and present[message_id].get("isRead")
             if received_at >= start_from and not is_unwanted:
-                yield Listed(MessageRef(self._settings.folder, message_id))
+                yield Listed(MessageRef(position.folder, message_id))
 
     def _received_at(self, item: Mapping[str, Any]) -> datetime:
         """Where Graph does not say, it is taken as new: the receipts recognise what is not."""

@@ -1,6 +1,6 @@
 """The stages of a connection test of Graph; nothing in the mailbox changes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import quote, urlsplit
 
 from shared.adapters.net import Deadline, Timeouts, connect, resolve
@@ -11,8 +11,10 @@ from shared.adapters.sources.graph_folders import ROOT, Folders
 from shared.adapters.sources.services import SourceServices
 from shared.adapters.tls import certificate, start_tls
 from shared.domain.errors import AppError, CredentialsRejected
-from shared.domain.mailbox import GraphSource, Mailbox, Tls
+from shared.domain.fields import Tls
+from shared.domain.mailbox import Mailbox
 from shared.domain.settlement import Keep, Move
+from shared.domain.sources import GraphSource
 
 _NO_MESSAGE = "AAMkAGNobWVzc2FnZQ=="
 """No message has this id: asking for a change of it shows whether changes are allowed, and changes nothing."""
@@ -24,7 +26,7 @@ class GraphCheck:
     def __init__(self, mailbox: Mailbox, services: SourceServices, client: GraphClient, folders: Folders) -> None:
         assert isinstance(mailbox.source, GraphSource)
         self._mailbox = mailbox
-        self._path = mailbox.source.folder
+        self._paths = mailbox.source.folders
         self._services = services
         self._client = client
         self._folders = folders
@@ -77,9 +79,8 @@ class GraphCheck:
         return Finding("The app may read the mailbox.")
 
     def _folder(self) -> Finding:
-        folder = self._folders.get(self._path)
-        self._total = folder.get("totalItemCount", "an unknown number of")
-        return Finding(f"The folder has {self._total} messages.")
+        counts = [(path, self._folders.get(path).get("totalItemCount", "an unknown number of")) for path in self._paths]
+        return Finding("; ".join(f"`{path}` has {count} messages" for path, count in counts) + ".")
 
     def _settlement(self) -> Finding:
         settlement = self._mailbox.settlement
@@ -91,7 +92,7 @@ class GraphCheck:
             if not refused.is_gone:
                 raise
         if isinstance(settlement, Move):
-            return Finding(move_target(lambda path: str(self._folders.get(path)["id"]), self._path, settlement))
+            return Finding(move_target(lambda path: str(self._folders.get(path)["id"]), self._paths, settlement))
         return Finding("Messages can be changed.")
 
     def _waiting(self) -> Finding:
@@ -101,7 +102,9 @@ class GraphCheck:
         if self._mailbox.intake.unread_only:
             conditions.append("isRead eq false")
         query = {"filter": " and ".join(conditions)} if conditions else {}
-        path = f"/mailFolders/{quote(self._folders.find(self._path), safe='')}/messages"
-        page = self._client.get(path, count="true", top=1, select="id", **query)
-        count = page.get("@odata.count", "an unknown number")
-        return Finding(f"{self._total} messages, of which a first poll would take in {count}.")
+        count = sum(self._count(path, query) for path in self._paths)
+        return Finding(f"A first poll would take in {count} messages.")
+
+    def _count(self, path: str, query: Mapping[str, str]) -> int:
+        folder = f"/mailFolders/{quote(self._folders.find(path), safe='')}/messages"
+        return int(self._client.get(folder, count="true", top=1, select="id", **query).get("@odata.count", 0))

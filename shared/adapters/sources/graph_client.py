@@ -14,7 +14,8 @@ from shared.adapters.https import Session, network_errors, retry_after
 from shared.adapters.sources.graph_errors import refusal
 from shared.adapters.sources.services import SourceServices
 from shared.domain.errors import AppError, SourceMisbehaved, SourceUnavailable
-from shared.domain.mailbox import GraphSource, Mailbox
+from shared.domain.mailbox import Mailbox
+from shared.domain.sources import GraphSource
 
 CONCURRENCY = 4
 """Exchange serves so many requests of an app to one mailbox at a time."""
@@ -32,9 +33,9 @@ class GraphClient:
     def __init__(self, mailbox: Mailbox, settings: GraphSource, services: SourceServices) -> None:
         endpoint = services.settings.graph_endpoint
         self.root = f"{endpoint}/v1.0"
-        self._user = f"/users/{quote(mailbox.address, safe='@')}"
+        self._user = f"/users/{quote(settings.mailbox or mailbox.address, safe='@')}"
         self.mailbox_url = self.root + self._user
-        self._app = (settings.tenant, settings.client_id, settings.client_secret, f"{endpoint}/.default")
+        self._sign_in = settings.sign_in
         self._tokens = services.tokens
         self._session = Session(services.settings)
         self._places = threading.BoundedSemaphore(CONCURRENCY)
@@ -44,7 +45,7 @@ class GraphClient:
 
     def sign_in(self) -> None:
         """Have a token, from the cache if there is one."""
-        self._tokens.app_token(*self._app)
+        self._tokens.token(self._sign_in, "graph")
 
     def get(self, path: str, prefer: str = "", /, **options: str | int) -> dict[str, Any]:
         """`options` are those of OData, without their dollar sign."""
@@ -119,7 +120,7 @@ class GraphClient:
         url = path if path.startswith("https:") else f"{self.mailbox_url}{path}"
         is_token_new = False
         for tries_left in reversed(range(_TRIES)):
-            headers = {"Authorization": f"Bearer {self._tokens.app_token(*self._app)}"}
+            headers = {"Authorization": f"Bearer {self._tokens.token(self._sign_in, 'graph')}"}
             headers["Prefer"] = f"{_IMMUTABLE_IDS}, {prefer}" if prefer else _IMMUTABLE_IDS
             with network_errors("Graph"):
                 response = self._session.request(method, url, headers=headers, allow_redirects=False, **options)
@@ -127,7 +128,7 @@ class GraphClient:
                 return response
             error = self._refused(response)
             if response.status_code == 401 and not is_token_new:
-                self._tokens.forget(*self._app)
+                self._tokens.forget(self._sign_in, "graph")
                 is_token_new = True
             elif isinstance(error, SourceUnavailable) and tries_left and wait_for(error):
                 continue

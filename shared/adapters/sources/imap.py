@@ -11,14 +11,16 @@ from imapclient import DELETED, SEEN
 
 from shared.adapters.net import Timeouts
 from shared.adapters.sources.checks import run_stages
+from shared.adapters.sources.folder_listing import list_folders
 from shared.adapters.sources.imap_check import ImapCheck
 from shared.adapters.sources.imap_connection import ImapConnection, OpenFolder
 from shared.adapters.sources.imap_folders import Folders
 from shared.adapters.sources.imap_wire import CommandRefused
 from shared.adapters.sources.services import SourceServices
 from shared.application.ports import CheckStage, FetchFailure, Folder, Page
-from shared.domain import mailbox as configured
+from shared.domain import sources as configured
 from shared.domain.errors import CursorExpired, FolderMissing, MessageError, MessageGone
+from shared.domain.mailbox import Mailbox
 from shared.domain.message import Cursor, Listed, MessageRef, RawMessage
 from shared.domain.settlement import Delete, Keep, MarkRead, Move, Settled, Settlement
 
@@ -49,10 +51,10 @@ class _Position:
 class ImapSource:
     """Reads one folder of an IMAP mailbox."""
 
-    def __init__(self, mailbox: configured.Mailbox, services: SourceServices, timeouts: Timeouts | None = None) -> None:
+    def __init__(self, mailbox: Mailbox, services: SourceServices, timeouts: Timeouts | None = None) -> None:
         assert isinstance(mailbox.source, configured.ImapSource)
         self._mailbox = mailbox
-        self._path = mailbox.source.folder
+        self._paths = mailbox.source.folders
         self._services = services
         self._max_bytes = mailbox.intake.max_message_bytes
         self._cut_bytes = min(_CUT_BYTES, self._max_bytes)
@@ -64,8 +66,11 @@ class ImapSource:
         return not isinstance(self._mailbox.settlement, Keep)
 
     def changes(self, cursor: Cursor | None, limit: int) -> Page:
-        folder = self._folders.open(self._path, writable=self._is_settling, afresh=True)
-        position = self._position(cursor, folder)
+        return list_folders(self._paths, cursor, limit, self._changes_in)
+
+    def _changes_in(self, path: str, cursor: Cursor | None, limit: int) -> Page:
+        folder = self._folders.open(path, writable=self._is_settling, afresh=True)
+        position = self._position(path, cursor, folder)
         is_past = position.uid < position.past
         since = self._mailbox.start_from if is_past else None
         last = position.past if is_past else folder.uidnext - 1
@@ -76,10 +81,10 @@ class ImapSource:
         cursor = replace(position, uid=max(position.uid, reached)).cursor()
         return Page(messages, cursor, more=reached < folder.uidnext - 1)
 
-    def _position(self, cursor: Cursor | None, folder: OpenFolder) -> _Position:
+    def _position(self, path: str, cursor: Cursor | None, folder: OpenFolder) -> _Position:
         """Where the cursor is, or the start: in another folder, or where UIDVALIDITY changed, UIDs mean nothing."""
         past = folder.uidnext - 1 if self._mailbox.start_from else 0
-        start = _Position(self._path, folder.uidvalidity, past=past)
+        start = _Position(path, folder.uidvalidity, past=past)
         if cursor is None:
             return start
         try:

@@ -10,8 +10,9 @@ from shared.adapters.sources.checks import Finding, certificate_finding, move_ta
 from shared.adapters.sources.imap_connection import ImapConnection, OpenFolder
 from shared.adapters.sources.imap_folders import Folders
 from shared.domain.errors import AccessDenied
-from shared.domain.mailbox import ImapSource, Mailbox
+from shared.domain.mailbox import Mailbox
 from shared.domain.settlement import Keep, MarkRead, Move
+from shared.domain.sources import ImapSource
 
 
 class ImapCheck:
@@ -29,7 +30,7 @@ class ImapCheck:
         self._connection = connection
         self._folders = folders
         self._mailbox = mailbox
-        self._path = mailbox.source.folder
+        self._paths = mailbox.source.folders
         self._now = now
         self._count_waiting = waiting
 
@@ -66,14 +67,17 @@ class ImapCheck:
         return Finding(f"The mailbox has {len(self._folders.list())} folders.")
 
     def _folder(self) -> Finding:
-        folder = self._folders.open(self._path, writable=False)
-        return Finding(f"The folder has {folder.message_count} messages.")
+        counts = [f"`{path}` has {self._open(path).message_count} messages" for path in self._paths]
+        return Finding("; ".join(counts) + ".")
+
+    def _open(self, path: str) -> OpenFolder:
+        return self._folders.open(path, writable=False)
 
     def _settlement(self) -> Finding:
         settlement = self._mailbox.settlement
         if isinstance(settlement, Keep):
             return Finding("Messages are left as they are.")
-        folder = self._folders.open(self._path, writable=True)
+        folder = self._folders.open(self._paths[0], writable=True)
         with self._connection.command("tell its capabilities") as client:
             can_move, can_expunge = client.has_capability("MOVE"), client.has_capability("UIDPLUS")
         if isinstance(settlement, MarkRead):
@@ -81,7 +85,7 @@ class ImapCheck:
             return Finding("Messages can be marked as read.")
         detail = "Messages can be deleted."
         if isinstance(settlement, Move):
-            detail = move_target(self._folders.find, self._path, settlement)
+            detail = move_target(self._folders.find, self._paths, settlement)
             if can_move:
                 return Finding(detail)
         _require(folder, DELETED)
@@ -91,9 +95,8 @@ class ImapCheck:
         return Finding(detail, advice, warning=True)
 
     def _waiting(self) -> Finding:
-        folder = self._folders.open(self._path, writable=False)
-        count = self._count_waiting(folder)
-        return Finding(f"{folder.message_count} messages, of which a first poll would take in {count}.")
+        count = sum(self._count_waiting(self._open(path)) for path in self._paths)
+        return Finding(f"A first poll would take in {count} messages.")
 
 
 def _require(folder: OpenFolder, flag: bytes) -> None:

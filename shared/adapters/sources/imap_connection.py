@@ -11,7 +11,8 @@ from shared.adapters.sources.imap_wire import ADVICE_ON_SIGN_IN, Client, Command
 from shared.adapters.sources.services import SourceServices
 from shared.adapters.tls import BoundedTlsSocket, start_tls
 from shared.domain.errors import AppError, CredentialsRejected, SourceMisconfigured
-from shared.domain.mailbox import ImapSource
+from shared.domain.sign_in import PasswordSignIn
+from shared.domain.sources import ImapSource
 
 _GOODBYE_SECONDS = 5
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -107,12 +108,14 @@ class ImapConnection:
 
     def sign_in(self) -> Client:
         assert self._client is not None
-        secret = self._settings.password_secret
+        sign_in = self._settings.sign_in
+        assert isinstance(sign_in, PasswordSignIn)
+        secret = sign_in.password_secret
         password = self._services.secrets.get(secret)
         self._deadline.restart(self._timeouts.command)
         try:
             with protocol_errors():
-                self._authenticate(self._client, self._settings.username, password)
+                self._authenticate(self._client, sign_in.account, password)
         except (CommandRefused, CredentialsRejected) as exc:
             self._services.secrets.forget(secret)
             advice = (isinstance(exc, CredentialsRejected) and exc.advice) or ADVICE_ON_SIGN_IN

@@ -1,23 +1,27 @@
 """What every source is given beside its mailbox."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from shared.application.ports import Clock, SecretStore
+from shared.domain.sign_in import TokenSignIn
 from shared.settings import Settings
+
+Purpose = Literal["graph", "imap", "pop", "smtp", "ews", "gmail"]
+"""What an access token is for: the provider's scope for it follows from that."""
 
 
 class TokenIssuer(Protocol):
-    """Access tokens from Entra ID, cached per app and scope."""
+    """Access tokens, cached, for every way to sign in that ends in one."""
 
-    def app_token(self, tenant: str, client_id: str, secret_name: str, scope: str) -> str:
-        """An access token for the app itself (client credentials).
+    def token(self, sign_in: TokenSignIn, purpose: Purpose) -> str:
+        """An access token.
 
         :raises CredentialsRejected: with advice by the provider's error code.
         :raises SourceUnavailable: the identity provider does not answer.
         """
 
-    def forget(self, tenant: str, client_id: str, secret_name: str, scope: str) -> None:
+    def forget(self, sign_in: TokenSignIn, purpose: Purpose) -> None:
         """Fetch a fresh token next time: the provider has rejected what we had."""
 
 
