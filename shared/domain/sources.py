@@ -1,10 +1,12 @@
 """The settings of each kind of source."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
 
-from shared.domain.fields import Account, EmailAddress, Folders, Host, Model, Port, Tls
+from shared.domain.fields import Account, EmailAddress, Folders, Host, Model, Port, Tls, told
 from shared.domain.sign_in import (
     GoogleServiceSignIn,
     GoogleUserSignIn,
@@ -53,4 +55,51 @@ class GraphSource(Model):
     folders: Folders = ("inbox",)
 
 
-Source = Annotated[ImapSource | GraphSource, Field(discriminator="kind")]
+def _tls_from_the_start(tls: Tls) -> Tls:
+    if tls.mode != "tls":
+        raise PydanticCustomError("tls_mode", "must have the mode `tls`: Exchange Web Services are HTTPS")
+    return tls
+
+
+class EwsSource(Model):
+    """An Exchange server of one's own (req C4, C5). Without `server`, Autodiscover finds it from the address."""
+
+    kind: Literal["ews"] = "ews"
+    server: (
+        Host
+        | Annotated[
+            str,
+            StringConstraints(pattern=r"^https://[^/@?#\s]+/[^?#\s]*$", max_length=500),
+            told("a host name, or the https:// address of the service"),
+        ]
+        | None
+    ) = Field(default=None, union_mode="left_to_right")
+    sign_in: Annotated[PasswordSignIn | MicrosoftAppSignIn, Field(discriminator="kind")]
+    mailbox: EmailAddress | None = Field(default=None, description="the mailbox to read, unless it is the address")
+    access: Literal["delegate", "impersonation"] = Field(
+        default="delegate", description="delegate needs full access to the mailbox, impersonation the role for it"
+    )
+    version: Literal["Exchange2010_SP2", "Exchange2013_SP1", "Exchange2016"] | None = Field(
+        default=None, description="the version to speak; found out unless set"
+    )
+    tls: Annotated[Tls, AfterValidator(_tls_from_the_start)] = Tls()
+    folders: Folders = ("inbox",)
+
+    @model_validator(mode="after")
+    def _signs_in_as_exchange_can(self) -> Self:
+        if isinstance(self.sign_in, MicrosoftAppSignIn):
+            if self.access != "impersonation":
+                raise PydanticCustomError("access", "must have the access `impersonation` where an app signs in")
+        elif self.sign_in.method not in ("auto", "plain", "ntlm"):
+            raise PydanticCustomError("method", "must sign in by the method `auto`, `plain` (HTTP Basic) or `ntlm`")
+        return self
+
+    @property
+    def url(self) -> str | None:
+        """The address of the service; that of a bare server name is the usual one."""
+        if self.server is None or urlsplit(self.server).scheme:
+            return self.server
+        return f"https://{self.server}/EWS/Exchange.asmx"
+
+
+Source = Annotated[ImapSource | GraphSource | EwsSource, Field(discriminator="kind")]

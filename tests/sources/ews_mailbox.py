@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from local.simulators import Simulators
-from shared.adapters.sources import ews_settings
 from shared.adapters.sources.ews import EwsSource
 from shared.application.ports import Source
+from shared.domain import sources
 from shared.domain.mailbox import Mailbox
 from tests.sources.contract import Secrets
 from tests.sources.dovecot_mailbox import imap_mailbox, unused_port
@@ -29,9 +29,9 @@ class EwsMailbox(GraphMailbox):
         self.account = simulators.ews.access.add(ADDRESS, PASSWORD)
 
     def mailbox(self, source: dict[str, Any] | None = None, **changes: Any) -> Mailbox:
-        password = {"kind": "password", "account": ADDRESS, "password_secret": SECRET, "method": "basic"}
+        password = {"kind": "password", "account": ADDRESS, "password_secret": SECRET, "method": "plain"}
         here = {"server": f"{self.simulators.url}/EWS/Exchange.asmx", "sign_in": password} | (source or {})
-        settings = ews_settings.EwsSource.model_validate(here)
+        settings = sources.EwsSource.model_validate(here)
         return imap_mailbox({}, **{"address": ADDRESS} | changes).model_copy(update={"source": settings})
 
     def open(self, mailbox: Mailbox, *, is_trusted: bool = True, is_up: bool = True) -> Source:

@@ -7,6 +7,7 @@ from shared.application.ports import Source
 from shared.domain.mailbox import Mailbox
 
 SOURCES = {
+    "ews": "shared.adapters.sources.ews:EwsSource",
     "graph": "shared.adapters.sources.graph:GraphSource",
     "imap": "shared.adapters.sources.imap:ImapSource",
 }

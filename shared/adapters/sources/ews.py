@@ -18,17 +18,16 @@ from shared.adapters.sources.ews_connection import EwsConnection, SignIn
 from shared.adapters.sources.ews_errors import EwsRefused, ews_errors
 from shared.adapters.sources.ews_folders import Folders, invisible
 from shared.adapters.sources.ews_items import LISTED_FIELDS, Facts, Fetching, Settling, facts_of
-from shared.adapters.sources.ews_settings import AppSignIn, PasswordSignIn
-from shared.adapters.sources.ews_settings import EwsSource as EwsSettings
+from shared.adapters.sources.folder_listing import list_folders
 from shared.adapters.sources.services import SourceServices
 from shared.application.ports import CheckStage, FetchFailure, Folder, Page
-from shared.domain import mailbox as configured
+from shared.domain import sources as configured
 from shared.domain.errors import CursorExpired, SourceMisbehaved
+from shared.domain.mailbox import Mailbox
 from shared.domain.message import Cursor, Listed, MessageRef, RawMessage
 from shared.domain.settlement import Settled, Settlement
-from shared.domain.sign_in import ClientSecret, MicrosoftAppSignIn
+from shared.domain.sign_in import MicrosoftAppSignIn, PasswordSignIn
 
-_SCOPE = "https://outlook.office365.com/.default"
 _MOST_CHANGES = 512
 
 
@@ -52,9 +51,9 @@ class _Position:
 class EwsSource:
     """A `Source`. It lists by synchronisation, which sees every message that comes in, also one that is moved in."""
 
-    def __init__(self, mailbox: configured.Mailbox, services: SourceServices, timeouts: Timeouts | None = None) -> None:
-        settings: Any = mailbox.source
-        assert isinstance(settings, EwsSettings)
+    def __init__(self, mailbox: Mailbox, services: SourceServices, timeouts: Timeouts | None = None) -> None:
+        settings = mailbox.source
+        assert isinstance(settings, configured.EwsSource)
         self._mailbox = mailbox
         self._settings = settings
         self._address = settings.mailbox or mailbox.address
@@ -79,7 +78,11 @@ class EwsSource:
         return EwsConnection(url, self._settings.tls, sign_in, self._services.settings, self._timeouts)
 
     def changes(self, cursor: Cursor | None, limit: int) -> Page:
-        position = self._first_round() if cursor is None else self._resumed(cursor)
+        self._listed_facts = {}
+        return list_folders(self._settings.folders, cursor, limit, self._changes_in)
+
+    def _changes_in(self, path: str, cursor: Cursor | None, limit: int) -> Page:
+        position = self._first_round(path) if cursor is None else self._resumed(path, cursor)
         service = self._client.service(Sync)
         found = self._client.call(
             service,
@@ -103,31 +106,32 @@ class EwsSource:
         with ews_errors():
             return Page(tuple(self._listed(found, position)), following.cursor(), more)
 
-    def _first_round(self) -> _Position:
-        path, start_from = self._settings.folder, self._mailbox.start_from
+    def _first_round(self, path: str) -> _Position:
+        start_from = self._mailbox.start_from
         start = _Position(self._address, path, self._folders.find(path))
         return replace(start, start_from=start_from.isoformat()) if start_from else start
 
-    def _resumed(self, cursor: Cursor) -> _Position:
+    def _resumed(self, path: str, cursor: Cursor) -> _Position:
         """:raises CursorExpired: it is for another folder or mailbox, or from another kind of source."""
         try:
             position = _Position(**json.loads(cursor))
         except (TypeError, ValueError) as exc:
             raise CursorExpired from exc
-        if (position.address, position.path) != (self._address, self._settings.folder):
+        if (position.address, position.path) != (self._address, path):
             raise CursorExpired
         return position
 
     def _listed(self, changes: Iterable[Any], position: _Position) -> Iterator[Listed]:
         """The new ones, oldest first; Exchange promises no order, and tells times to the second."""
         created = [change[0] for change in changes if change.tag == f"{{{TNS}}}Create"]
-        self._listed_facts = {item.find(f"{{{TNS}}}ItemId").get("Id"): facts_of(item) for item in created}
+        found = {item.find(f"{{{TNS}}}ItemId").get("Id"): facts_of(item) for item in created}
+        self._listed_facts |= found
         start_from = position.start_from and datetime.fromisoformat(position.start_from).replace(microsecond=0)
         latest = self._services.clock()
-        for item_id, facts in sorted(self._listed_facts.items(), key=lambda pair: pair[1].received_at or latest):
+        for item_id, facts in sorted(found.items(), key=lambda pair: pair[1].received_at or latest):
             is_past = start_from and (facts.received_at or latest) < start_from
             if not is_past and not (self._mailbox.intake.unread_only and facts.is_read):
-                yield Listed(MessageRef(self._settings.folder, item_id), facts.size)
+                yield Listed(MessageRef(position.path, item_id), facts.size)
 
     def fetch(self, messages: Sequence[Listed]) -> Iterator[RawMessage | FetchFailure]:
         fetching = Fetching(self._client, self._listed_facts, self._mailbox.intake.max_message_bytes)
@@ -151,10 +155,9 @@ class EwsSource:
             self._connection.close()
 
 
-def _sign_in(settings: PasswordSignIn | AppSignIn, services: SourceServices) -> SignIn:
-    if isinstance(settings, PasswordSignIn):
-        name, secrets = settings.password_secret, services.secrets
-        return SignIn(settings.method, settings.account, lambda: secrets.get(name), lambda: secrets.forget(name))
-    credential, tokens = ClientSecret(secret=settings.client_secret), services.tokens
-    app = MicrosoftAppSignIn(tenant=settings.tenant, client_id=settings.client_id, credential=credential)
-    return SignIn("bearer", "", lambda: tokens.token(app, "ews"), lambda: tokens.forget(app, "ews"))
+def _sign_in(sign_in: PasswordSignIn | MicrosoftAppSignIn, services: SourceServices) -> SignIn:
+    if isinstance(sign_in, PasswordSignIn):
+        name, secrets = sign_in.password_secret, services.secrets
+        return SignIn(sign_in.method, sign_in.account, lambda: secrets.get(name), lambda: secrets.forget(name))
+    tokens = services.tokens
+    return SignIn("bearer", "", lambda: tokens.token(sign_in, "ews"), lambda: tokens.forget(sign_in, "ews"))

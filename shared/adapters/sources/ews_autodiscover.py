@@ -12,8 +12,8 @@ from exchangelib.services import GetUserSettings
 from shared.adapters.sources.ews_client import EwsClient
 from shared.adapters.sources.ews_connection import EwsConnection
 from shared.adapters.sources.ews_errors import Redirected, ews_errors
-from shared.adapters.sources.ews_settings import EwsSource
 from shared.domain.errors import AppError, CredentialsRejected, SecretMissing, SourceMisconfigured
+from shared.domain.sources import EwsSource
 
 PLACES = ("https://autodiscover.{domain}", "https://{domain}")
 _PATH = "/autodiscover/autodiscover.svc"

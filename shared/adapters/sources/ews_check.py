@@ -13,10 +13,10 @@ from shared.adapters.sources.checks import Finding, certificate_finding, move_ta
 from shared.adapters.sources.ews_client import ID_ONLY, EwsClient
 from shared.adapters.sources.ews_connection import EwsConnection
 from shared.adapters.sources.ews_folders import ROOT, Folders, folder_id
-from shared.adapters.sources.ews_settings import EwsSource
 from shared.domain.errors import AccessDenied, AppError, CredentialsRejected, SecretMissing
 from shared.domain.mailbox import Mailbox
 from shared.domain.settlement import Keep, MarkRead, Move
+from shared.domain.sources import EwsSource
 
 _ONLINE = (".office365.com", ".outlook.com", ".office365.us", ".partner.outlook.cn")
 _RETIREMENT = (
@@ -33,7 +33,7 @@ class EwsCheck:
     def __init__(self, mailbox: Mailbox, settings: EwsSource, now: datetime, opened: Opened) -> None:
         self._mailbox = mailbox
         self._settings = settings
-        self._path = settings.folder
+        self._paths = settings.folders
         self._now = now
         self._opened = opened
         self._refused: AppError | None = None
@@ -80,23 +80,26 @@ class EwsCheck:
         return Finding(f"The account may open the mailbox. The server is Exchange {self._client.version}.")
 
     def _folder(self) -> Finding:
-        folder = self._folders.get(self._path, "total_count", "effective_rights")
-        self._total = folder.findtext(f"{{{TNS}}}TotalCount", "an unknown number of")
-        self._rights = {
-            right.tag.rpartition("}")[2]: right.text for right in folder.iterfind(f"{{{TNS}}}EffectiveRights/*")
+        found = [(path, self._folders.get(path, "total_count", "effective_rights")) for path in self._paths]
+        self._refusals = {
+            right.tag.rpartition("}")[2]
+            for _, folder in found
+            for right in folder.iterfind(f"{{{TNS}}}EffectiveRights/*")
+            if right.text == "false"
         }
-        return Finding(f"The folder has {self._total} messages.")
+        counts = [(path, folder.findtext(f"{{{TNS}}}TotalCount", "an unknown number of")) for path, folder in found]
+        return Finding("; ".join(f"`{path}` has {count} messages" for path, count in counts) + ".")
 
     def _settlement(self) -> Finding:
         settlement = self._mailbox.settlement
         if isinstance(settlement, Keep):
             return Finding("Messages are left as they are.")
         right, what = ("Modify", "marked as read") if isinstance(settlement, MarkRead) else ("Delete", "taken away")
-        if self._rights.get(right) == "false":
+        if right in self._refusals:
             advice = "Grant the account full access, or settle otherwise."
             raise AccessDenied(f"The account may not have messages {what}.", advice=advice)
         if isinstance(settlement, Move):
-            return Finding(move_target(lambda path: folder_id(self._folders.get(path)), self._path, settlement))
+            return Finding(move_target(lambda path: folder_id(self._folders.get(path)), self._paths, settlement))
         return Finding(f"Messages can be {what}.")
 
     def _waiting(self) -> Finding:
@@ -106,9 +109,13 @@ class EwsCheck:
         if self._mailbox.intake.unread_only:
             conditions["is_read"] = False
         restriction = Restriction(Q(**conditions), [EwsFolder()], Restriction.ITEMS) if conditions else None
+        count = sum(self._count(path, restriction) for path in self._paths)
+        return Finding(f"A first poll would take in {count} messages.")
+
+    def _count(self, path: str, restriction: Restriction | None) -> int:
         found, _ = self._client.one(
             FindItem,
-            folders=[self._folders.ref(self._folders.find(self._path))],
+            folders=[self._folders.ref(self._folders.find(path))],
             additional_fields=None,
             restriction=restriction,
             order_fields=None,
@@ -118,5 +125,4 @@ class EwsCheck:
             calendar_view=None,
             page_size=1,
         )
-        count = "0" if found is None else found.get("TotalItemsInView")
-        return Finding(f"{self._total} messages, of which a first poll would take in {count}.")
+        return 0 if found is None else int(found.get("TotalItemsInView"))

@@ -20,7 +20,7 @@ from exchangelib.version import Version
 
 from shared.adapters.sources.ews_connection import EwsConnection
 from shared.adapters.sources.ews_errors import EwsRefused, ews_errors, refusal
-from shared.adapters.sources.ews_settings import EwsSource
+from shared.domain.sources import EwsSource
 
 ID_ONLY = "IdOnly"
 PAGE = 1000

@@ -24,7 +24,7 @@ _LONGEST_ANSWER = 16_000_000
 class SignIn:
     """How to prove who asks: `secret` gives the password or the access token, `forget` has it read afresh."""
 
-    method: Literal["auto", "basic", "ntlm", "bearer"]
+    method: str
     user: str
     secret: Callable[[], str]
     forget: Callable[[], None]
@@ -139,7 +139,7 @@ class EwsConnection:
     def _signed(self, body: bytes, headers: Mapping[str, str], secret: str, seconds: float) -> HTTPResponse:
         if self._method == "auto":
             self._method = self._offered()
-        proof = {"bearer": self._bearer, "basic": self._basic, "ntlm": self._ntlm}[self._method](secret)
+        proof = {"bearer": self._bearer, "plain": self._basic, "ntlm": self._ntlm}[self._method](secret)
         return self._send(body, {**headers, **proof}, seconds)
 
     def _send(self, body: bytes, headers: Mapping[str, str], seconds: float = 0) -> HTTPResponse:
@@ -153,12 +153,12 @@ class EwsConnection:
             self._response = self._http.getresponse()
             return self._response
 
-    def _offered(self) -> Literal["basic", "ntlm"]:
+    def _offered(self) -> Literal["plain", "ntlm"]:
         offers = {offer.strip().partition(" ")[0].lower() for offer in ",".join(self._challenge({})).split(",")}
         if "ntlm" in offers:
             return "ntlm"
         if "basic" in offers:
-            return "basic"
+            return "plain"
         advice = "Have Basic or NTLM turned on for Exchange Web Services, or sign in with an app of Entra ID."
         raise SourceMisconfigured("The server takes no password in a way that is known here.", advice=advice)
 
@@ -180,7 +180,7 @@ class EwsConnection:
         offers = self._challenge(_ntlm_header(client.step()))
         challenge = next((offer[5:] for offer in offers if offer.startswith("NTLM ")), None)
         if challenge is None or self._http is None or not isinstance(self._http.sock, BoundedTlsSocket):
-            advice = "Choose `auto` or `basic`, or have the proxy before the server keep connections."
+            advice = "Choose `auto` or `plain`, or have the proxy before the server keep connections."
             raise SourceMisconfigured("The server does not take NTLM on a connection that stays.", advice=advice)
         bindings = GssChannelBindings(application_data=b"tls-server-end-point:" + _fingerprint(self._http.sock))
         return _ntlm_header(client.step(base64.b64decode(challenge), channel_bindings=bindings))
