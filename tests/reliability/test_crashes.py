@@ -23,6 +23,7 @@ ALL = ["first", "first", "large", "late reply", "no id", "reply", "second"]
     "settlement", [Keep(), MarkRead(), Move(folder="Done"), Delete()], ids=lambda settlement: settlement.action
 )
 @pytest.mark.timeout(600)
+@pytest.mark.exhaustive
 def test_a_worker_may_die_at_every_boundary(provider: Provider, services, settlement):
     found: Counter[str] = Counter(boundaries=0, lost=0, doubled=0, unsettled=0)
 
