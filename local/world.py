@@ -16,7 +16,7 @@ from local.simulators import HOME_TENANT, Simulators
 from shared.domain.fields import Tls
 from shared.domain.mailbox import Intake, Mailbox
 from shared.domain.sign_in import ClientSecret, MicrosoftAppSignIn, PasswordSignIn
-from shared.domain.sources import GraphSource, ImapSource
+from shared.domain.sources import EwsSource, GraphSource, ImapSource
 
 CLIENT_ID = "11111111-1111-4111-8111-111111111111"
 APP_ID = "22222222-2222-4222-8222-222222222222"
@@ -48,16 +48,27 @@ class World:
         return _mailbox(user, source=source, **settings)
 
     def graph_mailbox(self, contents: Iterable[bytes], **settings: Any) -> Mailbox:
-        user = f"user-{uuid.uuid4().hex[:12]}"
-        self.simulators.graph.mailboxes.add(f"{user}@example.com")
-        for content in contents:
-            self.simulators.graph.deliver(f"{user}@example.com", content)
+        user = self._exchange_user(contents)
         source = GraphSource(
             sign_in=MicrosoftAppSignIn(
                 tenant=HOME_TENANT, client_id=CLIENT_ID, credential=ClientSecret(secret="graph-secret")
             )
         )
         return _mailbox(user, source=source, **settings)
+
+    def ews_mailbox(self, contents: Iterable[bytes], **settings: Any) -> Mailbox:
+        user = self._exchange_user(contents)
+        self.simulators.ews.access.add(f"{user}@example.com", PASSWORD)
+        sign_in = PasswordSignIn(account=f"{user}@example.com", password_secret="imap-password", method="plain")
+        source = EwsSource(server=f"{self.simulators.url}/EWS/Exchange.asmx", sign_in=sign_in)
+        return _mailbox(user, source=source, **settings)
+
+    def _exchange_user(self, contents: Iterable[bytes]) -> str:
+        user = f"user-{uuid.uuid4().hex[:12]}"
+        self.simulators.graph.mailboxes.add(f"{user}@example.com")
+        for content in contents:
+            self.simulators.graph.deliver(f"{user}@example.com", content)
+        return user
 
     @property
     def kinds(self) -> dict[str, str]:

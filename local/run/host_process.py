@@ -47,13 +47,15 @@ class HostProcess:
 
 
 @contextmanager
-def run_host(folder: Path, port: int, key: str, environment: dict[str, str]) -> Iterator[HostProcess]:
+def run_host(
+    folder: Path, port: int, key: str, environment: dict[str, str], *, engine: str = "converters"
+) -> Iterator[HostProcess]:
     """Run the functions of this project for the duration of the block.
 
     The child has a session of its own, so that Ctrl-C reaches this process only, which ends all in order.
     """
     command = [sys.executable, "-m", "local.host", "--app", str(_ROOT), "--state", str(folder / "host")]
-    command += ["--port", str(port), "--key", key]
+    command += ["--port", str(port), "--key", key, "--engine", engine]
     log = folder / "host.log"
     with (
         log.open("w") as file,

@@ -61,13 +61,6 @@ def services(world: World) -> Services:
         return compose(read_settings(world.environment))
 
 
-@pytest.fixture(params=["imap", "graph"])
-def provider(request: pytest.FixtureRequest, world: World) -> Provider:
-    if request.param == "imap":
-        return Provider(world, World.imap_mailbox, _look_by_imap, "INBOX")
-    return Provider(world, World.graph_mailbox, _look_into_graph, "inbox")
-
-
 def _look_by_imap(world: World, mailbox: Mailbox, folder: str) -> list[Found]:
     connection = imaplib.IMAP4("127.0.0.1", world.dovecot.imap_port)
     connection.login(mailbox.id, dovecot.PASSWORD)
@@ -93,6 +86,18 @@ def _look_into_graph(world: World, mailbox: Mailbox, folder: str) -> list[Found]
 def _subject(raw: bytes) -> str:
     match = re.search(rb"^Subject: (.*?)\r?$", raw, re.MULTILINE)
     return match[1].decode() if match else ""
+
+
+PROVIDERS = {
+    "imap": (World.imap_mailbox, _look_by_imap, "INBOX"),
+    "graph": (World.graph_mailbox, _look_into_graph, "inbox"),
+    "ews": (World.ews_mailbox, _look_into_graph, "inbox"),
+}
+
+
+@pytest.fixture(params=PROVIDERS)
+def provider(request: pytest.FixtureRequest, world: World) -> Provider:
+    return Provider(world, *PROVIDERS[request.param])
 
 
 def conversation() -> Sequence[bytes]:
