@@ -58,7 +58,7 @@ class ImapSource:
         self._services = services
         self._max_bytes = mailbox.intake.max_message_bytes
         self._cut_bytes = min(_CUT_BYTES, self._max_bytes)
-        self._connection = ImapConnection(mailbox.source, services, 2 * self._max_bytes, timeouts or Timeouts())
+        self._connection = ImapConnection(mailbox, services, 2 * self._max_bytes, timeouts or Timeouts())
         self._folders = Folders(self._connection)
 
     @property

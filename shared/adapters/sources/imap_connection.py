@@ -1,21 +1,22 @@
 """One connection to an IMAP server: opened, secured, signed in, and bounded in time."""
 
 import imaplib
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from shared.adapters.net import BoundedSocket, Deadline, Endpoint, Timeouts, connect, resolve
-from shared.adapters.sources.imap_wire import ADVICE_ON_SIGN_IN, Client, CommandRefused, protocol_errors
+from shared.adapters.sasl import MECHANISMS, best_method, by_password, by_token, refuse_control_characters
+from shared.adapters.sources.credentials import credentials
+from shared.adapters.sources.imap_wire import Client, CommandRefused, protocol_errors
 from shared.adapters.sources.services import SourceServices
 from shared.adapters.tls import BoundedTlsSocket, start_tls
 from shared.domain.errors import AppError, CredentialsRejected, SourceMisconfigured
+from shared.domain.mailbox import Mailbox
 from shared.domain.sign_in import PasswordSignIn
 from shared.domain.sources import ImapSource
 
 _GOODBYE_SECONDS = 5
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +34,10 @@ class OpenFolder:
 class ImapConnection:
     """Connects on the first command, and again after the connection broke."""
 
-    def __init__(
-        self, settings: ImapSource, services: SourceServices, max_literal_bytes: int, timeouts: Timeouts
-    ) -> None:
-        self._settings = settings
+    def __init__(self, mailbox: Mailbox, services: SourceServices, max_literal_bytes: int, timeouts: Timeouts) -> None:
+        assert isinstance(mailbox.source, ImapSource)
+        self._settings = mailbox.source
+        self._credentials = credentials(mailbox, mailbox.source.sign_in, mailbox.source.mailbox, "imap", services)
         self._services = services
         self._max_literal_bytes = max_literal_bytes
         self._timeouts = timeouts
@@ -107,34 +108,37 @@ class ImapConnection:
         return False
 
     def sign_in(self) -> Client:
+        """Tried once more where the secret that is refused is not the newest."""
         assert self._client is not None
-        sign_in = self._settings.sign_in
-        assert isinstance(sign_in, PasswordSignIn)
-        secret = sign_in.password_secret
-        password = self._services.secrets.get(secret)
-        self._deadline.restart(self._timeouts.command)
-        try:
-            with protocol_errors():
-                self._authenticate(self._client, sign_in.account, password)
-        except (CommandRefused, CredentialsRejected) as exc:
-            self._services.secrets.forget(secret)
-            advice = (isinstance(exc, CredentialsRejected) and exc.advice) or ADVICE_ON_SIGN_IN
-            raise CredentialsRejected("The server rejects the user name or the password.", advice=advice) from exc
+        for is_last in (False, True):
+            secret = self._credentials.secret()
+            self._deadline.restart(self._timeouts.command)
+            try:
+                with protocol_errors():
+                    self._prove(self._client, secret)
+            except (CommandRefused, CredentialsRejected) as refusal:
+                if is_last or not self._credentials.has_newer(secret):
+                    raise self._credentials.rejected(refusal) from refusal
+            else:
+                break
         return self._client
 
-    def _authenticate(self, client: Client, user: str, password: str) -> None:
-        wire = client.wire
+    def _prove(self, client: Client, secret: str) -> None:
+        wire, settings, user = client.wire, self._settings, self._credentials.user
         wire.purpose = "sign in"
-        if _CONTROL.search(user + password):
-            advice = "Store the secret anew, without a line break at its end."
-            raise CredentialsRejected("The user name or the password holds a control character.", advice=advice)
-        if (user + password).isascii() and "LOGINDISABLED" not in wire.capabilities:
-            wire.sign_in(user, password)
-        elif "AUTH=PLAIN" in wire.capabilities:
-            client.plain_login(user, password)
+        refuse_control_characters(user, secret)
+        mechanisms = [offer[5:] for offer in wire.capabilities if offer.startswith("AUTH=")]
+        if not isinstance(settings.sign_in, PasswordSignIn):
+            wire.prove(by_token(mechanisms, user, secret, settings.host, settings.effective_port))
         else:
-            advice = "Choose a TLS mode that encrypts; if it does, the provider wants OAuth 2 instead of a password."
-            raise SourceMisconfigured("The server takes no password on this connection.", advice=advice)
+            offered = {method for method, name in MECHANISMS.items() if name in mechanisms}
+            if "LOGINDISABLED" not in wire.capabilities and (user + secret).isascii():
+                offered.add("login")
+            if settings.mailbox:
+                offered.discard("ntlm")  # it knows nobody but the account
+            is_encrypted = isinstance(self._sock, BoundedTlsSocket)
+            method = best_method(settings.sign_in.method, offered, is_encrypted=is_encrypted)
+            wire.sign_in(user, secret) if method == "login" else wire.prove(by_password(method, user, secret))
         if "CAPABILITY" in wire.untagged_responses:
             client.capabilities()  # came for free; without this the library would ask for them later
 

@@ -2,6 +2,7 @@
 
 import imaplib
 import re
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -10,6 +11,7 @@ from typing import Any
 from imapclient import IMAPClient
 
 from shared.adapters.net import BoundedSocket, network_errors
+from shared.adapters.sasl import Mechanism
 from shared.domain.errors import (
     AccessDenied,
     AppError,
@@ -20,18 +22,13 @@ from shared.domain.errors import (
     Throttled,
 )
 
-ADVICE_ON_SIGN_IN = (
-    "Check the user name and the secret's value; many providers ask for an app password where the account is"
-    " protected by a second factor, and some take no passwords at all."
-)
-
 
 class CommandRefused(SourceUnavailable):
     """The server answered NO or BAD and gave no code that says why; the connection goes on."""
 
 
 _CODES: dict[str, tuple[type[AppError], str]] = {
-    "AUTHENTICATIONFAILED": (CredentialsRejected, ADVICE_ON_SIGN_IN),
+    "AUTHENTICATIONFAILED": (CredentialsRejected, ""),
     "AUTHORIZATIONFAILED": (AccessDenied, "Allow the account to open this mailbox."),
     "CONTACTADMIN": (AccessDenied, "Ask the administrator of the mail server about this account."),
     "EXPIRED": (CredentialsRejected, "The password has expired: set a new one."),
@@ -120,6 +117,18 @@ class Wire(imaplib.IMAP4):
 
     def sign_in(self, user: str, password: str) -> None:
         self._simple_command("LOGIN", self._quote(user), self._quote(password))
+        self.state = "AUTH"
+
+    def prove(self, mechanism: Mechanism) -> None:
+        """AUTHENTICATE; what the client says first goes along where the server takes that (RFC 4959)."""
+        first = [] if mechanism.initial is None else [mechanism.initial]
+        along = [b64encode(first.pop()).decode()] if first and "SASL-IR" in self.capabilities else []
+
+        def answer(challenge: bytes) -> bytes:
+            return first.pop() if first else mechanism.respond(challenge)
+
+        self.literal = imaplib._Authenticator(answer).process  # type: ignore[assignment]  # noqa: SLF001 - its only way in
+        self._simple_command("AUTHENTICATE", mechanism.name, *along)
         self.state = "AUTH"
 
     def logout(self) -> tuple[str, list[Any]]:
