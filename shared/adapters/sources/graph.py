@@ -1,23 +1,21 @@
 """Exchange Online through Microsoft Graph (req C1). Messages are known by their immutable ids."""
 
 import json
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from itertools import islice
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from shared.adapters.sources.checks import run_stages
 from shared.adapters.sources.folder_listing import list_folders
 from shared.adapters.sources.graph_check import GraphCheck
-from shared.adapters.sources.graph_client import CONCURRENCY, GraphClient, graph_time, items
+from shared.adapters.sources.graph_client import GraphClient, graph_time, items
 from shared.adapters.sources.graph_download import download
 from shared.adapters.sources.graph_errors import GraphRefused
 from shared.adapters.sources.graph_folders import Folders
 from shared.adapters.sources.graph_settling import Settling
+from shared.adapters.sources.rest_download import fetch_ahead
 from shared.adapters.sources.services import SourceServices
 from shared.application.ports import CheckStage, FetchFailure, Folder, Page
 from shared.domain import sources as configured
@@ -78,19 +76,7 @@ class GraphSource:
         return Page(tuple(self._listed(found, position)), following.cursor(), more)
 
     def fetch(self, messages: Sequence[Listed]) -> Iterator[RawMessage | FetchFailure]:
-        """Four downloads run ahead of the message that is being handled, and no more."""
-        waiting = iter(messages)
-        running: deque[Future[RawMessage | FetchFailure]] = deque()
-        with ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="graph") as pool:
-            try:
-                running.extend(pool.submit(self._download, each) for each in islice(waiting, CONCURRENCY))
-                while running:
-                    done = running.popleft().result()
-                    running.extend(pool.submit(self._download, each) for each in islice(waiting, 1))
-                    yield done
-            finally:
-                for future in running:
-                    future.cancel()
+        return fetch_ahead(messages, self._download)
 
     def settle(self, refs: Sequence[MessageRef], settlement: Settlement) -> Sequence[Settled]:
         return Settling(self._client, self._folders, settlement).settle(refs)
@@ -156,6 +142,5 @@ class GraphSource:
         except (KeyError, TypeError, ValueError):
             return self._services.clock()
 
-    def _download(self, listed: Listed) -> RawMessage | FetchFailure:
-        ref = listed.ref
+    def _download(self, ref: MessageRef) -> RawMessage:
         return download(self._client, ref, self._mailbox.intake.max_message_bytes, self._received.get(ref.id))

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from shared.adapters.sources.rest_client import Refused, TimedOut
 from shared.domain.errors import (
     AccessDenied,
     AppError,
     CredentialsRejected,
     CursorExpired,
     MailboxError,
-    SourceMisbehaved,
     SourceMisconfigured,
     SourceUnavailable,
     Throttled,
@@ -41,23 +41,16 @@ _MAILBOX: Mapping[str, tuple[type[MailboxError], str, str]] = {
 _CURSOR = ("syncstatenotfound", "syncstateinvalid", "resyncrequired")
 
 
-class GraphRefused(SourceMisbehaved):
-    """Graph refuses this one request, for a reason that only the caller can make sense of."""
-
+class GraphRefused(Refused):
     def __init__(self, status: int, graph_code: str) -> None:
-        super().__init__(f"Graph answered {status} {graph_code}".rstrip())
-        self.status = status
-        self.is_gone = status == 404 or graph_code.casefold() == "errorinvalididmalformed"
-
-
-class GraphTimedOut(SourceUnavailable):
-    """Graph gave up on its own back end: the service is busy, or it is this one item."""
+        is_gone = status == 404 or graph_code.casefold() == "errorinvalididmalformed"
+        super().__init__(f"Graph answered {status} {graph_code}".rstrip(), status, is_gone=is_gone)
 
 
 _BUSY: Mapping[int, tuple[type[SourceUnavailable], str]] = {
     429: (Throttled, "Graph asks us to wait."),
     503: (SourceUnavailable, "Graph is out of order (503)."),
-    504: (GraphTimedOut, "Graph gave up waiting (504)."),
+    504: (TimedOut, "Graph gave up waiting (504)."),
 }
 
 

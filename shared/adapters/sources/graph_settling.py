@@ -7,9 +7,10 @@ from urllib.parse import quote
 from requests.structures import CaseInsensitiveDict
 
 from shared.adapters.https import retry_after
-from shared.adapters.sources.graph_client import BATCH_REQUESTS, GraphClient, wait_for
+from shared.adapters.sources.graph_client import BATCH_REQUESTS, GraphClient
 from shared.adapters.sources.graph_errors import GraphRefused, refusal
 from shared.adapters.sources.graph_folders import Folders
+from shared.adapters.sources.rest_client import wait_for
 from shared.domain.errors import AppError, MessageError, SourceMisbehaved, SourceUnavailable
 from shared.domain.message import MessageRef
 from shared.domain.settlement import Delete, Keep, MarkRead, Move, Settled, Settlement
