@@ -72,6 +72,7 @@ def _checked(services: Services, data: object, current: Mailbox | None) -> Mailb
     stored = [each.value for each in services.mailboxes.all()]
     others = [each for each in stored if current is None or each.id != current.id]
     problems += [*_settled_where_it_is_read(data), *_taken(data, others), *_changed_for_good(data, current)]
+    problems += _beyond_pop3(data)
     if problems or settings is None:
         raise Invalid(problems)
     return settings
@@ -89,6 +90,18 @@ def _settled_where_it_is_read(data: object) -> Iterator[Problem]:
     target = _segments(data, _text(data, "settlement", "folder"))
     if target and target in _folders(data):
         yield Problem("$.settlement.folder", "must not be a folder that the mailbox is read from")
+
+
+def _beyond_pop3(data: object) -> Iterator[Problem]:
+    """POP3 has one folder, and tells neither dates nor who has read what."""
+    if _text(data, "source", "kind") != "pop3":
+        return
+    if _text(data, "settlement", "action") == "move":
+        yield Problem("$.settlement", "must be `mark_read`, `keep` (both leave messages on the server) or `delete`")
+    if _text(data, "intake", "start_from") not in ("", "now", "beginning"):
+        yield Problem("$.intake.start_from", "must be `now` or `beginning`: POP3 tells no dates")
+    if isinstance(data, dict) and isinstance(data.get("intake"), dict) and data["intake"].get("unread_only"):
+        yield Problem("$.intake.unread_only", "must be false: POP3 does not tell what was read")
 
 
 def _taken(data: object, others: Sequence[Mailbox]) -> Iterator[Problem]:

@@ -46,6 +46,16 @@ class ImapSource(_MailServer):
         return self.port or (993 if self.tls.mode == "tls" else 143)
 
 
+class Pop3Source(_MailServer):
+    """Any POP3 server with unique ids for messages (req C3). What is there at the first poll is the past."""
+
+    kind: Literal["pop3"] = "pop3"
+
+    @property
+    def effective_port(self) -> int:
+        return self.port or (995 if self.tls.mode == "tls" else 110)
+
+
 class GraphSource(Model):
     """Exchange Online through Microsoft Graph (req C1)."""
 
@@ -102,4 +112,4 @@ class EwsSource(Model):
         return f"https://{self.server}/EWS/Exchange.asmx"
 
 
-Source = Annotated[ImapSource | GraphSource | EwsSource, Field(discriminator="kind")]
+Source = Annotated[ImapSource | GraphSource | EwsSource | Pop3Source, Field(discriminator="kind")]

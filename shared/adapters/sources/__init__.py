@@ -10,6 +10,7 @@ SOURCES = {
     "ews": "shared.adapters.sources.ews:EwsSource",
     "graph": "shared.adapters.sources.graph:GraphSource",
     "imap": "shared.adapters.sources.imap:ImapSource",
+    "pop3": "shared.adapters.sources.pop3:Pop3Source",
 }
 """The adapter for each `kind` of source settings."""
 

@@ -1,0 +1,175 @@
+"""POP3: any server that has unique ids for messages (req C3). There is one folder, and nothing can be marked."""
+
+import hashlib
+import json
+from base64 import b64encode
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import asdict, dataclass
+
+from shared.adapters.net import Timeouts
+from shared.adapters.sources.checks import run_stages
+from shared.adapters.sources.pop3_check import Pop3Check
+from shared.adapters.sources.pop3_connection import Pop3Connection
+from shared.adapters.sources.pop3_wire import CommandRefused
+from shared.adapters.sources.services import SourceServices
+from shared.application.ports import CheckStage, FetchFailure, Folder, Page
+from shared.domain.errors import CursorExpired, MessageError, MessageGone, SourceMisconfigured
+from shared.domain.mailbox import Mailbox
+from shared.domain.message import Cursor, Listed, MessageRef, RawMessage
+from shared.domain.settlement import Delete, Move, Settled, Settlement
+
+_FOLDER = "INBOX"
+_CUT_BYTES = 262_144
+_CUT_LINES = _CUT_BYTES // 80
+_SLOWEST_BYTES_PER_SECOND = 200_000
+_MARK_CHARACTERS = 8
+_MAX_MARKS = 3500
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What a cursor says: which messages are listed already, by 48 bits of the hash of their unique ids, as many of
+    the latest as a table's property has room for. Of those before them only the number is kept: they are known by
+    their place, because servers add new messages at the end.
+    """
+
+    marks: str = ""
+    before: int = 0
+
+    @classmethod
+    def of(cls, marks: Sequence[str], before: int = 0) -> "_Known":
+        dropped = max(0, len(marks) - _MAX_MARKS)
+        return cls("".join(marks[dropped:]), before + dropped)
+
+    def cursor(self) -> Cursor:
+        return Cursor(json.dumps(asdict(self)))
+
+    def place(self, marks: Sequence[str]) -> tuple[int, set[str]]:
+        """How many of the messages are known by their place, and the marks of the others that are known.
+
+        :raises SourceMisconfigured: new messages come before known ones, so that the place tells nothing.
+        """
+        step = _MARK_CHARACTERS
+        known = {self.marks[start : start + step] for start in range(0, len(self.marks), step)}
+        if not self.before:
+            return 0, known
+        place = next((index for index, mark in enumerate(marks) if mark in known), 0)
+        if place > self.before:
+            advice = "Have messages deleted after they are taken in, or the server list the oldest messages first."
+            raise SourceMisconfigured("The mailbox is too full to tell which of its messages are new.", advice=advice)
+        return place, known
+
+
+class Pop3Source:
+    """Reads a POP3 mailbox. It is locked for others while it is read, and deletes when a session ends."""
+
+    def __init__(self, mailbox: Mailbox, services: SourceServices, timeouts: Timeouts | None = None) -> None:
+        self._mailbox = mailbox
+        self._max_bytes = mailbox.intake.max_message_bytes
+        self._connection = Pop3Connection(mailbox, services, timeouts or Timeouts())
+        self._services = services
+
+    def changes(self, cursor: Cursor | None, limit: int) -> Page:
+        """What is there at the first listing is past, unless `start_from` is the beginning: POP3 tells no dates."""
+        self._connection.close()  # a session does not see what arrives after it began
+        uidls = list(self._connection.numbers())
+        marks = [_mark(uidl) for uidl in uidls]
+        known = _read(cursor)
+        if known is None:
+            known = _Known.of(marks) if self._mailbox.start_from else _Known()
+        place, before = known.place(marks)
+        fresh = [index for index in range(place, len(marks)) if marks[index] not in before]
+        taken = before | {marks[index] for index in fresh[:limit]}
+        following = _Known.of([mark for mark in marks[place:] if mark in taken], place)
+        return Page(self._listed([uidls[index] for index in fresh[:limit]]), following.cursor(), len(fresh) > limit)
+
+    def _listed(self, uidls: Collection[str]) -> tuple[Listed, ...]:
+        if not uidls:
+            return ()
+        numbers = self._connection.numbers()
+        with self._connection.command("tell sizes") as wire:
+            sizes = {number: int(size) for number, size in wire.table("LIST")}
+        return tuple(Listed(MessageRef(_FOLDER, uidl), sizes.get(numbers[uidl])) for uidl in uidls)
+
+    def fetch(self, messages: Sequence[Listed]) -> Iterator[RawMessage | FetchFailure]:
+        for message in messages:
+            try:
+                yield self._fetched(message)
+            except CommandRefused as refusal:
+                self._connection.close()
+                is_there = message.ref.id in self._connection.numbers()
+                yield FetchFailure(message.ref, MessageError(str(refusal)) if is_there else _gone())
+
+    def _fetched(self, message: Listed) -> RawMessage | FetchFailure:
+        number = self._connection.numbers().get(message.ref.id)
+        if number is None or message.ref.folder != _FOLDER:
+            return FetchFailure(message.ref, _gone())
+        size = message.size or self._size(number)
+        is_cut, cut_bytes = size > self._max_bytes, min(_CUT_BYTES, self._max_bytes)
+        wanted = cut_bytes if is_cut else 2 * self._max_bytes
+        with self._connection.command("hand over a message", min(size, wanted) / _SLOWEST_BYTES_PER_SECOND) as wire:
+            can_cut = is_cut and "TOP" in wire.capabilities
+            content, is_whole = wire.download(f"TOP {number} {_CUT_LINES}" if can_cut else f"RETR {number}", wanted)
+        if not is_whole:
+            self._connection.drop()
+        if is_cut or not is_whole:
+            return RawMessage(message.ref, content[:cut_bytes], None, max(size, len(content) + 1))
+        return RawMessage(message.ref, content, None, len(content))
+
+    def _size(self, number: int) -> int:
+        with self._connection.command("tell sizes") as wire:
+            return int(wire.request(f"LIST {number}").split()[2])
+
+    def settle(self, refs: Sequence[MessageRef], settlement: Settlement) -> Sequence[Settled]:
+        """Messages are deleted when the session ends, which therefore is part of it; whatever else is asked for but
+        moving, they stay on the server, and are known by their unique ids.
+        """
+        if isinstance(settlement, Move):
+            raise SourceMisconfigured("POP3 cannot move messages.", advice="Leave them on the server, or delete them.")
+        errors = self._delete(refs) if isinstance(settlement, Delete) else {}
+        return [Settled(ref, errors.get(ref)) for ref in refs]
+
+    def _delete(self, refs: Sequence[MessageRef]) -> dict[MessageRef, MessageError]:
+        numbers = self._connection.numbers()
+        there = [ref for ref in refs if ref.id in numbers]
+        errors: dict[MessageRef, MessageError] = {}
+        for ref in there:
+            try:
+                with self._connection.command("delete messages") as wire:
+                    wire.request(f"DELE {numbers[ref.id]}")
+            except CommandRefused as refusal:
+                errors[ref] = MessageError(str(refusal))
+        try:
+            self._connection.quit()
+        except CommandRefused as refusal:
+            return dict.fromkeys(there, MessageError(str(refusal)))
+        rest = self._connection.numbers() if errors else {}
+        return {ref: error for ref, error in errors.items() if ref.id in rest}  # the others are gone
+
+    def folders(self) -> Sequence[Folder]:
+        self._connection.numbers()
+        return [Folder(_FOLDER, "inbox")]
+
+    def check(self) -> Iterator[CheckStage]:
+        return run_stages(Pop3Check(self._connection, self._mailbox, self._services.clock()).stages())
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def _gone() -> MessageGone:
+    return MessageGone("The message is not in the mailbox any more.")
+
+
+def _mark(uidl: str) -> str:
+    return b64encode(hashlib.sha256(uidl.encode()).digest()[:6]).decode()
+
+
+def _read(cursor: Cursor | None) -> _Known | None:
+    """:raises CursorExpired: the cursor is not one of ours."""
+    if cursor is None:
+        return None
+    try:
+        return _Known(**json.loads(cursor))
+    except (ValueError, TypeError) as exc:
+        raise CursorExpired("The cursor is of another source.") from exc

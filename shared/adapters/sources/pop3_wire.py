@@ -1,0 +1,130 @@
+"""poplib over a socket that is given; what it reports becomes our errors at one seam."""
+
+import poplib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from shared.adapters.net import BoundedSocket, network_errors
+from shared.domain.errors import (
+    AccessDenied,
+    AppError,
+    CredentialsRejected,
+    SourceMisbehaved,
+    SourceUnavailable,
+    Throttled,
+)
+
+ADVICE_ON_SIGN_IN = (
+    "Check the user name and the secret's value, and that POP3 is turned on for the mailbox; many providers ask for an"
+    " app password where the account is protected by a second factor, and some take no passwords at all."
+)
+_ADVICE_ON_PROTOCOL = "Check that host and port are those of a POP3 server."
+_PIECE_BYTES = 65_536
+_MAX_LISTING_BYTES = 32_000_000
+
+
+class CommandRefused(SourceUnavailable):
+    """The server answered -ERR and gave no code that says why; the connection goes on."""
+
+
+_CODES: dict[str, tuple[type[AppError], str]] = {
+    "AUTH": (CredentialsRejected, ADVICE_ON_SIGN_IN),
+    "IN-USE": (SourceUnavailable, "Another program has the mailbox open: POP3 lets in one at a time."),
+    "LOGIN-DELAY": (Throttled, "The server wants more time between polls: poll this mailbox less often."),
+    "SYS/PERM": (AccessDenied, "Ask the administrator of the mail server about this account."),
+    "SYS/TEMP": (SourceUnavailable, ""),
+}  # RFC 2449 section 8.1, RFC 3206
+
+
+class Pop3Wire(poplib.POP3):
+    """Reads messages of any line length byte for byte, which poplib does not."""
+
+    def __init__(self, sock: BoundedSocket) -> None:
+        self.purpose = "begin"
+        self._given = sock
+        super().__init__("")
+        self.capabilities = self._capabilities()
+
+    def _create_socket(self, timeout: float) -> BoundedSocket:  # noqa: ARG002 - poplib's
+        return self._given
+
+    def _getline(self) -> tuple[bytes, int]:
+        line = self._piece()
+        return line.rstrip(b"\r\n"), len(line)
+
+    def _piece(self) -> bytes:
+        with network_errors():
+            piece: bytes = self.file.readline(_PIECE_BYTES)
+        if not piece:
+            raise SourceUnavailable("The server closed the connection.")
+        return piece
+
+    def _putline(self, line: bytes) -> None:
+        with network_errors():
+            super()._putline(line)  # type: ignore[misc]  # typeshed does not know this method
+
+    def _getresp(self) -> bytes:
+        line, _ = self._getline()
+        if line.startswith(b"+"):
+            return line
+        if not line.startswith(b"-ERR"):
+            raise SourceMisbehaved("The server does not answer as a POP3 server does.", advice=_ADVICE_ON_PROTOCOL)
+        code = line[4:].strip().decode("utf-8", "replace").partition("]")[0].removeprefix("[").upper()
+        if code in _CODES:
+            error, advice = _CODES[code]
+            raise error(f"The server refused to {self.purpose} with the code {code}.", advice=advice)
+        raise CommandRefused(f"The server refused to {self.purpose}.")
+
+    def request(self, command: str) -> bytes:
+        """The line of the answer, which begins with `+OK`, or with `+ ` where the server wants to hear more."""
+        answer: bytes = self._shortcmd(command)  # type: ignore[attr-defined]  # nor this one
+        return answer
+
+    def download(self, command: str, max_bytes: int) -> tuple[bytes, bool]:
+        """The lines that follow the answer, as they were stored, and whether these are all: after one that is cut
+        the connection is of no use.
+        """
+        self.request(command)
+        content, begins_line = bytearray(), True
+        while len(content) <= max_bytes:
+            piece = self._piece()
+            if begins_line and piece in (b".\r\n", b".\n"):
+                return bytes(content), True
+            content += piece[1:] if begins_line and piece.startswith(b".") else piece
+            begins_line = piece.endswith(b"\n")
+        return bytes(content[:max_bytes]), False
+
+    def table(self, command: str) -> list[tuple[int, str]]:
+        """The numbers of messages with what LIST or UIDL tells of each."""
+        content, is_whole = self.download(command, _MAX_LISTING_BYTES)
+        if not is_whole:
+            raise SourceMisbehaved("The server's list of messages has no end.")
+        rows = (line.split() for line in content.decode("ascii").splitlines())
+        return [(int(number), value) for number, value, *_ in rows]
+
+    def _capabilities(self) -> dict[str, list[str]]:
+        """By their names (RFC 2449); none where the server does not know the question."""
+        try:
+            return {name.upper(): words for name, words in self.capa().items()}
+        except (CommandRefused, poplib.error_proto):
+            return {}
+
+    def secure(self, start: Callable[[BoundedSocket], BoundedSocket]) -> BoundedSocket:
+        """STLS. What was said before may be somebody else's and is forgotten (RFC 2595 section 4)."""
+        self.request("STLS")
+        self.file.close()
+        self._given = secured = start(self._given)
+        self.sock: Any = secured
+        self.file = secured.makefile("rb")
+        self.capabilities = self._capabilities()
+        return secured
+
+
+@contextmanager
+def protocol_errors() -> Iterator[None]:
+    """The seam for what poplib raises, on answers that it cannot read among others."""
+    try:
+        yield
+    except (poplib.error_proto, ValueError, LookupError, TypeError) as exc:
+        raise SourceMisbehaved("The server does not answer as a POP3 server does.", advice=_ADVICE_ON_PROTOCOL) from exc
