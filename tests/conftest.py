@@ -1,3 +1,4 @@
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -6,7 +7,18 @@ import pytest
 from local import dovecot as dovecot_server
 from local.azurite import COMMAND, Azurite, run_azurite
 from local.simulators import Simulators
+from tests import privacy
 from tests.servers import require
+
+
+@pytest.fixture(autouse=True)
+def nothing_private_is_logged() -> Iterator[None]:
+    """Whatever a test is about: Mailroom logs events, and nothing of the mail in them."""
+    listener = privacy.Listener()
+    logging.getLogger("mailroom").addHandler(listener)
+    yield
+    logging.getLogger("mailroom").removeHandler(listener)
+    assert listener.wrong == []
 
 
 @pytest.fixture(scope="session")

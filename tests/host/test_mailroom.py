@@ -47,6 +47,9 @@ def test_a_message_becomes_a_ticket(world: World, engine: str, kind: str, tmp_pa
         client.delete(f"/mailboxes/{mailbox}", headers={"If-Match": created.headers["ETag"]})
 
     assert ticket["subject"] == "It works"
+    log = (tmp_path / "host.log").read_text()
+    assert '"event": "poll.finished"' in log
+    assert not [private for private in ("ann@example.org", "It works", "Hello.", dovecot.PASSWORD) if private in log]
 
 
 def _is_up(client: httpx.Client) -> bool:
