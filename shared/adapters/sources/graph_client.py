@@ -23,7 +23,7 @@ class GraphClient(RestClient):
     purpose = "graph"
 
     def __init__(self, mailbox: Mailbox, settings: GraphSource, services: SourceServices) -> None:
-        root = f"{services.settings.graph_endpoint}/v1.0"
+        root = f"{services.settings.cloud(settings.sign_in.cloud).graph}/v1.0"
         self._user = f"/users/{quote(settings.mailbox or mailbox.address, safe='@')}"
         super().__init__(root, root + self._user, settings.sign_in, services)
         self._session.headers["Prefer"] = _IMMUTABLE_IDS
