@@ -5,7 +5,7 @@ import pytest
 
 from local.simulators import HOME_TENANT, Simulators, token_error
 from shared.adapters.entra_errors import ERRORS
-from shared.adapters.tokens import EntraTokens
+from shared.adapters.tokens import Tokens
 from shared.adapters.vault import KeyVaultSecrets
 from shared.domain.errors import (
     AccessDenied,
@@ -19,6 +19,7 @@ from shared.domain.errors import (
 )
 from shared.domain.sign_in import ClientSecret, MicrosoftAppSignIn
 from tests.adapters.conftest import Configured
+from tests.clock import MovableClock
 
 MAIL_APP = "bbbbbbbb-0000-4000-8000-000000000002"
 VALUE = "the-secret-of-the-mail-app"
@@ -35,11 +36,11 @@ def mail_app(simulators: Simulators, secrets: KeyVaultSecrets) -> None:
 
 
 @pytest.fixture
-def tokens(settings, secrets: KeyVaultSecrets) -> EntraTokens:
-    return EntraTokens(settings, secrets)
+def tokens(settings, secrets: KeyVaultSecrets, clock: MovableClock) -> Tokens:
+    return Tokens(settings, secrets, clock)
 
 
-def test_a_token_is_fetched_once_and_kept(simulators: Simulators, tokens: EntraTokens) -> None:
+def test_a_token_is_fetched_once_and_kept(simulators: Simulators, tokens: Tokens) -> None:
     first = tokens.token(APP_SIGN_IN, "graph")
     simulators.counts.clear()
 
@@ -47,7 +48,7 @@ def test_a_token_is_fetched_once_and_kept(simulators: Simulators, tokens: EntraT
     assert not simulators.requests("entra")
 
 
-def test_many_threads_wait_for_one_token(simulators: Simulators, tokens: EntraTokens) -> None:
+def test_many_threads_wait_for_one_token(simulators: Simulators, tokens: Tokens) -> None:
     tokens.token(APP_SIGN_IN, "graph")
     tokens.forget(APP_SIGN_IN, "graph")
     simulators.counts.clear()
@@ -59,7 +60,7 @@ def test_many_threads_wait_for_one_token(simulators: Simulators, tokens: EntraTo
     assert simulators.counts["entra.token"] == 1
 
 
-def test_a_forgotten_token_is_fetched_afresh(simulators: Simulators, tokens: EntraTokens) -> None:
+def test_a_forgotten_token_is_fetched_afresh(simulators: Simulators, tokens: Tokens) -> None:
     tokens.token(APP_SIGN_IN, "graph")
     simulators.counts.clear()
 
@@ -69,7 +70,7 @@ def test_a_forgotten_token_is_fetched_afresh(simulators: Simulators, tokens: Ent
     assert simulators.counts["entra.token"] == 1
 
 
-def test_a_secret_that_was_changed_is_picked_up_after_its_refusal(simulators: Simulators, tokens: EntraTokens) -> None:
+def test_a_secret_that_was_changed_is_picked_up_after_its_refusal(simulators: Simulators, tokens: Tokens) -> None:
     simulators.vault.put("mail-app", "outdated")
     with pytest.raises(CredentialsRejected):
         tokens.token(APP_SIGN_IN, "graph")
@@ -80,7 +81,7 @@ def test_a_secret_that_was_changed_is_picked_up_after_its_refusal(simulators: Si
 
 
 def test_a_secret_that_is_known_to_be_outdated_is_tried_with_its_new_value_at_once(
-    simulators: Simulators, secrets: KeyVaultSecrets, tokens: EntraTokens
+    simulators: Simulators, secrets: KeyVaultSecrets, tokens: Tokens
 ) -> None:
     simulators.vault.put("mail-app", "outdated")
     secrets.get("mail-app")
@@ -102,7 +103,7 @@ def test_a_secret_that_is_known_to_be_outdated_is_tried_with_its_new_value_at_on
     ],
 )
 def test_a_refusal_is_told_by_its_code_with_advice(
-    simulators: Simulators, tokens: EntraTokens, code: int, error: type[AppError]
+    simulators: Simulators, tokens: Tokens, code: int, error: type[AppError]
 ) -> None:
     simulators.faults.add("entra.token", times=None, **token_error(code))
 
@@ -116,13 +117,13 @@ def test_every_code_that_is_known_has_advice() -> None:
     assert all(text and advice for _, text, advice in ERRORS.values())
 
 
-def test_an_unknown_tenant_is_told_as_such(tokens: EntraTokens) -> None:
+def test_an_unknown_tenant_is_told_as_such(tokens: Tokens) -> None:
     with pytest.raises(SourceMisconfigured, match="AADSTS90002"):
         tokens.token(APP_SIGN_IN.model_copy(update={"tenant": "nowhere.example"}), "graph")
 
 
 @pytest.mark.parametrize("kind", ["entra.token", "entra.configuration"])
-def test_a_short_outage_is_no_fault_of_the_credentials(simulators: Simulators, tokens: EntraTokens, kind: str) -> None:
+def test_a_short_outage_is_no_fault_of_the_credentials(simulators: Simulators, tokens: Tokens, kind: str) -> None:
     simulators.faults.add(kind, headers={"Retry-After": "7"}, **token_error(90033))
 
     with pytest.raises(SourceUnavailable) as caught:
@@ -132,7 +133,7 @@ def test_a_short_outage_is_no_fault_of_the_credentials(simulators: Simulators, t
     assert tokens.token(APP_SIGN_IN, "graph")
 
 
-def test_a_throttled_tenant_asks_to_wait(simulators: Simulators, tokens: EntraTokens) -> None:
+def test_a_throttled_tenant_asks_to_wait(simulators: Simulators, tokens: Tokens) -> None:
     simulators.faults.add("entra.token", status=429, headers={"Retry-After": "90"})
 
     with pytest.raises(Throttled) as caught:
@@ -146,7 +147,7 @@ def test_a_throttled_tenant_asks_to_wait(simulators: Simulators, tokens: EntraTo
     [{"status": 400, "body": b"<html>"}, {"status": 400, "body": []}, {"status": 400, "body": {"error_codes": "x"}}],
 )
 def test_a_refusal_that_makes_no_sense_is_the_services_fault(
-    simulators: Simulators, tokens: EntraTokens, answer: dict[str, object]
+    simulators: Simulators, tokens: Tokens, answer: dict[str, object]
 ) -> None:
     simulators.faults.add("entra.token", **answer)
 
@@ -154,15 +155,17 @@ def test_a_refusal_that_makes_no_sense_is_the_services_fault(
         tokens.token(APP_SIGN_IN, "graph")
 
 
-def test_an_endpoint_that_cannot_be_reached_is_unavailable(simulators: Simulators, tokens: EntraTokens) -> None:
+def test_an_endpoint_that_cannot_be_reached_is_unavailable(simulators: Simulators, tokens: Tokens) -> None:
     simulators.faults.add("entra.token", drop="before")
 
     with pytest.raises(SourceUnavailable):
         tokens.token(APP_SIGN_IN, "graph")
 
 
-def test_a_certificate_that_is_not_trusted_is_rejected(configured: Configured, secrets: KeyVaultSecrets) -> None:
-    tokens = EntraTokens(configured(EXTRA_CA_FILE=""), secrets)
+def test_a_certificate_that_is_not_trusted_is_rejected(
+    configured: Configured, secrets: KeyVaultSecrets, clock: MovableClock
+) -> None:
+    tokens = Tokens(configured(EXTRA_CA_FILE=""), secrets, clock)
 
     with pytest.raises(CertificateRejected) as caught:
         tokens.token(APP_SIGN_IN, "graph")
@@ -170,7 +173,7 @@ def test_a_certificate_that_is_not_trusted_is_rejected(configured: Configured, s
     assert caught.value.reason == "unknown_authority"
 
 
-def test_no_error_holds_the_secret(simulators: Simulators, tokens: EntraTokens) -> None:
+def test_no_error_holds_the_secret(simulators: Simulators, tokens: Tokens) -> None:
     simulators.vault.put("mail-app", "hunter2")
 
     with pytest.raises(CredentialsRejected) as caught:
