@@ -185,6 +185,7 @@ module app 'modules/function-app.bicep' = {
       LOGIN_ENDPOINT: loginEndpoint
       GRAPH_ENDPOINT: graphEndpoint
       EXTRA_CA_FILE: extraCaFile
+      ALLOW_SECRET_WRITES: string(allowSecretWrites)
     }
   }
 }

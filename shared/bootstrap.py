@@ -14,7 +14,7 @@ from shared.adapters.storage.queues import StoragePollQueue
 from shared.adapters.storage.raws import TableAndBlobRawStore
 from shared.adapters.storage.schedule import TableScheduleStore
 from shared.adapters.storage.tickets import TableTicketStore
-from shared.adapters.tokens import EntraTokens
+from shared.adapters.tokens import Tokens
 from shared.adapters.vault import KeyVaultSecrets
 from shared.application.ports import Clock, SecretStore, Source
 from shared.application.services import Services
@@ -38,10 +38,10 @@ def compose(settings: Settings, clock: Clock = utc_now) -> Services:
     credential = app_identity(settings)
     clients = StorageClients(settings.storage, credential)
     vault = KeyVaultSecrets(settings, credential, clock)
-    vault_tokens = EntraTokens(settings, vault)
+    vault_tokens = Tokens(settings, vault, clock)
 
     def open_mailbox(mailbox: Mailbox, secrets: SecretStore | None = None) -> Source:
-        tokens = EntraTokens(settings, secrets) if secrets else vault_tokens
+        tokens = Tokens(settings, secrets, clock) if secrets else vault_tokens
         return open_source(mailbox, SourceServices(settings, secrets or vault, tokens, clock))
 
     return Services(

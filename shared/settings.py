@@ -1,9 +1,10 @@
 """The app settings: environment -> one frozen `Settings`, or one error that names every problem."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
+from shared.domain.clouds import CLOUDS, Cloud, CloudName
 from shared.domain.errors import SettingsError
 
 # Every app setting that Mailroom reads, with what it is for; `docs/deploying.md` and the Bicep are tested against it.
@@ -16,6 +17,11 @@ NAMES = {
     "POLL_SCHEDULE": "NCRONTAB in UTC: when due mailboxes are looked for; read by the timer trigger",
     "LOGIN_ENDPOINT": "Entra ID, https://login.microsoftonline.com unless set",
     "GRAPH_ENDPOINT": "Microsoft Graph, https://graph.microsoft.com unless set",
+    "PUBLIC_URL": "where browsers reach this app, to come back from signing in with Microsoft, Google and others",
+    "ALLOW_SECRET_WRITES": "true where the app may write secrets: through its API, from sign-ins and when they renew",
+    "GOOGLE_TOKEN_ENDPOINT": "Google's sign-in, https://oauth2.googleapis.com/token unless set; local only",
+    "GMAIL_ENDPOINT": "Gmail API, https://gmail.googleapis.com unless set; local only",
+    "GOOGLE_LOGIN_ENDPOINT": "where people sign in with Google, https://accounts.google.com unless set; local only",
     "EXTRA_CA_FILE": "PEM file of certificate authorities to trust beside the public ones",
     "ALLOW_LOOPBACK_TARGETS": "true where mail servers may be on this machine; local only",
 }
@@ -44,8 +50,18 @@ class Settings:
     key_vault_uri: str
     login_endpoint: str
     graph_endpoint: str
+    google_login_endpoint: str
+    public_url: str
+    allow_secret_writes: bool
+    google_token_endpoint: str
+    gmail_endpoint: str
     extra_ca_file: str | None
     allow_loopback_targets: bool
+
+    def cloud(self, name: CloudName) -> Cloud:
+        """The two endpoints stand in for those of the global cloud."""
+        found = CLOUDS[name]
+        return replace(found, login=self.login_endpoint, graph=self.graph_endpoint) if name == "global" else found
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -60,8 +76,17 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     settings = Settings(
         storage=_storage(environment, problems),
         key_vault_uri=_url(environment, "KEY_VAULT_URI", problems),
-        login_endpoint=_url(environment, "LOGIN_ENDPOINT", problems, default="https://login.microsoftonline.com"),
-        graph_endpoint=_url(environment, "GRAPH_ENDPOINT", problems, default="https://graph.microsoft.com"),
+        login_endpoint=_url(environment, "LOGIN_ENDPOINT", problems, default=CLOUDS["global"].login),
+        graph_endpoint=_url(environment, "GRAPH_ENDPOINT", problems, default=CLOUDS["global"].graph),
+        google_login_endpoint=_url(
+            environment, "GOOGLE_LOGIN_ENDPOINT", problems, default="https://accounts.google.com"
+        ),
+        public_url=_url(environment, "PUBLIC_URL", problems, default=None),
+        allow_secret_writes=_flag(environment, "ALLOW_SECRET_WRITES", problems),
+        google_token_endpoint=_url(
+            environment, "GOOGLE_TOKEN_ENDPOINT", problems, default="https://oauth2.googleapis.com/token"
+        ),
+        gmail_endpoint=_url(environment, "GMAIL_ENDPOINT", problems, default="https://gmail.googleapis.com"),
         extra_ca_file=environment.get("EXTRA_CA_FILE") or None,
         allow_loopback_targets=_flag(environment, "ALLOW_LOOPBACK_TARGETS", problems),
     )
@@ -84,8 +109,11 @@ def _storage(environment: Mapping[str, str], problems: list[str]) -> StorageSett
     )
 
 
-def _url(environment: Mapping[str, str], name: str, problems: list[str], default: str = "") -> str:
+def _url(environment: Mapping[str, str], name: str, problems: list[str], default: str | None = "") -> str:
+    """`default` is empty where there must be a value, and None where there may be none."""
     value = environment.get(name) or default
+    if value is None:
+        return ""
     if not value:
         problems.append(f"{name} is missing: {NAMES[name]}")
     elif urlsplit(value).scheme != "https" or not urlsplit(value).hostname:

@@ -83,6 +83,7 @@ resource appSettings 'Microsoft.Web/sites/config@2025-03-01' = {
   properties: union(
     settings,
     {
+      PUBLIC_URL: 'https://${site.properties.defaultHostName}'
       AzureWebJobsStorage__credential: 'managedidentity'
       AzureWebJobsStorage__clientId: identityClientId
       AzureWebJobsStorage__blobServiceUri: hostBlobEndpoint

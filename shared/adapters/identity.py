@@ -1,8 +1,10 @@
 """The app's own identity, with which it opens storage and Key Vault."""
 
+import os
 from functools import cached_property
 from typing import Any
 
+from shared.domain.errors import SourceMisconfigured
 from shared.settings import Settings
 
 
@@ -34,3 +36,25 @@ class AppIdentity:
             disable_instance_discovery=True,  # the authority is a setting: there is nothing to find out about it
             transport=RequestsTransport(session=Session(self._settings), session_owner=False),
         )
+
+
+def managed_identity_token(settings: Settings, client_id: str | None, audience: str) -> str:
+    """A token of a managed identity of this app, for who trusts it: without a client id, of the app's own one.
+
+    :raises SourceMisconfigured: there is no such identity here.
+    """
+    from azure.core.exceptions import ClientAuthenticationError
+    from azure.core.pipeline.transport import RequestsTransport
+    from azure.identity import ManagedIdentityCredential
+
+    from shared.adapters.https import Session
+
+    transport = RequestsTransport(session=Session(settings), session_owner=False)
+    identity = ManagedIdentityCredential(client_id=client_id or os.environ.get("AZURE_CLIENT_ID"), transport=transport)
+    try:
+        return str(identity.get_token(f"{audience}/.default").token)
+    except ClientAuthenticationError as exc:
+        raise SourceMisconfigured(
+            "The app gets no token for its managed identity.",
+            advice="This works in Azure only: assign the identity to the Functions app, or choose another credential.",
+        ) from exc

@@ -8,12 +8,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from shared.application.ports import Clock
-from shared.domain.errors import SecretMissing, StoreUnavailable
+from shared.domain.errors import Conflict, SecretMissing, SecretsReadOnly, StoreUnavailable
 from shared.settings import Settings
 
 _MAX_AGE = timedelta(minutes=5)
 _PUBLIC_SUFFIXES = (".vault.azure.net", ".vault.usgovcloudapi.net", ".vault.azure.cn")
 _TRIES = 3
+_ALLOW_WRITES = (
+    "Deploy it with allowSecretWrites (it sets ALLOW_SECRET_WRITES and gives the app's identity the role for it), or "
+    "put the secret into Key Vault by other means."
+)
 
 
 class KeyVaultSecrets:
@@ -35,6 +39,13 @@ class KeyVaultSecrets:
 
     def forget(self, name: str) -> None:
         self._known.pop(name, None)
+
+    def put(self, name: str, value: str, expires_at: datetime | None = None) -> None:
+        if not self._settings.allow_secret_writes:
+            raise SecretsReadOnly("This deployment does not let the app write secrets.", advice=_ALLOW_WRITES)
+        with _vault_errors(name):
+            self._client.set_secret(name, value, expires_on=expires_at)
+        self._known[name] = self._clock(), value
 
     def _read(self, name: str) -> str:
         with _vault_errors(name):
@@ -63,13 +74,22 @@ class KeyVaultSecrets:
 @contextmanager
 def _vault_errors(name: str) -> Iterator[None]:
     """The seam for what Key Vault's client raises; its texts may hold token errors, so none is passed on."""
-    from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
+    from azure.core.exceptions import (
+        AzureError,
+        ClientAuthenticationError,
+        HttpResponseError,
+        ResourceExistsError,
+        ResourceNotFoundError,
+    )
 
     try:
         yield
     except ResourceNotFoundError as exc:
         advice = "Add it to Key Vault, or correct its name in the mailbox."
         raise SecretMissing(f"There is no secret `{name}` in Key Vault.", advice=advice) from exc
+    except ResourceExistsError as exc:
+        advice = "Recover or purge it in Key Vault, or take another name."
+        raise Conflict(f"A deleted secret `{name}` keeps the name.", advice=advice) from exc
     except ClientAuthenticationError as exc:
         advice = "Check that the app has an identity (AZURE_CLIENT_ID names a user-assigned one)."
         raise StoreUnavailable("Key Vault does not know the app's identity.", advice=advice) from exc
@@ -78,7 +98,8 @@ def _vault_errors(name: str) -> Iterator[None]:
             advice = "Enable it in Key Vault, or add a new version."
             raise SecretMissing(f"The secret `{name}` is disabled.", advice=advice) from exc
         if exc.status_code == 403:
-            advice = "Give the app's identity the role Key Vault Secrets User, and check the vault's firewall."
+            role = "Key Vault Secrets User (to write, Key Vault Secrets Officer)"
+            advice = f"Give the app's identity the role {role}, and check the vault's firewall."
             raise StoreUnavailable("Key Vault refuses the app's identity.", advice=advice) from exc
         raise StoreUnavailable(f"Key Vault answered {exc.status_code}.") from exc
     except AzureError as exc:

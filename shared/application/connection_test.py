@@ -1,6 +1,7 @@
 """Testing a connection stage by stage, for a saved mailbox or one that is still being written (req O3)."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
@@ -30,11 +31,18 @@ class _GivenFirst:
     """The secrets of the request before those of the vault."""
 
     def __init__(self, given: Mapping[str, SecretStr], vault: SecretStore) -> None:
-        self._given = given
+        self._given = dict(given)
         self._vault = vault
 
     def get(self, name: str) -> str:
         return self._given[name].get_secret_value() if name in self._given else self._vault.get(name)
+
+    def put(self, name: str, value: str, expires_at: datetime | None = None) -> None:
+        """A refresh token that was renewed takes the place of the one given."""
+        if name in self._given:
+            self._given[name] = SecretStr(value)
+        else:
+            self._vault.put(name, value, expires_at)
 
     def forget(self, name: str) -> None:
         self._vault.forget(name)

@@ -107,6 +107,14 @@ class SecretStore(Protocol):
         :raises StoreUnavailable: the vault does not answer.
         """
 
+    def put(self, name: str, value: str, expires_at: datetime | None = None) -> None:
+        """Store a new version of a secret, which is the one that counts from then on.
+
+        :raises SecretsReadOnly: the deployment does not allow it.
+        :raises Conflict: a deleted secret keeps the name.
+        :raises StoreUnavailable: the vault does not answer.
+        """
+
     def forget(self, name: str) -> None:
         """Read it afresh next time: the provider has rejected what we had."""
 

@@ -5,6 +5,7 @@ AppError
 ├── MailboxError             this mailbox cannot be polled until somebody changes something
 │   ├── CredentialsRejected
 │   ├── SecretMissing
+│   ├── SecretsReadOnly
 │   ├── AccessDenied
 │   ├── FolderMissing
 │   ├── CertificateRejected
@@ -75,6 +76,12 @@ class CredentialsRejected(MailboxError):
 
 class SecretMissing(MailboxError):
     code = "secret_missing"
+
+
+class SecretsReadOnly(MailboxError):
+    """The deployment does not let the app write secrets."""
+
+    code = "secrets_read_only"
 
 
 class AccessDenied(MailboxError):

@@ -4,10 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from shared.domain.clouds import CloudName
 from shared.domain.fields import Account, Guid, HttpsUrl, Model, SecretName, told
-
-Cloud = Literal["global", "us_government", "us_government_dod", "china"]
-"""Microsoft's clouds: tokens of one are of no use in another (req C12)."""
 
 Tenant = Annotated[
     str,
@@ -50,7 +48,7 @@ class MicrosoftAppSignIn(Model):
     """An Entra app registration by itself (req A3, A4)."""
 
     kind: Literal["microsoft_app"] = "microsoft_app"
-    cloud: Cloud = "global"
+    cloud: CloudName = "global"
     tenant: Tenant
     client_id: Guid
     credential: Annotated[ClientSecret | Certificate | ManagedIdentity, Field(discriminator="kind")]
@@ -60,7 +58,7 @@ class MicrosoftUserSignIn(Model):
     """A person or service account that has signed in with Microsoft (req A5)."""
 
     kind: Literal["microsoft_user"] = "microsoft_user"
-    cloud: Cloud = "global"
+    cloud: CloudName = "global"
     tenant: Tenant = "organizations"
     client_id: Guid
     client_secret: SecretName | None = None
@@ -100,6 +98,9 @@ class OAuth2SignIn(Model):
 
 
 MicrosoftSignIn = MicrosoftAppSignIn | MicrosoftUserSignIn
+UserSignIn = MicrosoftUserSignIn | GoogleUserSignIn | OAuth2SignIn
+"""Those that a person began in a browser; a refresh token goes on with them."""
+
 GoogleSignIn = GoogleUserSignIn | GoogleServiceSignIn
 TokenSignIn = MicrosoftSignIn | GoogleSignIn | OAuth2SignIn
 """Those that end in an access token."""

@@ -72,6 +72,11 @@ def storage_services(azurite: Azurite) -> Iterator[Services]:
         key_vault_uri="https://vault.invalid",
         login_endpoint="https://login.invalid",
         graph_endpoint="https://graph.invalid",
+        google_login_endpoint="https://google.invalid",
+        google_token_endpoint="https://google.invalid",
+        gmail_endpoint="https://google.invalid",
+        public_url="",
+        allow_secret_writes=False,
         extra_ca_file=None,
         allow_loopback_targets=True,
     )

@@ -7,7 +7,7 @@ from local.simulators import HOME_TENANT, Simulators
 from local.simulators.graph_store import ROOT
 from shared.adapters.sources import open_source
 from shared.adapters.sources.services import SourceServices
-from shared.adapters.tokens import EntraTokens
+from shared.adapters.tokens import Tokens
 from shared.application.ports import Clock, Source
 from shared.domain.mailbox import Mailbox
 from shared.settings import read_settings
@@ -30,7 +30,7 @@ class GraphMailbox:
         self.simulators = simulators
         self.secrets = Secrets({SECRET: "the-app-secret"})
         self._clock = clock
-        self._tokens: dict[str, EntraTokens] = {}
+        self._tokens: dict[str, Tokens] = {}
         simulators.entra.add_app(APP, "the-app-secret")
         self.store = simulators.graph.mailboxes.add(ADDRESS)
 
@@ -52,7 +52,7 @@ class GraphMailbox:
             "ALLOW_LOOPBACK_TARGETS": "true",
         }
         settings = read_settings(environment)
-        return SourceServices(settings, self.secrets, EntraTokens(settings, self.secrets), self._clock)
+        return SourceServices(settings, self.secrets, Tokens(settings, self.secrets, self._clock), self._clock)
 
     def open(self, mailbox: Mailbox, *, is_trusted: bool = True, is_up: bool = True) -> Source:
         return open_source(mailbox, self.services(is_trusted=is_trusted, is_up=is_up))

@@ -19,6 +19,7 @@ _STATUS: dict[type[Exception], int] = {
     errors.AppError: 500,
     errors.SettingsError: 503,
     errors.MailboxError: 422,
+    errors.SecretsReadOnly: 403,
     errors.SourceError: 502,
     errors.SourceUnavailable: 503,
     errors.StoreUnavailable: 503,
@@ -31,6 +32,7 @@ _STATUS: dict[type[Exception], int] = {
 }
 _TITLES = {
     400: "Bad request",
+    403: "Not allowed",
     404: "Not found",
     405: "Method not allowed",
     409: "Not possible now",
