@@ -1,5 +1,6 @@
 """HTTPS to the services that the app settings name: what is trusted, how long it may take, and what went wrong."""
 
+import socket
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,8 +12,11 @@ from typing import Any
 import certifi
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3 import Retry
+from urllib3 import HTTPSConnectionPool, Retry
+from urllib3.connection import HTTPSConnection
 
+from shared.adapters.net import Deadline, Timeouts, connect, resolve
+from shared.adapters.proxy import ProxyAccess
 from shared.adapters.tls import tls_failure
 from shared.domain.errors import SourceUnavailable
 from shared.settings import Settings
@@ -23,12 +27,14 @@ _READ_SECONDS = 60
 
 class Session(requests.Session):
     """Trusts the public authorities and those of `EXTRA_CA_FILE`; honours the proxies of the environment. A read whose
-    connection was closed is tried once more, because a kept connection may be closed at any time.
+    connection was closed is tried once more, because a kept connection may be closed at any time. With a proxy of its
+    own it goes through that one.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, proxy: ProxyAccess | None = None) -> None:
         super().__init__()
-        self.mount("https://", _Adapter(settings.extra_ca_file))
+        self.trust_env = proxy is None
+        self.mount("https://", _Adapter(settings, proxy))
 
     def request(self, *args: Any, **kwargs: Any) -> requests.Response:
         kwargs.setdefault("timeout", (_CONNECT_SECONDS, _READ_SECONDS))
@@ -38,19 +44,33 @@ class Session(requests.Session):
 class _Adapter(HTTPAdapter):
     """Brings a TLS context of its own: what a session is told to trust is overruled by `REQUESTS_CA_BUNDLE`."""
 
-    def __init__(self, extra_ca_file: str | None) -> None:
-        self._tls = _tls_context(extra_ca_file)
+    def __init__(self, settings: Settings, proxy: ProxyAccess | None) -> None:
+        self._tls = _tls_context(settings.extra_ca_file)
+        self._pool_class = _pool_class(settings, proxy) if proxy else HTTPSConnectionPool
         once_more = Retry(1, status=0, allowed_methods={"GET"}, respect_retry_after_header=False)
         super().__init__(pool_maxsize=32, max_retries=once_more)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, ssl_context=self._tls, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"https": self._pool_class}
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
         return super().proxy_manager_for(*args, ssl_context=self._tls, **kwargs)
 
     def cert_verify(self, conn: Any, *_: Any) -> None:
         conn.cert_reqs = "CERT_REQUIRED"
+
+
+def _pool_class(settings: Settings, proxy: ProxyAccess) -> type[HTTPSConnectionPool]:
+    class Connection(HTTPSConnection):
+        def _new_conn(self) -> socket.socket:
+            deadline = Deadline(Timeouts(connect=_CONNECT_SECONDS))
+            return connect(resolve(self.host, self.port, settings, proxy), deadline)
+
+    class Pool(HTTPSConnectionPool):
+        ConnectionCls = Connection
+
+    return Pool
 
 
 @lru_cache(maxsize=4)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 
-from shared.domain.errors import SourceMisconfigured, SourceUnavailable
+from shared.adapters.proxy import ProxyAccess, open_tunnel
+from shared.domain.errors import AppError, SourceMisconfigured, SourceUnavailable
 from shared.settings import Settings
 
 _REFUSED = tuple(
@@ -80,20 +81,36 @@ def network_errors() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A server as its name was resolved, once: what was checked is what is connected to (DNS rebinding)."""
+    """A server as its name was resolved, once: what was checked is what is connected to (DNS rebinding). With a proxy
+    the addresses are the proxy's.
+    """
 
     host: str
     port: int
     addresses: tuple[str, ...]
+    proxy: ProxyAccess | None = None
 
 
-def resolve(host: str, port: int, settings: Settings) -> Endpoint:
-    """:raises SourceMisconfigured: there is no such host, or it is one that must not be reached from here."""
+def resolve(host: str, port: int, settings: Settings, proxy: ProxyAccess | None = None) -> Endpoint:
+    """A proxy resolves the name by itself; where the host is an address, it is checked here all the same.
+
+    :raises SourceMisconfigured: there is no such host, or it is one that must not be reached from here.
+    """
+    if proxy is None:
+        return Endpoint(host, port, _addresses(host, port, settings))
+    _addresses(host, port, settings, socket.AI_NUMERICHOST)
+    return Endpoint(host, port, _addresses(proxy.settings.host, proxy.settings.port, settings), proxy)
+
+
+def _addresses(host: str, port: int, settings: Settings, flags: int = 0) -> tuple[str, ...]:
+    """With AI_NUMERICHOST none for a name."""
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
     except UnicodeError as exc:
         raise SourceMisconfigured("The host is not a valid name.", advice="Check the host for typing errors.") from exc
     except socket.gaierror as exc:
+        if flags:
+            return ()
         if exc.errno in (socket.EAI_NONAME, socket.EAI_NODATA):
             advice = "Check the host for typing errors, and that its name is known where the app runs."
             raise SourceMisconfigured("There is no host of this name.", advice=advice) from exc
@@ -104,7 +121,7 @@ def resolve(host: str, port: int, settings: Settings) -> Endpoint:
             "The host leads to an address that mailboxes may not use: this machine or the platform's own services.",
             advice="Give the name or address of the mail server itself.",
         )
-    return Endpoint(host, port, addresses)
+    return addresses
 
 
 def _is_refused(address: str, settings: Settings) -> bool:
@@ -123,25 +140,36 @@ def _embedded(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
 
 
 def connect(endpoint: Endpoint, deadline: Deadline) -> BoundedSocket:
-    """Connect to the first address that answers; each has its share of the time.
+    """Connect to the first address that answers; each has its share of the time. A proxy then connects further.
 
     :raises SourceUnavailable: none does.
+    :raises AppError: the proxy does not.
     """
+    port = endpoint.proxy.settings.port if endpoint.proxy else endpoint.port
     failure: OSError = TimeoutError()
     for tried, address in enumerate(endpoint.addresses):
         sock = BoundedSocket(socket.AF_INET6 if ":" in address else socket.AF_INET)
         sock.deadline = deadline
         try:
             sock.settimeout(deadline.wait() / (len(endpoint.addresses) - tried))
-            sock.connect((address, endpoint.port))
+            sock.connect((address, port))
         except OSError as exc:
             sock.close()
             failure = exc
         else:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return sock
-    refused = isinstance(failure, ConnectionRefusedError)
-    raise SourceUnavailable(
-        f"Port {endpoint.port} {'refuses connections' if refused else 'does not answer'}.",
-        advice="Check the port, that the server runs, and that a firewall lets this app through.",
-    ) from failure
+            return _through(endpoint, sock)
+    where = f"The proxy {endpoint.proxy}" if endpoint.proxy else f"Port {port}"
+    how = "refuses connections" if isinstance(failure, ConnectionRefusedError) else "does not answer"
+    advice = "Check the port, that the server runs, and that a firewall lets this app through."
+    raise SourceUnavailable(f"{where} {how}.", advice=advice) from failure
+
+
+def _through(endpoint: Endpoint, sock: BoundedSocket) -> BoundedSocket:
+    if endpoint.proxy:
+        try:
+            open_tunnel(sock, endpoint.host, endpoint.port, endpoint.proxy)
+        except AppError:
+            sock.close()
+            raise
+    return sock

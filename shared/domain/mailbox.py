@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from shared.domain.fields import EmailAddress, Model, told
+from shared.domain.fields import EmailAddress, Model, Proxy, told
 from shared.domain.settlement import MarkRead, Settlement
 from shared.domain.sources import Source
 
@@ -48,6 +48,7 @@ class MailboxSettings(Model):
     enabled: bool = True
     ticket_prefix: TicketPrefix = Field(description="begins every tag, as in SUP-17; cannot be changed later")
     source: Source
+    proxy: Proxy | None = None
     schedule: Schedule = Schedule()
     intake: Intake = Intake()
     settlement: Settlement = MarkRead()

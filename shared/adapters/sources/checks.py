@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from shared.adapters.net import Endpoint
 from shared.adapters.tls import certificate
 from shared.application.ports import CheckStage
 from shared.domain.errors import AppError, FolderMissing, SourceMisconfigured
@@ -32,6 +33,14 @@ def run_stages(stages: Iterable[tuple[str, Callable[[], Finding]]]) -> Iterator[
             yield CheckStage(name, False, _since(started), str(error), error.code, error.advice)
             return
         yield CheckStage(name, True, _since(started), finding.detail, None, finding.advice, finding.warning)
+
+
+def name_finding(endpoint: Endpoint) -> Finding:
+    return Finding(("The proxy is at " if endpoint.proxy else "") + ", ".join(endpoint.addresses))
+
+
+def port_finding(endpoint: Endpoint) -> Finding:
+    return Finding(f"Port {endpoint.port} answers{f' through the proxy {endpoint.proxy}' if endpoint.proxy else ''}.")
 
 
 def certificate_finding(sock: ssl.SSLSocket, now: datetime) -> Finding:

@@ -75,7 +75,8 @@ class EwsSource:
 
     def _connected(self, url: str) -> EwsConnection:
         sign_in = _sign_in(self._settings.sign_in, self._services)
-        return EwsConnection(url, self._settings.tls, sign_in, self._services.settings, self._timeouts)
+        services = self._services
+        return EwsConnection(url, self._settings.tls, sign_in, services.settings, self._timeouts, proxy=services.proxy)
 
     def changes(self, cursor: Cursor | None, limit: int) -> Page:
         self._listed_facts = {}

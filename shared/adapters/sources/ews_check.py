@@ -9,7 +9,7 @@ from exchangelib.restriction import Q, Restriction
 from exchangelib.services import FindItem
 from exchangelib.util import TNS
 
-from shared.adapters.sources.checks import Finding, certificate_finding, move_target
+from shared.adapters.sources.checks import Finding, certificate_finding, move_target, port_finding
 from shared.adapters.sources.ews_client import ID_ONLY, EwsClient
 from shared.adapters.sources.ews_connection import EwsConnection
 from shared.adapters.sources.ews_folders import ROOT, Folders, folder_id
@@ -59,7 +59,7 @@ class EwsCheck:
 
     def _port(self) -> Finding:
         self._connection.dial(self._endpoint)
-        return Finding(f"Port {self._endpoint.port} answers.")
+        return port_finding(self._endpoint)
 
     def _tls(self) -> Finding:
         return certificate_finding(self._connection.secure(), self._now)

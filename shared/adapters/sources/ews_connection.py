@@ -10,6 +10,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from shared.adapters.net import BoundedSocket, Deadline, Endpoint, Timeouts, connect, network_errors, resolve
+from shared.adapters.proxy import ProxyAccess
 from shared.adapters.sources.ews_errors import ADVICE_ON_SIGN_IN, http_refusal
 from shared.adapters.tls import BoundedTlsSocket, start_tls
 from shared.domain.errors import AppError, CredentialsRejected, SourceMisbehaved, SourceMisconfigured, SourceUnavailable
@@ -68,7 +69,16 @@ class EwsConnection:
     only one at a time.
     """
 
-    def __init__(self, url: str, tls: Tls, sign_in: SignIn, settings: Settings, timeouts: Timeouts) -> None:
+    def __init__(
+        self,
+        url: str,
+        tls: Tls,
+        sign_in: SignIn,
+        settings: Settings,
+        timeouts: Timeouts,
+        *,
+        proxy: ProxyAccess | None = None,
+    ) -> None:
         self.url = url
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "", parts.port or 443
@@ -77,6 +87,7 @@ class EwsConnection:
         self._tls = tls
         self._sign_in = sign_in
         self._settings = settings
+        self._proxy = proxy
         self._timeouts = timeouts
         self._deadline = Deadline(timeouts)
         self._sock: BoundedSocket | None = None
@@ -86,7 +97,7 @@ class EwsConnection:
         self._is_signed_in = False
 
     def resolve(self) -> Endpoint:
-        return resolve(self._host, self._port, self._settings)
+        return resolve(self._host, self._port, self._settings, self._proxy)
 
     def dial(self, endpoint: Endpoint) -> None:
         self._deadline.restart(self._timeouts.connect)

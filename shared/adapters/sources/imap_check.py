@@ -6,7 +6,7 @@ from datetime import datetime
 
 from imapclient import DELETED, SEEN
 
-from shared.adapters.sources.checks import Finding, certificate_finding, move_target
+from shared.adapters.sources.checks import Finding, certificate_finding, move_target, name_finding, port_finding
 from shared.adapters.sources.imap_connection import ImapConnection, OpenFolder
 from shared.adapters.sources.imap_folders import Folders
 from shared.domain.errors import AccessDenied
@@ -46,11 +46,11 @@ class ImapCheck:
 
     def _name(self) -> Finding:
         self._endpoint = self._connection.resolve()
-        return Finding(", ".join(self._endpoint.addresses))
+        return name_finding(self._endpoint)
 
     def _port(self) -> Finding:
         self._connection.dial(self._endpoint)
-        return Finding(f"Port {self._endpoint.port} answers.")
+        return port_finding(self._endpoint)
 
     def _tls(self) -> Finding:
         sock = self._connection.secure()
@@ -61,7 +61,7 @@ class ImapCheck:
 
     def _sign_in(self) -> Finding:
         self._connection.sign_in()
-        return Finding("The server accepts the user name and the password.")
+        return Finding("The server accepts the account.")
 
     def _list_folders(self) -> Finding:
         return Finding(f"The mailbox has {len(self._folders.list())} folders.")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 from shared.adapters.net import Deadline, Timeouts, connect, resolve
-from shared.adapters.sources.checks import Finding, certificate_finding
+from shared.adapters.sources.checks import Finding, certificate_finding, name_finding, port_finding
 from shared.adapters.sources.rest_client import RestClient
 from shared.adapters.sources.services import SourceServices
 from shared.adapters.tls import start_tls
@@ -36,12 +36,13 @@ class RestCheck(ABC):
 
     def _name(self) -> Finding:
         address = urlsplit(self._rest.root)
-        self._endpoint = resolve(address.hostname or "", address.port or 443, self._services.settings)
-        return Finding(", ".join(self._endpoint.addresses))
+        services = self._services
+        self._endpoint = resolve(address.hostname or "", address.port or 443, services.settings, services.proxy)
+        return name_finding(self._endpoint)
 
     def _port(self) -> Finding:
         self._socket = connect(self._endpoint, Deadline(Timeouts()))
-        return Finding(f"Port {self._endpoint.port} answers.")
+        return port_finding(self._endpoint)
 
     def _tls(self) -> Finding:
         with start_tls(self._socket, self._endpoint.host, Tls(), self._services.settings) as secured:

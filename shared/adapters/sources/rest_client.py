@@ -47,7 +47,7 @@ class RestClient(ABC):
         self.mailbox_url = mailbox_url
         self._sign_in = sign_in
         self._tokens = services.tokens
-        self._session = Session(services.settings)
+        self._session = Session(services.settings, services.proxy)
         self._places = threading.BoundedSemaphore(CONCURRENCY)
 
     def close(self) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from shared.adapters.proxy import ProxyAccess
 from shared.application.ports import Clock, SecretStore
 from shared.domain.sign_in import TokenSignIn
 from shared.settings import Settings
@@ -31,3 +32,5 @@ class SourceServices:
     secrets: SecretStore
     tokens: TokenIssuer
     clock: Clock
+    proxy: ProxyAccess | None = None
+    """That of the mailbox, for `net.resolve` and `https.Session`."""
