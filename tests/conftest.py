@@ -27,6 +27,7 @@ def azurite() -> Iterator[Azurite]:
     require(COMMAND.exists(), "Azurite (npm ci --prefix local)")
     with run_azurite() as storage:
         yield storage
+        assert [*privacy.secrets_in_storage(storage)] == []
 
 
 @pytest.fixture(scope="session")

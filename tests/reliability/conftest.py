@@ -13,6 +13,7 @@ from shared.bootstrap import compose
 from shared.domain.mailbox import Mailbox
 from shared.domain.settlement import Settlement
 from shared.settings import read_settings
+from tests import privacy
 from tests.servers import require
 
 
@@ -50,6 +51,7 @@ def world() -> Iterator[World]:
     require(dovecot.COMMAND is not None, "Dovecot (dovecot-imapd)")
     with run_world() as world:
         yield world
+        assert [*privacy.secrets_in_storage(world.azurite)] == []
 
 
 @pytest.fixture(scope="session")
