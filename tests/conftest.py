@@ -7,8 +7,12 @@ import pytest
 from local import dovecot as dovecot_server
 from local.azurite import COMMAND, Azurite, run_azurite
 from local.simulators import Simulators
-from tests import privacy
+from tests import capabilities, privacy
 from tests.servers import require
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    capabilities.report(terminalreporter)
 
 
 @pytest.fixture(autouse=True)
