@@ -43,8 +43,12 @@ class Pop3Wire(poplib.POP3):
     def __init__(self, sock: BoundedSocket) -> None:
         self.purpose = "begin"
         self._given = sock
-        super().__init__("")
-        self.capabilities = self._capabilities()
+        try:
+            super().__init__("")
+            self.capabilities = self._capabilities()
+        except Exception:
+            self.close()
+            raise
 
     def _create_socket(self, timeout: float) -> BoundedSocket:  # noqa: ARG002 - poplib's
         return self._given
