@@ -15,6 +15,7 @@ from shared.domain.errors import Conflict, MessageError
 from shared.domain.intake import MailboxHealth, MailboxState, PollRun, QuarantineEntry
 from shared.domain.mailbox import Mailbox
 from shared.domain.message import Cursor, Listed, MessageRef, RawMessage
+from shared.domain.outbox import OutboxEntry
 from shared.domain.settlement import Settled, Settlement
 from shared.domain.ticket import Comment, RawPointer, Receipt, Ticket
 
@@ -159,6 +160,7 @@ class Commit:
     changed_tickets: Sequence[ChangedTicket] = ()
     comments: Sequence[Comment] = ()
     raws: Sequence[StoredRaw] = ()
+    outbox: Sequence[OutboxEntry] = ()
     quarantined: Sequence[QuarantineEntry] = ()
     run: PollRun | None = None
 
@@ -208,6 +210,9 @@ class TicketStore(Protocol):
 
     def comments(self, mailbox_id: str, number: int) -> Sequence[Comment]:
         """The log of a ticket, oldest first."""
+
+    def outbox(self, mailbox_id: str) -> Sequence[OutboxEntry]:
+        """What is owed."""
 
     def quarantine(self, mailbox_id: str) -> Sequence[QuarantineEntry]: ...
 

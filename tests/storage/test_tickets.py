@@ -9,6 +9,7 @@ from shared.application.ports import ChangedTicket, Commit, Fenced, ReceiptExist
 from shared.domain.errors import StoreRejected
 from shared.domain.intake import Deferred, MailboxState, PollRun, QuarantineEntry
 from shared.domain.message import Address, Attachment, Cursor, MessageRef
+from shared.domain.outbox import OutboxEntry
 from shared.domain.ticket import Comment, CommentKind, Outcome, RawPointer, Receipt, Status, Ticket
 
 NOW = datetime(2026, 11, 21, 10, 0, 0, 123456, tzinfo=UTC)
@@ -69,6 +70,17 @@ def test_a_stale_state_stores_nothing(tickets, mailbox_id):
 
     assert tickets.receipts(mailbox_id, ["k1"]) == {}
     assert tickets.ticket(mailbox_id, 1) is None
+
+
+def test_what_is_owed_is_stored_with_its_cause_or_not_at_all(tickets, mailbox_id):
+    owed = OutboxEntry("ack-1", "email", NOW, {"to": "ann@example.org"}, attempts=1)
+    etag = tickets.commit(mailbox_id, Commit(STATE, None, [receipt("k1")], outbox=[owed]))
+    late = OutboxEntry("ack-2", "webhook", NOW, {})
+
+    with pytest.raises(ReceiptExists):
+        tickets.commit(mailbox_id, Commit(STATE, etag, [receipt("k1")], outbox=[late]))
+
+    assert tickets.outbox(mailbox_id) == [owed]
 
 
 def test_two_first_commits_are_one_too_many(tickets, mailbox_id):

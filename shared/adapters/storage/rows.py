@@ -12,6 +12,7 @@ from typing import Any
 from shared.application.ports import StoredRaw
 from shared.domain.intake import Deferred, MailboxState, PollRun, QuarantineEntry
 from shared.domain.message import Address, Attachment, Cursor, MessageRef
+from shared.domain.outbox import OutboxEntry
 from shared.domain.ticket import Comment, CommentKind, Outcome, RawPointer, Receipt, Status, Ticket
 
 Row = dict[str, Any]
@@ -217,6 +218,27 @@ def _to_pointer(row: Mapping[str, Any]) -> RawPointer | None:
 
 def raw_row(raw: StoredRaw) -> Row:
     return {"RowKey": raw_key(raw.pointer.sha256), "v": VERSION, "gzip": raw.packed}
+
+
+def outbox_row(entry: OutboxEntry) -> Row:
+    return {
+        "RowKey": f"outbox|{entry.id}",
+        "v": VERSION,
+        "kind": entry.kind,
+        "due_at": _time(entry.due_at),
+        "payload": json.dumps(entry.payload),
+        "attempts": entry.attempts,
+    }
+
+
+def to_outbox(row: Mapping[str, Any]) -> OutboxEntry:
+    return OutboxEntry(
+        id=row["RowKey"].removeprefix("outbox|"),
+        kind=row["kind"],
+        due_at=datetime.fromisoformat(row["due_at"]),
+        payload=json.loads(row["payload"]),
+        attempts=row["attempts"],
+    )
 
 
 def quarantine_row(entry: QuarantineEntry) -> Row:

@@ -20,6 +20,7 @@ from shared.application.ports import (
     Versioned,
 )
 from shared.domain.intake import MailboxState, PollRun, QuarantineEntry
+from shared.domain.outbox import OutboxEntry
 from shared.domain.ticket import Comment, Receipt, Status, Ticket
 
 _Operation = tuple[str, Row] | tuple[str, Row, dict[str, Any]]
@@ -72,6 +73,9 @@ class TableTicketStore:
     def comments(self, mailbox_id: str, number: int) -> Sequence[Comment]:
         return [rows.to_comment(row) for row in self._range(mailbox_id, *rows.comment_range(number))]
 
+    def outbox(self, mailbox_id: str) -> Sequence[OutboxEntry]:
+        return [rows.to_outbox(row) for row in self._range(mailbox_id, "outbox|", "outbox}")]
+
     def quarantine(self, mailbox_id: str) -> Sequence[QuarantineEntry]:
         return [rows.to_quarantine(row) for row in self._range(mailbox_id, "quarantine|", "quarantine}")]
 
@@ -107,6 +111,8 @@ def _operations(commit: Commit) -> Iterator[_Operation]:
         yield "create", rows.comment_row(comment)
     for raw in commit.raws:
         yield "upsert", rows.raw_row(raw), {"mode": UpdateMode.REPLACE}
+    for owed in commit.outbox:
+        yield "create", rows.outbox_row(owed)
     for entry in commit.quarantined:
         yield "upsert", rows.quarantine_row(entry), {"mode": UpdateMode.REPLACE}
     if commit.run:
