@@ -50,7 +50,15 @@ def test_everything_of_a_commit_reads_back_as_it_was(tickets, mailbox_id):
 
     etag = tickets.commit(
         mailbox_id,
-        Commit(state, None, [receipt()], [ticket(mailbox_id)], (), [first], (), [entry], run),
+        Commit(
+            state,
+            None,
+            receipts=[receipt()],
+            new_tickets=[ticket(mailbox_id)],
+            comments=[first],
+            quarantined=[entry],
+            run=run,
+        ),
     )
 
     assert tickets.state(mailbox_id) == (state, etag)
