@@ -8,7 +8,8 @@ from enum import StrEnum
 from shared.application.services import Services
 from shared.domain.intake import MailboxHealth
 from shared.domain.mailbox import Mailbox
-from shared.domain.sources import ImapSource
+from shared.domain.retirements import retirement
+from shared.domain.sources import ImapSource, Pop3Source
 
 _LATE = timedelta(minutes=10)
 
@@ -57,7 +58,9 @@ def _status(mailbox: Mailbox, polled: MailboxHealth | None) -> MailboxStatus:
 
 
 def _risks(mailbox: Mailbox) -> Iterator[str]:
-    if not isinstance(mailbox.source, ImapSource):
+    if advice := retirement(mailbox.source):
+        yield advice
+    if not isinstance(mailbox.source, ImapSource | Pop3Source):
         return
     if not mailbox.source.tls.verify:
         yield "the server's certificate is not checked: anybody between can read the mail and the password"

@@ -35,8 +35,10 @@ def run_stages(stages: Iterable[tuple[str, Callable[[], Finding]]]) -> Iterator[
         yield CheckStage(name, True, _since(started), finding.detail, None, finding.advice, finding.warning)
 
 
-def name_finding(endpoint: Endpoint) -> Finding:
-    return Finding(("The proxy is at " if endpoint.proxy else "") + ", ".join(endpoint.addresses))
+def name_finding(endpoint: Endpoint, advice: str = "") -> Finding:
+    """`advice` is what speaks against this way in."""
+    where = ("The proxy is at " if endpoint.proxy else "") + ", ".join(endpoint.addresses)
+    return Finding(where, advice, warning=bool(advice))
 
 
 def port_finding(endpoint: Endpoint) -> Finding:

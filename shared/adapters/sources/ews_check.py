@@ -15,14 +15,9 @@ from shared.adapters.sources.ews_connection import EwsConnection
 from shared.adapters.sources.ews_folders import ROOT, Folders, folder_id
 from shared.domain.errors import AccessDenied, AppError, CredentialsRejected, SecretMissing
 from shared.domain.mailbox import Mailbox
+from shared.domain.retirements import EWS_ONLINE, is_microsoft
 from shared.domain.settlement import Keep, MarkRead, Move
 from shared.domain.sources import EwsSource
-
-_ONLINE = (".office365.com", ".outlook.com", ".office365.us", ".partner.outlook.cn")
-_RETIREMENT = (
-    "Exchange Online turns EWS off, tenant by tenant from 1 October 2026 and for all on 1 April 2027: read the mailbox "
-    "through Microsoft Graph."
-)
 
 Opened = Callable[[], tuple[EwsConnection, EwsClient, Folders]]
 
@@ -52,8 +47,8 @@ class EwsCheck:
         self._connection, self._client, self._folders = self._opened()
         self._endpoint = self._connection.resolve()
         detail = f"{self._connection.url} is at {', '.join(self._endpoint.addresses)}."
-        if self._endpoint.host.endswith(_ONLINE):
-            return Finding(detail, _RETIREMENT, warning=True)
+        if is_microsoft(self._endpoint.host):
+            return Finding(detail, EWS_ONLINE, warning=True)
         is_found = self._settings.url is None
         return Finding(detail, f"Give {self._connection.url} as server, to spare each poll the search." * is_found)
 

@@ -11,6 +11,7 @@ from shared.adapters.sources.imap_connection import ImapConnection, OpenFolder
 from shared.adapters.sources.imap_folders import Folders
 from shared.domain.errors import AccessDenied
 from shared.domain.mailbox import Mailbox
+from shared.domain.retirements import retirement
 from shared.domain.settlement import Keep, MarkRead, Move
 from shared.domain.sources import ImapSource
 
@@ -46,7 +47,7 @@ class ImapCheck:
 
     def _name(self) -> Finding:
         self._endpoint = self._connection.resolve()
-        return name_finding(self._endpoint)
+        return name_finding(self._endpoint, retirement(self._mailbox.source))
 
     def _port(self) -> Finding:
         self._connection.dial(self._endpoint)

@@ -4,10 +4,11 @@ import ssl
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
-from shared.adapters.sources.checks import Finding, certificate_finding
+from shared.adapters.sources.checks import Finding, certificate_finding, name_finding, port_finding
 from shared.adapters.sources.pop3_connection import Pop3Connection
 from shared.domain.errors import SourceMisconfigured
 from shared.domain.mailbox import Mailbox
+from shared.domain.retirements import retirement
 from shared.domain.settlement import Delete, Move
 
 
@@ -30,11 +31,11 @@ class Pop3Check:
 
     def _name(self) -> Finding:
         self._endpoint = self._connection.resolve()
-        return Finding(", ".join(self._endpoint.addresses))
+        return name_finding(self._endpoint, retirement(self._mailbox.source))
 
     def _port(self) -> Finding:
         self._connection.dial(self._endpoint)
-        return Finding(f"Port {self._endpoint.port} answers.")
+        return port_finding(self._endpoint)
 
     def _tls(self) -> Finding:
         sock = self._connection.secure()

@@ -1,0 +1,30 @@
+"""Ways in that providers have closed, or close on a known date, so that nobody sets them up in vain (as of 2026-11)."""
+
+from urllib.parse import urlsplit
+
+from shared.domain.sign_in import PasswordSignIn
+from shared.domain.sources import EwsSource, ImapSource, Pop3Source, Source
+
+_MICROSOFT = (".office365.com", ".outlook.com", ".office365.us", ".partner.outlook.cn")
+EWS_ONLINE = (
+    "Exchange Online turns EWS off, tenant by tenant from 1 October 2026 and for all on 1 April 2027: read the mailbox "
+    "through Microsoft Graph."
+)
+BASIC_AT_MICROSOFT = (
+    "Exchange Online has taken no passwords since 2023, nor Outlook.com since 16 September 2024: sign in with "
+    "Microsoft, best through Microsoft Graph."
+)
+
+
+def is_microsoft(host: str) -> bool:
+    return f".{host.casefold()}".endswith(_MICROSOFT)
+
+
+def retirement(source: Source) -> str:
+    """What is wrong with this way in; empty where nothing is."""
+    match source:
+        case EwsSource(url=str(url)) if is_microsoft(urlsplit(url).hostname or ""):
+            return EWS_ONLINE
+        case ImapSource(sign_in=PasswordSignIn()) | Pop3Source(sign_in=PasswordSignIn()) if is_microsoft(source.host):
+            return BASIC_AT_MICROSOFT
+    return ""
