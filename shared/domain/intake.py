@@ -70,7 +70,8 @@ class RunCounts:
 
     def defer_rest(self) -> None:
         """The run ended early: what it has not come to is for the next one."""
-        self.outcomes[Outcome.DEFERRED] += self.listed - self.outcomes.total()
+        if rest := self.listed - self.outcomes.total():
+            self.outcomes[Outcome.DEFERRED] += rest
 
 
 @dataclass(frozen=True, slots=True)
