@@ -238,14 +238,21 @@ def _parsed(raw: RawMessage) -> Item:
 
 
 def _batches(items: Iterable[Item]) -> Iterator[Sequence[Item]]:
-    """As many as fit into one transaction, and no more bytes than memory should hold twice."""
+    """As many as fit into one transaction, and no more bytes than memory should hold twice. What came before an error
+    counts: a message that makes every poll fail must get to its last attempt.
+    """
     batch: list[Item] = []
     size = 0
-    for item in items:
-        batch.append(item)
-        size += len(item.raw.content) if isinstance(item, Arrived) else 0
-        if len(batch) == BATCH_MESSAGES or size >= _BATCH_BYTES:
+    try:
+        for item in items:
+            batch.append(item)
+            size += len(item.raw.content) if isinstance(item, Arrived) else 0
+            if len(batch) == BATCH_MESSAGES or size >= _BATCH_BYTES:
+                yield batch
+                batch, size = [], 0
+    except AppError:
+        if batch:
             yield batch
-            batch, size = [], 0
+        raise
     if batch:
         yield batch

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from shared.application.ports import CheckStage, FetchFailure, Folder, Page
-from shared.domain.errors import AppError, CursorExpired, MessageError, MessageGone
+from shared.domain.errors import AppError, CursorExpired, MessageError, MessageGone, SourceUnavailable
 from shared.domain.message import Cursor, Listed, MessageRef, RawMessage
 from shared.domain.settlement import Settled, Settlement
 
@@ -14,11 +14,14 @@ ARRIVED = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 
 @dataclass
 class MemoryMailbox:
-    """What the provider holds. `unfetchable` ids fail when fetched, `unsettleable` ones when settled."""
+    """What the provider holds. `unfetchable` ids fail when fetched, `unsettleable` ones when settled; the
+    connection breaks on `breaking` ones.
+    """
 
     messages: dict[int, bytes] = field(default_factory=dict)
     settled: dict[int, str] = field(default_factory=dict)
     unfetchable: set[int] = field(default_factory=set)
+    breaking: set[int] = field(default_factory=set)
     unsettleable: set[int] = field(default_factory=set)
     down: AppError | None = None
     forgets_cursors: bool = False
@@ -51,6 +54,8 @@ class MemorySource:
         for listed in messages:
             uid = int(listed.ref.id)
             self.mailbox.fetched += 1
+            if uid in self.mailbox.breaking:
+                raise SourceUnavailable
             if uid in self.mailbox.unfetchable:
                 yield FetchFailure(listed.ref, MessageError("the server fails on it"))
             elif uid not in self.mailbox.messages:

@@ -40,6 +40,18 @@ def test_a_message_that_belongs_to_no_ticket_makes_a_new_one(desk):
     assert desk.services.raws.get(desk.mailbox.id, comment.raw) == desk.provider.messages[1]
 
 
+def test_what_was_fetched_before_the_connection_broke_is_taken_in_and_what_failed_is_counted(desk):
+    desk.provider.deliver(mail("First", id_="<1@x>"), mail("Broken", id_="<2@x>"), mail("Last", id_="<3@x>"))
+    desk.provider.unfetchable.add(2)
+    desk.provider.breaking.add(3)
+
+    for _ in range(3):
+        desk.poll()
+
+    assert [ticket.subject for ticket in desk.tickets()] == ["First"]
+    assert [entry.ref.id for entry in desk.services.tickets.quarantine(desk.mailbox.id)] == ["2"]
+
+
 def test_a_message_is_settled_after_its_ticket_is_stored(desk):
     desk.provider.deliver(mail(id_="<1@x>"))
 

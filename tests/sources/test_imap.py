@@ -24,7 +24,7 @@ from shared.domain.errors import (
     SourceUnavailable,
     Throttled,
 )
-from shared.domain.message import Listed, MessageRef
+from shared.domain.message import Listed, MessageRef, RawMessage
 from shared.domain.settlement import Delete, MarkRead, Move
 from tests.sources.contract import Secrets, mail, read_all, refs, subjects
 from tests.sources.dovecot_mailbox import SECRET, imap_mailbox, services, settings
@@ -321,48 +321,68 @@ def test_a_message_that_comes_in_small_packets_is_put_together(serving, reading)
     assert subjects(list(reading(server).fetch(listed(1)))) == ["Scripted"]
 
 
-def test_a_connection_that_ends_within_a_message_is_unavailable_and_made_again(serving, reading):
-    cut = fetched(1)[:120] + CLOSE
-    server = serving(answers={"UID FETCH": [cut, fetched(1) + DONE]})
-    source = reading(server)
+BREAKS = {
+    "ends": fetched(1)[:120] + CLOSE,
+    "says goodbye": "* BYE Connection is closed. 13\r\n" + CLOSE,
+    "stalls": fetched(1)[:120] + STALL,
+    "sends far more than it announced": "* 1 FETCH (UID 1 BODY[] {99999999999}\r\n" + STALL,
+    "makes no sense": "* 1 FETCH (UID 1 BODY[] (\r\n" + DONE,
+}
+
+
+@pytest.mark.parametrize("answer", BREAKS.values(), ids=BREAKS.keys())
+def test_a_message_that_breaks_the_connection_fails_alone(serving, reading, answer):
+    def answered(command: str) -> str:
+        uids = command.split()[2].split(",")
+        return answer if "3" in uids else "".join(fetched(int(uid)) for uid in uids) + DONE
+
+    source = reading(serving(answers={"UID FETCH": answered}), timeouts=Timeouts(idle=0.3))
+
+    results = list(source.fetch(listed(1, 2, 3, 4)))
+
+    assert [type(result) for result in results] == [RawMessage, RawMessage, FetchFailure, RawMessage]
+    assert type(results[2].error) is MessageError
+
+
+def test_messages_that_break_the_connection_are_all_found_where_others_do_not(serving, reading):
+    def answered(command: str) -> str:
+        uids = command.split()[2].split(",")
+        return CLOSE if {"2", "5"} & set(uids) else "".join(fetched(int(uid)) for uid in uids) + DONE
+
+    results = list(reading(serving(answers={"UID FETCH": answered})).fetch(listed(*range(1, 7))))
+
+    assert [result.ref.id for result in results if isinstance(result, FetchFailure)] == ["7:2", "7:5"]
+
+
+def test_one_message_is_blamed_where_the_connection_breaks_on_every_one(serving, reading):
+    server = serving(answers={"UID FETCH": fetched(1)[:120] + CLOSE})
+    results = []
 
     with pytest.raises(SourceUnavailable):
-        list(source.fetch(listed(1)))
+        results.extend(reading(server).fetch(listed(*range(1, 120))))
 
-    assert subjects(list(source.fetch(listed(1)))) == ["Scripted"]
+    assert [result.ref.id for result in results] == ["7:1"]
+    assert len(said(server, "UID FETCH")) < 12
 
 
-def test_a_server_that_says_goodbye_while_it_is_asked_is_unavailable(serving, reading):
-    server = serving(answers={"UID FETCH": "* BYE Connection is closed. 13\r\n" + CLOSE})
+def test_a_throttled_fetch_is_the_fault_of_no_message(serving, reading):
+    server = serving(
+        answers={"UID FETCH": "{tag} BAD Request is throttled. Suggested Backoff Time: 9 milliseconds\r\n"}
+    )
 
-    with pytest.raises(SourceUnavailable):
+    with pytest.raises(Throttled):
         list(reading(server).fetch(listed(1)))
-
-
-def test_a_server_that_stalls_within_a_message_is_unavailable(serving, reading):
-    server = serving(answers={"UID FETCH": fetched(1)[:120] + STALL})
-    source = reading(server, timeouts=Timeouts(idle=0.3, command=3600))
-
-    with pytest.raises(SourceUnavailable):
-        list(source.fetch(listed(1)))
 
 
 def test_a_server_that_drips_runs_out_of_time(serving, reading):
-    server = serving(answers={"UID FETCH": fetched(1, "x" * 300) + DONE})
+    server = serving()
     source = reading(server)
     source.folders()
 
-    server.packet_bytes, server.pause_seconds = 1, 0.02
+    server.packet_bytes, server.pause_seconds = 1, 0.05
 
     with pytest.raises(SourceUnavailable):
-        list(source.fetch(listed(1)))
-
-
-def test_a_server_that_sends_far_more_than_it_announced_is_cut_off(serving, reading):
-    server = serving(answers={"UID FETCH": "* 1 FETCH (UID 1 BODY[] {99999999999}\r\n" + STALL})
-
-    with pytest.raises(SourceMisbehaved):
-        list(reading(server).fetch(listed(1)))
+        source.changes(None, 10)
 
 
 # Settling

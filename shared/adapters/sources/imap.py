@@ -19,7 +19,16 @@ from shared.adapters.sources.imap_wire import CommandRefused
 from shared.adapters.sources.services import SourceServices
 from shared.application.ports import CheckStage, FetchFailure, Folder, Page
 from shared.domain import sources as configured
-from shared.domain.errors import CursorExpired, FolderMissing, MessageError, MessageGone
+from shared.domain.errors import (
+    CursorExpired,
+    FolderMissing,
+    MessageError,
+    MessageGone,
+    SourceError,
+    SourceMisbehaved,
+    SourceUnavailable,
+    Throttled,
+)
 from shared.domain.mailbox import Mailbox
 from shared.domain.message import Cursor, Listed, MessageRef, RawMessage
 from shared.domain.settlement import Delete, Keep, MarkRead, Move, Settled, Settlement
@@ -49,7 +58,7 @@ class _Position:
 
 
 class ImapSource:
-    """Reads one folder of an IMAP mailbox."""
+    """Reads the folders of an IMAP mailbox."""
 
     def __init__(self, mailbox: Mailbox, services: SourceServices, timeouts: Timeouts | None = None) -> None:
         assert isinstance(mailbox.source, configured.ImapSource)
@@ -60,6 +69,7 @@ class ImapSource:
         self._cut_bytes = min(_CUT_BYTES, self._max_bytes)
         self._connection = ImapConnection(mailbox, services, 2 * self._max_bytes, timeouts or Timeouts())
         self._folders = Folders(self._connection)
+        self._has_blamed = False
 
     @property
     def _is_settling(self) -> bool:
@@ -138,9 +148,8 @@ class ImapSource:
     ) -> Iterator[RawMessage | FetchFailure]:
         sizes = self._sizes(path, uidvalidity, wanted)
         for batch in _batches(sizes, self._max_bytes):
-            found = self._bodies(batch, sizes) if self._is_open(path, uidvalidity) else {}
-            for uid in batch:
-                yield self._fetched(wanted[uid].ref, sizes[uid], found.pop(uid, None))
+            for uid, body in self._bodies((path, uidvalidity), batch, sizes):
+                yield self._fetched(wanted[uid].ref, sizes[uid], body)
 
     def _sizes(self, path: str, uidvalidity: int, wanted: Mapping[int, Listed]) -> dict[int, int]:
         sizes = {uid: message.size or 0 for uid, message in wanted.items()}
@@ -151,21 +160,48 @@ class ImapSource:
             sizes |= {uid: data.get(b"RFC822.SIZE", 0) for uid, data in found.items()}
         return sizes
 
-    def _bodies(self, uids: Sequence[int], sizes: Mapping[int, int]) -> "dict[int, _Body]":
-        """What the server has of these messages; one that it fails on is found by halves and fails alone."""
+    def _bodies(
+        self, place: tuple[str, int], uids: Sequence[int], sizes: Mapping[int, int]
+    ) -> "Iterator[tuple[int, _Body | None]]":
+        """Each message with what the server has of it; one that it fails on is found by halves and fails alone."""
+        try:
+            found = self._handed_over(place, uids, sizes)
+        except Throttled:
+            raise
+        except (SourceUnavailable, SourceMisbehaved) as error:
+            half = len(uids) // 2
+            if not half:
+                yield uids[0], self._blamed(error)
+                return
+            yield from self._bodies(place, uids[:half], sizes)
+            yield from self._bodies(place, uids[half:], sizes)
+        else:
+            self._has_blamed = False
+            for uid in uids:
+                yield uid, found.pop(uid, None)
+
+    def _handed_over(
+        self, place: tuple[str, int], uids: Sequence[int], sizes: Mapping[int, int]
+    ) -> dict[int, dict[bytes, Any]]:
+        if not self._is_open(*place):
+            return {}
         part = f"BODY.PEEK[]<0.{self._cut_bytes}>" if sizes[uids[0]] > self._max_bytes else "BODY.PEEK[]"
         seconds = sum(sizes[uid] for uid in uids) / _SLOWEST_BYTES_PER_SECOND
-        try:
-            with self._connection.command("hand over messages", seconds) as client:
-                found: dict[int, dict[bytes, Any]] = client.fetch(uids, [part, "INTERNALDATE"])
-                empty = [uid for uid, body in found.items() if not _content(body)]
-                gone = set(empty).difference(client.search(["UID", _set(empty)]) if empty else ())  # RFC 2180
-                return {uid: body for uid, body in found.items() if uid not in gone}
-        except CommandRefused:
-            if len(uids) == 1:
-                return {uids[0]: MessageError("The server does not hand over this message.")}
-            half = len(uids) // 2
-            return self._bodies(uids[:half], sizes) | self._bodies(uids[half:], sizes)
+        with self._connection.command("hand over messages", seconds) as client:
+            found: dict[int, dict[bytes, Any]] = client.fetch(uids, [part, "INTERNALDATE"])
+            empty = [uid for uid, body in found.items() if not _content(body)]
+            gone = set(empty).difference(client.search(["UID", _set(empty)]) if empty else ())  # RFC 2180
+            return {uid: body for uid, body in found.items() if uid not in gone}
+
+    def _blamed(self, error: SourceError) -> MessageError:
+        """A connection that breaks may break on the message, but the next one is blamed only after others were handed
+        over: a server that breaks on everything shall not fail them all.
+        """
+        if not isinstance(error, CommandRefused):
+            if self._has_blamed:
+                raise error
+            self._has_blamed = True
+        return MessageError("The server does not hand over this message.")
 
     def _fetched(self, ref: MessageRef, size: int, body: "_Body | None") -> RawMessage | FetchFailure:
         if body is None:

@@ -74,7 +74,8 @@ class Pop3Connection:
             raise
 
     def resolve(self) -> Endpoint:
-        return resolve(self._settings.host, self._settings.effective_port, self._services.settings)
+        settings = self._settings
+        return resolve(settings.host, settings.effective_port, self._services.settings, self._services.proxy)
 
     def dial(self, endpoint: Endpoint) -> None:
         self._deadline.restart(self._timeouts.connect)
