@@ -6,7 +6,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from shared.domain.presets import PRESETS
-from shared.domain.retirements import EWS_ONLINE, BASIC_AT_MICROSOFT, retirement
+from shared.domain.retirements import BASIC_AT_MICROSOFT, EWS_ONLINE, retirement
 from shared.domain.sources import Source
 
 SOURCE = TypeAdapter(Source)
