@@ -13,8 +13,10 @@ from shared.adapters.storage.mailboxes import TableMailboxStore
 from shared.adapters.storage.queues import StoragePollQueue
 from shared.adapters.storage.raws import TableAndBlobRawStore
 from shared.adapters.storage.schedule import TableScheduleStore
+from shared.adapters.storage.sign_ins import TableSignInStore
 from shared.adapters.storage.tickets import TableTicketStore
 from shared.adapters.tokens import Tokens
+from shared.adapters.tokens.browser import BrowserSignIns
 from shared.adapters.vault import KeyVaultSecrets
 from shared.application.ports import Clock, SecretStore, Source
 from shared.application.services import Services
@@ -52,6 +54,8 @@ def compose(settings: Settings, clock: Clock = utc_now) -> Services:
         polls=StoragePollQueue(clients),
         secrets=vault,
         open_source=open_mailbox,
+        sign_ins=TableSignInStore(clients),
+        sign_in_service=BrowserSignIns(settings, vault, vault_tokens),
         clock=clock,
         settings=settings,
     )

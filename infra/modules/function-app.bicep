@@ -113,7 +113,7 @@ resource signIn 'Microsoft.Web/sites/config@2025-03-01' = {
       requireAuthentication: isSignInOn
       unauthenticatedClientAction: 'RedirectToLoginPage'
       redirectToProvider: 'azureactivedirectory'
-      excludedPaths: ['/api/health'] // it asks for the function key all the same
+      excludedPaths: ['/api/health', '/hooks/sign-in'] // the first asks for the function key, the second for a state
     }
     httpSettings: {
       requireHttps: true

@@ -14,10 +14,6 @@ from shared.settings import Settings
 _MAX_AGE = timedelta(minutes=5)
 _PUBLIC_SUFFIXES = (".vault.azure.net", ".vault.usgovcloudapi.net", ".vault.azure.cn")
 _TRIES = 3
-_ALLOW_WRITES = (
-    "Deploy it with allowSecretWrites (it sets ALLOW_SECRET_WRITES and gives the app's identity the role for it), or "
-    "put the secret into Key Vault by other means."
-)
 
 
 class KeyVaultSecrets:
@@ -42,7 +38,7 @@ class KeyVaultSecrets:
 
     def put(self, name: str, value: str, expires_at: datetime | None = None) -> None:
         if not self._settings.allow_secret_writes:
-            raise SecretsReadOnly("This deployment does not let the app write secrets.", advice=_ALLOW_WRITES)
+            raise SecretsReadOnly
         with _vault_errors(name):
             self._client.set_secret(name, value, expires_on=expires_at)
         self._known[name] = self._clock(), value

@@ -17,6 +17,7 @@ from shared.domain.mailbox import Mailbox
 from shared.domain.message import Cursor, Listed, MessageRef, RawMessage
 from shared.domain.outbox import OutboxEntry
 from shared.domain.settlement import Settled, Settlement
+from shared.domain.sign_in import NewSignIn, SignInAttempt
 from shared.domain.ticket import Comment, RawPointer, Receipt, Ticket
 
 
@@ -252,6 +253,30 @@ class MailboxStore(Protocol):
 
     def delete(self, mailbox_id: str, etag: str) -> None:
         """:raises Conflict: it is not the version with that ETag any more."""
+
+
+class SignInStore(Protocol):
+    """The sign-ins of the last day that people have begun."""
+
+    def add(self, attempt: SignInAttempt) -> None: ...
+
+    def get(self, attempt_id: str) -> Versioned[SignInAttempt] | None: ...
+
+    def replace(self, attempt: SignInAttempt, etag: str) -> str:
+        """:raises Conflict: it is not the version with that ETag any more."""
+
+
+class SignInService(Protocol):
+    """Talks to whoever lets people sign in."""
+
+    def url(self, asked: NewSignIn, state: str, challenge: str) -> str:
+        """Where the browser goes; it comes back with the state. `challenge` is that of PKCE, S256."""
+
+    def finish(self, asked: NewSignIn, answer: Mapping[str, str], verifier: str) -> str:
+        """Store the refresh token that the browser's answer is good for, and tell whose it is, where that is told.
+
+        :raises AppError: there is none.
+        """
 
 
 class ScheduleStore(Protocol):

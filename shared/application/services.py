@@ -10,6 +10,8 @@ from shared.application.ports import (
     RawStore,
     ScheduleStore,
     SecretStore,
+    SignInService,
+    SignInStore,
     Source,
     TicketStore,
 )
@@ -33,5 +35,7 @@ class Services:
     polls: PollQueue
     secrets: SecretStore
     open_source: OpenSource
+    sign_ins: SignInStore
+    sign_in_service: SignInService
     clock: Clock
     settings: Settings

@@ -79,9 +79,14 @@ class SecretMissing(MailboxError):
 
 
 class SecretsReadOnly(MailboxError):
-    """The deployment does not let the app write secrets."""
-
     code = "secrets_read_only"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This deployment does not let the app write secrets.",
+            advice="Deploy it with allowSecretWrites (it sets ALLOW_SECRET_WRITES, and gives the app's identity the "
+            "role for it), or put the secret into Key Vault by other means.",
+        )
 
 
 class AccessDenied(MailboxError):

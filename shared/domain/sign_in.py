@@ -1,11 +1,16 @@
 """The ways to sign in to a mailbox or a sender (req A1-A8). Whatever is secret is named, never held."""
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from shared.domain.clouds import CloudName
 from shared.domain.fields import Account, Guid, HttpsUrl, Model, SecretName, told
+
+Purpose = Literal["graph", "imap", "pop", "smtp", "ews", "gmail"]
+"""What an access token is for: the provider's scope for it follows from that."""
 
 Tenant = Annotated[
     str,
@@ -104,3 +109,28 @@ UserSignIn = MicrosoftUserSignIn | GoogleUserSignIn | OAuth2SignIn
 GoogleSignIn = GoogleUserSignIn | GoogleServiceSignIn
 TokenSignIn = MicrosoftSignIn | GoogleSignIn | OAuth2SignIn
 """Those that end in an access token."""
+
+
+class NewSignIn(Model):
+    """What a person is to sign in for; their refresh token goes into the secret that the sign-in names."""
+
+    sign_in: Annotated[UserSignIn, Field(discriminator="kind")]
+    purposes: tuple[Purpose, ...] = Field(
+        default=(), max_length=6, description="what the tokens are for; `graph` or `gmail` unless given"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SignInAttempt:
+    """Somebody on the way through the pages of a provider. `key` is empty once they came back: with the state that
+    only their browser has, it makes the PKCE verifier, so that neither alone is of use to anybody.
+    """
+
+    id: str
+    asked: NewSignIn
+    key: str
+    expires_at: datetime
+    status: Literal["waiting", "done", "failed"] = "waiting"
+    account: str = ""
+    error: str = ""
+    advice: str = ""

@@ -25,7 +25,7 @@ APP = "22222222-2222-4222-8222-222222222222"
 def vault(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]:
     """Key Vault, and Entra ID that lets the app in, with the secrets that the tests name."""
     with Simulators(tmp_path_factory.mktemp("simulators") / "ca.pem") as simulators:
-        simulators.entra.add_app(APP, "app-identity-secret", vault="user")
+        simulators.entra.add_app(APP, "app-identity-secret", vault="officer")
         for name, value in {"imap-password": PASSWORD, "graph-secret": "graph-secret-value"}.items():
             simulators.vault.put(name, value)
         yield simulators
@@ -42,6 +42,10 @@ def composed(azurite: Azurite, vault: Simulators) -> Services:
                 "LOGIN_ENDPOINT": vault.url,
                 "GRAPH_ENDPOINT": vault.url,
                 "EXTRA_CA_FILE": str(vault.ca_file),
+                "GOOGLE_LOGIN_ENDPOINT": vault.url,
+                "GOOGLE_TOKEN_ENDPOINT": f"{vault.url}/token",
+                "PUBLIC_URL": "https://mailroom.example",
+                "ALLOW_SECRET_WRITES": "true",
                 "ALLOW_LOOPBACK_TARGETS": "true",
             }
         )

@@ -203,7 +203,7 @@ RULES = {
     the_pipeline_can_assign_only_what_the_app_gets: (_CI, "    condition: '(${write}) AND (${delete})'\n", ""),
     the_site_takes_https_and_its_identity_only: (_APP, "httpsOnly: true", "httpsOnly: false"),
     the_site_takes_no_publishing_password: (_APP, "    allow: false", "    allow: true"),
-    sign_in_leaves_out_only_what_has_a_guard_of_its_own: (_APP, "['/api/health']", "['/api/health', '/api/tickets']"),
+    sign_in_leaves_out_only_what_has_a_guard_of_its_own: (_APP, "['/api/health', ", "['/api/health', '/api/tickets', "),
     telemetry_is_taken_from_identities_only: (
         "infra/modules/monitoring.bicep",
         "DisableLocalAuth: true",

@@ -1,15 +1,12 @@
 """What every source is given beside its mailbox."""
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 from shared.adapters.proxy import ProxyAccess
 from shared.application.ports import Clock, SecretStore
-from shared.domain.sign_in import TokenSignIn
+from shared.domain.sign_in import Purpose, TokenSignIn
 from shared.settings import Settings
-
-Purpose = Literal["graph", "imap", "pop", "smtp", "ews", "gmail"]
-"""What an access token is for: the provider's scope for it follows from that."""
 
 
 class TokenIssuer(Protocol):

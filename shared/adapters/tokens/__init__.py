@@ -3,16 +3,16 @@
 import threading
 from importlib import import_module
 
-from shared.adapters.sources.services import Purpose, TokenIssuer
+from shared.adapters.sources.services import TokenIssuer
 from shared.application.ports import Clock, SecretStore
-from shared.domain.sign_in import TokenSignIn
+from shared.domain.sign_in import Purpose, TokenSignIn
 from shared.settings import Settings
 
 ISSUERS = {
     "microsoft_app": "shared.adapters.tokens.apps:AppTokens",
     "microsoft_user": "shared.adapters.tokens.users:UserTokens",
     "oauth2": "shared.adapters.tokens.users:UserTokens",
-    "google_user": "shared.adapters.google_tokens:GoogleTokens",
+    "google_user": "shared.adapters.tokens.users:UserTokens",
     "google_service": "shared.adapters.google_tokens:GoogleTokens",
 }
 """The issuer for each `kind` of sign-in, imported when the first one of its kind asks."""

@@ -3,11 +3,10 @@
 import threading
 from typing import Any
 
-from shared.adapters.sources.services import Purpose
 from shared.adapters.tokens.microsoft import resource
 from shared.application.ports import Clock, SecretStore
 from shared.domain.errors import CredentialsRejected, SourceMisbehaved
-from shared.domain.sign_in import Certificate, ClientSecret, ManagedIdentity, MicrosoftAppSignIn, TokenSignIn
+from shared.domain.sign_in import Certificate, ClientSecret, ManagedIdentity, MicrosoftAppSignIn, Purpose, TokenSignIn
 from shared.settings import Settings
 
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Mapping
 
-from shared.adapters.sources.services import Purpose
 from shared.domain.clouds import Cloud
+from shared.domain.sign_in import Purpose
 
 _PERMISSIONS: Mapping[Purpose, tuple[str, ...]] = {
     "graph": ("Mail.ReadWrite", "Mail.ReadWrite.Shared", "Mail.Send", "Mail.Send.Shared"),

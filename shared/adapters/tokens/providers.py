@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
-from shared.adapters.sources.services import Purpose
 from shared.adapters.tokens.microsoft import permissions, resource
 from shared.adapters.tokens.token_endpoint import accepted, json_object, post_form
-from shared.domain.sign_in import GoogleUserSignIn, MicrosoftUserSignIn, OAuth2SignIn, UserSignIn
+from shared.domain.sign_in import GoogleUserSignIn, MicrosoftUserSignIn, OAuth2SignIn, Purpose, UserSignIn
 from shared.settings import Settings
 
 _GOOGLE_MODIFY = "https://www.googleapis.com/auth/gmail.modify"

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.adapters.sources.services import Purpose
 from shared.adapters.tokens.providers import provider
 from shared.application.ports import Clock, SecretStore
 from shared.domain.errors import SourceMisbehaved
 from shared.domain.sign_in import (
     GoogleServiceSignIn,
     MicrosoftAppSignIn,
+    Purpose,
     TokenSignIn,
     UserSignIn,
 )

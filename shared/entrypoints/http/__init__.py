@@ -27,3 +27,10 @@ async def api(req: func.HttpRequest, context: func.Context) -> func.HttpResponse
     """The HTTP API (req W1)."""
     answer: func.HttpResponse = await _api().handle_async(req, context)
     return answer
+
+
+@blueprint.route(route="hooks/sign-in", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+async def sign_in_callback(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+    """Where browsers come back to from signing in (req A5-A7); the state that they bring is the guard."""
+    answer: func.HttpResponse = await _api().handle_async(req, context)
+    return answer

@@ -15,10 +15,12 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.application.connection_test import ConnectionTest
+from shared.application.secret_values import SecretValue
 from shared.application.services import Services
 from shared.domain.errors import AppError, SettingsError
 from shared.domain.mailbox import MailboxSettings
-from shared.entrypoints.http import health, mailboxes, problems, tickets
+from shared.domain.sign_in import NewSignIn
+from shared.entrypoints.http import health, mailboxes, presets, problems, sign_ins, tickets
 from shared.telemetry import Event, correlated, emit
 
 _DESCRIPTION = """Configure mailboxes, test them, and read the tickets made from their mail.
@@ -28,6 +30,7 @@ are neither stored nor answered."""
 _TAGS = [
     {"name": "mailboxes", "description": "Configured mailboxes: settings, connection tests, polls, quarantine"},
     {"name": "tickets", "description": "Tickets, their comments, and the messages that made them"},
+    {"name": "secrets", "description": "Writing secrets, and signing in with Microsoft, Google and others"},
     {"name": "health", "description": "Whether the deployment and each mailbox work"},
 ]
 _FUNCTION_KEY = APIKeyHeader(
@@ -56,7 +59,7 @@ def build(services: Services | SettingsError) -> FastAPI:
         },
     )
     app.state.services = services
-    for router in (mailboxes.router, tickets.router, health.router):
+    for router in (mailboxes.router, presets.router, tickets.router, sign_ins.router, health.router):
         app.include_router(router)
     app.add_middleware(_Answered)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # how FastAPI wants it to be replaced
@@ -100,7 +103,13 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             tags=app.openapi_tags,
             routes=app.routes,
         )
-        bodies: list[type[BaseModel]] = [MailboxSettings, ConnectionTest, problems.ProblemDetails]
+        bodies: list[type[BaseModel]] = [
+            MailboxSettings,
+            ConnectionTest,
+            NewSignIn,
+            SecretValue,
+            problems.ProblemDetails,
+        ]
         _, schemas = models_json_schema(
             [(model, "validation") for model in bodies], ref_template="#/components/schemas/{model}"
         )

@@ -1,7 +1,7 @@
 """The operations on mailboxes: configuration, connection tests, polls on demand, and what the polls left behind."""
 
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 from starlette.exceptions import HTTPException
@@ -14,7 +14,7 @@ from shared.domain.mailbox import Mailbox, MailboxId
 from shared.entrypoints.http import models
 from shared.entrypoints.http.health import mailbox_health
 from shared.entrypoints.http.problems import described
-from shared.entrypoints.http.requests import CorrelationId, IfMatch, JsonBody, Ready, etag, ready
+from shared.entrypoints.http.requests import CorrelationId, IfMatch, JsonBody, Ready, etag, json_body, ready
 
 router = APIRouter(prefix="/api/mailboxes", tags=["mailboxes"], dependencies=[Depends(ready)])
 
@@ -23,19 +23,13 @@ _BODY_ERRORS = (400, 413, 415, 422)
 _ETAG = {"headers": {"ETag": {"description": "the version of the configuration", "schema": {"type": "string"}}}}
 
 
-def _body(schema: str) -> dict[str, Any]:
-    """For the OpenAPI document: the body is checked by the use case, which finds all problems at once."""
-    content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
-    return {"requestBody": {"required": True, "content": content}}
-
-
 @router.get("")
 def list_mailboxes(services: Ready) -> models.Mailboxes:
     return models.Mailboxes(mailboxes=[_mailbox(report) for report in health.reports(services)])
 
 
 @router.post(
-    "", status_code=201, openapi_extra=_body("MailboxSettings"), responses={201: _ETAG, **described(*_BODY_ERRORS)}
+    "", status_code=201, openapi_extra=json_body("MailboxSettings"), responses={201: _ETAG, **described(*_BODY_ERRORS)}
 )
 def create_mailbox(body: JsonBody, services: Ready, response: Response) -> models.Mailbox:
     """Its id is made from its name and never changes. It is polled within a minute."""
@@ -52,7 +46,7 @@ def get_mailbox(mailbox_id: Id, services: Ready, response: Response) -> models.M
 
 @router.put(
     "/{mailbox_id}",
-    openapi_extra=_body("MailboxSettings"),
+    openapi_extra=json_body("MailboxSettings"),
     responses={200: _ETAG, **described(404, 412, 428, *_BODY_ERRORS)},
 )
 def replace_mailbox(
@@ -74,7 +68,7 @@ def delete_mailbox(mailbox_id: Id, if_match: IfMatch, services: Ready) -> None:
     mailboxes.delete(services, current)
 
 
-@router.post("/test-connection", openapi_extra=_body("ConnectionTest"), responses=described(*_BODY_ERRORS))
+@router.post("/test-connection", openapi_extra=json_body("ConnectionTest"), responses=described(*_BODY_ERRORS))
 def test_unsaved_connection(body: JsonBody, services: Ready) -> models.ConnectionTestResult:
     """Test a configuration that is not saved. Nothing of it is stored, nor are the secrets sent along."""
     return _test_result(connection_test.check_unsaved(services, body))

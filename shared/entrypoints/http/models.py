@@ -76,6 +76,23 @@ class ConnectionTestResult(BaseModel):
     stages: list[CheckStage]
 
 
+class StartedSignIn(BaseModel):
+    id: str
+    authorization_url: str = Field(description="for the browser of whoever signs in")
+    expires_at: datetime
+
+
+class SignIn(BaseModel):
+    """How a sign-in is going; `account` is who has signed in, where the provider tells."""
+
+    id: str
+    status: Literal["waiting", "done", "failed"]
+    expires_at: datetime
+    account: str
+    error: str
+    advice: str
+
+
 class PollAccepted(BaseModel):
     correlation_id: str = Field(description="finds the events of this poll in the log")
 

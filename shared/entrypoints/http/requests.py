@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request
 from pydantic_core import from_json
@@ -49,6 +49,12 @@ async def _json_body(request: Request) -> object:
 
 
 JsonBody = Annotated[object, Depends(_json_body)]
+
+
+def json_body(schema: str) -> dict[str, Any]:
+    """For the OpenAPI document: the body is checked by the use case, which finds all problems at once."""
+    content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
+    return {"requestBody": {"required": True, "content": content}}
 
 
 class Versions:
