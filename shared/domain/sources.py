@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 from shared.domain.fields import Account, EmailAddress, Folders, Host, Model, Port, Tls, told
 from shared.domain.sign_in import (
     GoogleServiceSignIn,
+    GoogleSignIn,
     GoogleUserSignIn,
     MicrosoftAppSignIn,
     MicrosoftSignIn,
@@ -65,6 +66,17 @@ class GraphSource(Model):
     folders: Folders = ("inbox",)
 
 
+class GmailSource(Model):
+    """Gmail and Google Workspace through the Gmail API (req C6)."""
+
+    kind: Literal["gmail"] = "gmail"
+    sign_in: Annotated[GoogleSignIn, Field(discriminator="kind")]
+    mailbox: EmailAddress | None = Field(
+        default=None, description="the account's own address, where the mailbox's is an alias"
+    )
+    folders: Folders = ("INBOX",)
+
+
 def _tls_from_the_start(tls: Tls) -> Tls:
     if tls.mode != "tls":
         raise PydanticCustomError("tls_mode", "must have the mode `tls`: Exchange Web Services are HTTPS")
@@ -112,4 +124,4 @@ class EwsSource(Model):
         return f"https://{self.server}/EWS/Exchange.asmx"
 
 
-Source = Annotated[ImapSource | GraphSource | EwsSource | Pop3Source, Field(discriminator="kind")]
+Source = Annotated[ImapSource | GraphSource | EwsSource | Pop3Source | GmailSource, Field(discriminator="kind")]

@@ -10,6 +10,7 @@ from shared.domain.mailbox import Mailbox
 
 SOURCES = {
     "ews": "shared.adapters.sources.ews:EwsSource",
+    "gmail": "shared.adapters.sources.gmail:GmailSource",
     "graph": "shared.adapters.sources.graph:GraphSource",
     "imap": "shared.adapters.sources.imap:ImapSource",
     "pop3": "shared.adapters.sources.pop3:Pop3Source",

@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 import requests
 
 from shared.adapters.https import Session, network_errors, retry_after
-from shared.adapters.sources.services import Purpose, SourceServices
+from shared.adapters.sources.services import SourceServices
 from shared.domain.errors import AppError, SourceMisbehaved, SourceUnavailable
-from shared.domain.sign_in import TokenSignIn
+from shared.domain.sign_in import Purpose, TokenSignIn
 
 CONCURRENCY = 4
 """Exchange serves so many requests of an app to one mailbox at a time; others are asked for no more."""

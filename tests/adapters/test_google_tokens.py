@@ -1,0 +1,182 @@
+import json
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+
+from local.simulators import Simulators
+from local.simulators.google import ALL_MAIL, MODIFY, new_key_file
+from shared.adapters.google_tokens import ERRORS, GoogleTokens
+from shared.domain.errors import (
+    AccessDenied,
+    AppError,
+    CertificateRejected,
+    CredentialsRejected,
+    SourceMisbehaved,
+    SourceUnavailable,
+    Throttled,
+)
+from shared.domain.sign_in import GoogleServiceSignIn
+from tests.adapters.conftest import Configured
+from tests.clock import MovableClock
+from tests.sources.contract import Secrets
+
+SERVICE_ACCOUNT = "mailroom@project.iam.gserviceaccount.com"
+SIGN_IN = GoogleServiceSignIn(key_secret="key", account="help@desk.example")
+
+
+@pytest.fixture
+def key(simulators: Simulators) -> dict[str, str]:
+    key = new_key_file(SERVICE_ACCOUNT, "https://elsewhere.example/token")
+    simulators.google.add_account("help@desk.example")
+    simulators.google.add_account("other@desk.example")
+    simulators.google.add_service_account(key, [MODIFY, ALL_MAIL])
+    return key
+
+
+@pytest.fixture
+def store(key: dict[str, str]) -> Secrets:
+    return Secrets({"key": json.dumps(key)})
+
+
+@pytest.fixture
+def tokens(configured: Configured, simulators: Simulators, store: Secrets, clock: MovableClock) -> GoogleTokens:
+    return GoogleTokens(configured(GOOGLE_TOKEN_ENDPOINT=f"{simulators.url}/token"), store, clock)
+
+
+@pytest.mark.parametrize(("purpose", "scope"), [("gmail", MODIFY), ("imap", ALL_MAIL), ("pop", ALL_MAIL)])
+def test_a_token_is_for_the_account_and_opens_no_more_than_its_purpose_needs(
+    simulators: Simulators, tokens: GoogleTokens, purpose, scope: str
+) -> None:
+    access = simulators.google.tokens.get(tokens.token(SIGN_IN, purpose))
+
+    assert access is not None
+    assert (access.user, access.scope) == ("help@desk.example", scope)
+
+
+def test_many_threads_wait_for_one_token_which_is_kept(simulators: Simulators, tokens: GoogleTokens) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        got = list(pool.map(lambda _: tokens.token(SIGN_IN, "gmail"), range(8)))
+
+    assert got == [tokens.token(SIGN_IN, "gmail")] * 8
+    assert simulators.counts["google.token"] == 1
+
+
+def test_each_account_has_a_token_of_its_own(tokens: GoogleTokens) -> None:
+    other = SIGN_IN.model_copy(update={"account": "other@desk.example"})
+
+    assert tokens.token(SIGN_IN, "gmail") != tokens.token(other, "gmail")
+
+
+def test_a_forgotten_token_is_fetched_afresh(simulators: Simulators, tokens: GoogleTokens) -> None:
+    tokens.token(SIGN_IN, "gmail")
+
+    tokens.forget(SIGN_IN, "gmail")
+    tokens.token(SIGN_IN, "gmail")
+
+    assert simulators.counts["google.token"] == 2
+
+
+def test_a_token_that_ends_soon_is_not_kept(simulators: Simulators, tokens: GoogleTokens) -> None:
+    body = {"access_token": "ya29.short", "expires_in": 60}
+    simulators.faults.add("google.token", status=200, body=body)
+    tokens.token(SIGN_IN, "gmail")
+
+    assert tokens.token(SIGN_IN, "gmail") != "ya29.short"
+
+
+def test_a_key_that_is_known_to_be_outdated_is_tried_with_its_new_value_at_once(
+    tokens: GoogleTokens, store: Secrets, key: dict[str, str]
+) -> None:
+    class Changed(Secrets):
+        def forget(self, name: str) -> None:
+            self.values[name] = json.dumps(key)
+
+    tokens._secrets = Changed({"key": json.dumps(new_key_file(SERVICE_ACCOUNT, "https://elsewhere.example"))})
+
+    assert tokens.token(SIGN_IN, "gmail")
+
+
+@pytest.mark.parametrize("value", ["", "{", "[]", "{}", '{"private_key": "x", "client_email": "y"}'])
+def test_a_secret_that_is_no_key_is_rejected_with_advice(tokens: GoogleTokens, store: Secrets, value: str) -> None:
+    store.values["key"] = value
+
+    with pytest.raises(CredentialsRejected) as rejected:
+        tokens.token(SIGN_IN, "gmail")
+
+    assert rejected.value.advice
+    assert store.forgotten == ["key"]
+
+
+def test_an_account_that_is_not_there_is_rejected(tokens: GoogleTokens) -> None:
+    with pytest.raises(CredentialsRejected, match="invalid_grant") as rejected:
+        tokens.token(SIGN_IN.model_copy(update={"account": "nobody@desk.example"}), "gmail")
+
+    assert "nobody" not in f"{rejected.value} {rejected.value.advice}"
+
+
+def test_a_scope_that_is_not_delegated_is_denied_and_named(
+    simulators: Simulators, tokens: GoogleTokens, key: dict[str, str]
+) -> None:
+    simulators.google.add_service_account(key, [ALL_MAIL])
+
+    with pytest.raises(AccessDenied, match="unauthorized_client") as denied:
+        tokens.token(SIGN_IN, "gmail")
+
+    assert MODIFY in denied.value.advice
+
+
+@pytest.mark.parametrize("code", ERRORS)
+def test_every_code_that_is_known_has_advice(simulators: Simulators, tokens: GoogleTokens, code: str) -> None:
+    simulators.faults.add("google.token", status=400, body={"error": code}, times=None)
+
+    with pytest.raises(ERRORS[code][0], match=code) as caught:
+        tokens.token(SIGN_IN, "gmail")
+
+    assert caught.value.advice
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        ({"status": 429, "headers": {"Retry-After": "90"}}, Throttled),
+        ({"status": 503, "headers": {"Retry-After": "90"}}, SourceUnavailable),
+    ],
+)
+def test_a_short_outage_is_no_fault_of_the_key(
+    simulators: Simulators, tokens: GoogleTokens, fault: dict[str, object], error: type[SourceUnavailable]
+) -> None:
+    simulators.faults.add("google.token", **fault)
+
+    with pytest.raises(error) as caught:
+        tokens.token(SIGN_IN, "gmail")
+
+    assert caught.value.retry_after == timedelta(seconds=90)
+    assert tokens.token(SIGN_IN, "gmail")
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        ({"drop": "before"}, SourceUnavailable),
+        ({"status": 200, "body": b"<html>"}, SourceMisbehaved),
+        ({"status": 200, "body": {"access_token": 7, "expires_in": 7}}, SourceMisbehaved),
+        ({"status": 200, "body": {"access_token": "x", "expires_in": "soon"}}, SourceMisbehaved),
+    ],
+)
+def test_an_answer_that_is_none_is_the_services_fault(
+    simulators: Simulators, tokens: GoogleTokens, fault: dict[str, object], error: type[AppError]
+) -> None:
+    simulators.faults.add("google.token", **fault)
+
+    with pytest.raises(error):
+        tokens.token(SIGN_IN, "gmail")
+
+
+def test_a_certificate_that_is_not_trusted_is_rejected(
+    configured: Configured, simulators: Simulators, store: Secrets, clock: MovableClock
+) -> None:
+    settings = configured(GOOGLE_TOKEN_ENDPOINT=f"{simulators.url}/token", EXTRA_CA_FILE="")
+
+    with pytest.raises(CertificateRejected):
+        GoogleTokens(settings, store, clock).token(SIGN_IN, "gmail")
