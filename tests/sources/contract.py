@@ -273,6 +273,69 @@ class SourceContract:
 
         assert read_all(opened(source={"folders": ["Support"]})) == ["In the folder"]
 
+    # Several folders
+
+    @pytest.fixture
+    def two_folders(self, provider) -> tuple[str, str]:
+        """Beside the inbox; the second is in another one."""
+        for path in ("Support", "Kunden", "Kunden/Neu"):
+            provider.create_folder(path)
+        return "Support", "Kunden/Neu"
+
+    @pytest.mark.parametrize(
+        "folders",
+        [["Support", "Kunden/Neu"], "Support, Kunden/Neu", "Support;Kunden\\Neu", ["/Support/", "Kunden\\Neu"]],
+    )
+    def test_several_folders_are_read_however_they_are_written(self, provider, opened, two_folders, folders):
+        provider.deliver(mail("In the inbox"))
+        for folder in two_folders:
+            provider.deliver(mail(f"In {folder}"), folder=folder)
+
+        assert read_all(opened(source={"folders": folders})) == ["In Support", "In Kunden/Neu"]
+
+    def test_pages_over_several_folders_give_everything_exactly_once_to_one_process_after_another(
+        self, provider, opened, two_folders
+    ):
+        for number in range(6):
+            provider.deliver(mail(f"Number {number}"), folder=two_folders[number % 2])
+        found, cursor, more = [], None, True
+
+        while more:
+            source = opened(source={"folders": list(two_folders)})
+            page = source.changes(cursor, 2)
+            found += subjects(list(source.fetch(page.messages)))
+            cursor, more = page.cursor, page.more
+
+        assert sorted(found) == [f"Number {number}" for number in range(6)]
+        assert read_all(opened(source={"folders": list(two_folders)}), cursor) == []
+
+    def test_what_arrives_in_one_of_several_folders_is_listed_after_the_cursor(self, provider, opened, two_folders):
+        source = opened(source={"folders": list(two_folders)})
+        provider.deliver(mail("Before"), folder=two_folders[0])
+        cursor = source.changes(None, 10).cursor
+
+        for folder in reversed(two_folders):
+            provider.deliver(mail(f"After in {folder}"), folder=folder)
+
+        assert read_all(source, cursor) == ["After in Support", "After in Kunden/Neu"]
+
+    def test_a_folder_that_is_added_is_read_from_its_start_and_the_others_from_their_cursors(
+        self, provider, opened, two_folders
+    ):
+        for folder in two_folders:
+            provider.deliver(mail(f"In {folder}"), folder=folder)
+        cursor = opened(source={"folders": list(two_folders[:1])}).changes(None, 10).cursor
+
+        assert read_all(opened(source={"folders": list(two_folders)}), cursor) == ["In Kunden/Neu"]
+
+    def test_messages_of_several_folders_are_settled_in_theirs(self, provider, opened, two_folders):
+        for number in range(4):
+            provider.deliver(mail(f"Number {number}"), folder=two_folders[number % 2])
+
+        self.settle_all(opened(source={"folders": list(two_folders)}), Delete())
+
+        assert [provider.stored(folder) for folder in two_folders] == [[], []]
+
     # Fetching
 
     def test_messages_are_fetched_as_they_were_delivered(self, provider, opened):

@@ -506,11 +506,32 @@ def test_a_path_that_the_server_does_not_take_is_found_in_its_list_once(serving,
     ]
 
 
-def test_a_folder_is_created_with_the_separator_of_the_server(serving, reading):
+@pytest.mark.parametrize("path", ["INBOX/Hilfe & mehr", "Inbox\\Hilfe & mehr", "inbox.Hilfe & mehr"])
+def test_a_folder_to_move_to_is_found_in_every_notation(serving, reading, path):
+    moves = ["{tag} NO [TRYCREATE] no such folder\r\n", DONE]
+    server = serving(answers={"UID MOVE": moves, "LIST": DOTTED + DONE})
+
+    reading(server).settle([message.ref for message in listed(1)], Move(folder=path))
+
+    assert said(server, "UID MOVE")[-1] == 'UID MOVE 1 "INBOX.Hilfe &- mehr"'
+    assert said(server, "CREATE") == []
+
+
+def test_uids_that_got_a_new_meaning_in_one_of_several_folders_leave_the_others_alone(serving, reading):
+    answers = {'SELECT "Done"': [opened(uidvalidity=7), opened(uidvalidity=8)], "SELECT": opened()}
+    server = serving(answers=answers)
+    source = reading(server, source={"folders": "INBOX, Done"})
+    cursor = source.changes(None, 10).cursor
+
+    assert refs(source.changes(cursor, 10)) == [MessageRef("Done", "8:1")]
+
+
+@pytest.mark.parametrize("path", ["INBOX/Done/2026", "Inbox\\Done\\2026", "INBOX.Done.2026"])
+def test_a_folder_is_created_with_the_separator_of_the_server(serving, reading, path):
     moves = ["{tag} NO [CANNOT] bad character\r\n", DONE]
     server = serving(answers={"UID MOVE": moves, "LIST": DOTTED + DONE})
 
-    reading(server).settle([message.ref for message in listed(1)], Move(folder="INBOX/Done/2026"))
+    reading(server).settle([message.ref for message in listed(1)], Move(folder=path))
 
     assert said(server, "CREATE") == ['CREATE "INBOX.Done.2026"']
 

@@ -32,6 +32,11 @@ class TestPop3(SourceContract):
 
     # There are no folders.
     test_one_folder_is_read_and_no_other = None
+    test_several_folders_are_read_however_they_are_written = None
+    test_pages_over_several_folders_give_everything_exactly_once_to_one_process_after_another = None
+    test_what_arrives_in_one_of_several_folders_is_listed_after_the_cursor = None
+    test_a_folder_that_is_added_is_read_from_its_start_and_the_others_from_their_cursors = None
+    test_messages_of_several_folders_are_settled_in_theirs = None
     test_messages_are_moved_to_a_folder = None
     test_the_folder_to_move_to_is_created_where_that_is_allowed = None
     test_a_folder_that_may_not_be_created_is_missing_and_those_that_exist_are_named = None

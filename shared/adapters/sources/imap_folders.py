@@ -1,4 +1,4 @@
-"""The folders of an IMAP mailbox: paths with `/` as people write them, whatever separator the server has."""
+r"""The folders of an IMAP mailbox: paths with `/`, `\` or the server's own separator (req F2)."""
 
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -78,10 +78,12 @@ class Folders:
     def find(self, path: str, cause: AppError | None = None) -> str:
         """The server's name of the folder, from its list. :raises FolderMissing: it is not there."""
         known = self._known()
-        if _canonical(path) not in known:
-            names = ", ".join(sorted(known)[:_NAMED_AT_MOST])
-            raise FolderMissing(f"There is no folder `{path}`.", advice=f"The folders are: {names}.") from cause
-        return known[_canonical(path)][1]
+        slashed = path.replace("\\", "/")
+        for spelling in (path, slashed, slashed.replace(self._separator, "/")):
+            if _canonical(spelling) in known:
+                return known[_canonical(spelling)][1]
+        names = ", ".join(sorted(known)[:_NAMED_AT_MOST])
+        raise FolderMissing(f"There is no folder `{path}`.", advice=f"The folders are: {names}.") from cause
 
     def find_or_create(self, path: str, *, create: bool) -> str:
         """:raises FolderMissing: it is not there, and may not or cannot be created."""
@@ -94,7 +96,7 @@ class Folders:
         return self._names[path]
 
     def _create(self, path: str) -> str:
-        name = self._separator.join(_canonical(path).split("/"))
+        name = self._separator.join(_canonical(path.replace("\\", "/")).split("/"))
         try:
             with self.connection.command("create the folder") as client:
                 client.create_folder(name)
