@@ -20,7 +20,7 @@ from shared.application.services import Services
 from shared.domain.errors import AppError, SettingsError
 from shared.domain.mailbox import MailboxSettings
 from shared.domain.sign_in import NewSignIn
-from shared.entrypoints.http import health, mailboxes, presets, problems, sign_ins, tickets
+from shared.entrypoints.http import handing_in, health, mailboxes, presets, problems, sign_ins, tickets
 from shared.telemetry import Event, correlated, emit
 
 _DESCRIPTION = """Configure mailboxes, test them, and read the tickets made from their mail.
@@ -59,7 +59,7 @@ def build(services: Services | SettingsError) -> FastAPI:
         },
     )
     app.state.services = services
-    for router in (mailboxes.router, presets.router, tickets.router, sign_ins.router, health.router):
+    for router in (mailboxes.router, handing_in.router, presets.router, tickets.router, sign_ins.router, health.router):
         app.include_router(router)
     app.add_middleware(_Answered)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # how FastAPI wants it to be replaced

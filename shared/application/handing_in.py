@@ -1,0 +1,85 @@
+"""Messages that come by HTTP, from relays, migrations and replays: the same pipeline as polled ones (req C13)."""
+
+import hashlib
+import uuid
+from collections.abc import Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+
+from shared.application.intake import BATCH_MESSAGES, Intake
+from shared.application.plan import Arrived, Taken, arrived
+from shared.application.ports import Fenced
+from shared.application.services import Services
+from shared.domain.errors import AppError, StoreError
+from shared.domain.intake import PollRun, RunCounts
+from shared.domain.keys import reused_id_key
+from shared.domain.mailbox import Mailbox
+from shared.domain.message import MessageRef, RawMessage
+from shared.domain.ticket import Outcome
+from shared.mime import parse
+
+_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class HandedIn:
+    """What became of a message; `ticket` is the tag of its ticket, where it has one."""
+
+    outcome: Outcome
+    reason: str
+    ticket: str | None
+
+
+def hand_in(services: Services, mailbox: Mailbox, contents: Sequence[bytes]) -> list[HandedIn]:
+    """Take the messages in; for one that is deferred, nobody but the caller tries again.
+
+    :raises Fenced: the mailbox is being polled. Messages that were taken in before are duplicates the next time.
+    """
+    items = [_arrived(index, content) for index, content in enumerate(contents)]
+    taken: dict[MessageRef, Taken] = {}
+    for attempt in range(1, _TRIES + 1):
+        try:
+            _take_in(services, mailbox, items, taken)
+            break
+        except Fenced:
+            if attempt == _TRIES:
+                raise
+    return [_told(services, mailbox, item, taken[item.raw.ref]) for item in items]
+
+
+def _arrived(index: int, content: bytes) -> Arrived:
+    ref = MessageRef("http", f"{hashlib.sha256(content).hexdigest()}:{index}")
+    return arrived(RawMessage(ref, content, None, len(content)), parse(content))
+
+
+def _take_in(services: Services, mailbox: Mailbox, items: Sequence[Arrived], taken: dict[MessageRef, Taken]) -> None:
+    started_at, owner = services.clock(), uuid.uuid4().hex
+    state, etag = services.tickets.state(mailbox.id)
+    if state.is_leased(now=started_at, to_other_than=owner):
+        raise Fenced
+    counts = RunCounts()
+    with closing(Intake(services, mailbox, state, etag, owner=owner)) as intake:
+        rest = [item for item in items if item.raw.ref not in taken]
+        try:
+            for start in range(0, len(rest), BATCH_MESSAGES):
+                for each in intake.take_in(rest[start : start + BATCH_MESSAGES]):
+                    taken[each.ref] = each
+                    counts.add(each.outcome, each.reason)
+                    intake.settled(each.ref)
+        except Fenced:
+            raise
+        except AppError:
+            with suppress(StoreError):
+                intake.release(None)
+            raise
+        counts.listed = len(rest)
+        outcomes, ignored = dict(counts.outcomes), dict(counts.ignored)
+        intake.release(PollRun(started_at, services.clock(), "http", counts.listed, outcomes, ignored))
+
+
+def _told(services: Services, mailbox: Mailbox, item: Arrived, taken: Taken) -> HandedIn:
+    keys = [item.key, reused_id_key(item.key, item.fingerprint)]
+    receipts = services.tickets.receipts(mailbox.id, keys) if taken.is_stored else {}
+    numbers = [each.ticket_number for each in receipts.values() if each.fingerprint == item.fingerprint]
+    tag = f"{mailbox.ticket_prefix}-{numbers[0]}" if numbers and numbers[0] else None
+    return HandedIn(taken.outcome, taken.reason, tag)
