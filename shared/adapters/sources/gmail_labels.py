@@ -2,6 +2,7 @@
 
 from shared.adapters.sources.gmail_client import GmailClient, items
 from shared.adapters.sources.gmail_errors import GmailRefused
+from shared.adapters.sources.graph_folders import split_path
 from shared.application.ports import Folder
 from shared.domain.errors import FolderMissing
 
@@ -19,6 +20,7 @@ class Labels:
 
     def find(self, path: str, *, create: bool = False) -> str:
         """The label's id; created where it is missing and may be. :raises FolderMissing: naming those that exist."""
+        path = "/".join(split_path(path))
         label = self._found(path)
         if label is None:
             self._read()
