@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from shared.adapters.sources.services import Purpose, SourceServices
+from shared.adapters.sources.services import SourceServices
 from shared.domain.errors import AppError, CredentialsRejected
 from shared.domain.mailbox import Mailbox
-from shared.domain.sign_in import MicrosoftAppSignIn, PasswordSignIn
+from shared.domain.sign_in import MicrosoftAppSignIn, PasswordSignIn, Purpose
 from shared.domain.sources import AnySignIn
 
 _ADVICE = {
