@@ -87,9 +87,10 @@ def _exists(store: SecretStore, name: str) -> bool:
 
 
 def _settled_where_it_is_read(data: object) -> Iterator[Problem]:
-    target = _segments(data, _text(data, "settlement", "folder"))
-    if target and target in _folders(data):
-        yield Problem("$.settlement.folder", "must not be a folder that the mailbox is read from")
+    for path in (("settlement", "folder"), ("failed_folder",)):
+        target = _segments(data, _text(data, *path))
+        if target and target in _folders(data):
+            yield Problem(f"$.{'.'.join(path)}", "must not be a folder that the mailbox is read from")
 
 
 def _beyond_pop3(data: object) -> Iterator[Problem]:
@@ -98,6 +99,8 @@ def _beyond_pop3(data: object) -> Iterator[Problem]:
         return
     if _text(data, "settlement", "action") == "move":
         yield Problem("$.settlement", "must be `mark_read`, `keep` (both leave messages on the server) or `delete`")
+    if _text(data, "failed_folder"):
+        yield Problem("$.failed_folder", "must be unset: POP3 has one folder")
     if _text(data, "intake", "start_from") not in ("", "now", "beginning"):
         yield Problem("$.intake.start_from", "must be `now` or `beginning`: POP3 tells no dates")
     if isinstance(data, dict) and isinstance(data.get("intake"), dict) and data["intake"].get("unread_only"):

@@ -17,8 +17,8 @@ from shared.domain.backoff import next_due
 from shared.domain.errors import AppError, CursorExpired, MessageError, SourceUnavailable, StoreError
 from shared.domain.intake import MailboxHealth, MailboxState, PollRun, RunCounts
 from shared.domain.mailbox import Mailbox
-from shared.domain.message import Cursor, Listed, RawMessage
-from shared.domain.settlement import Keep
+from shared.domain.message import Cursor, Listed, MessageRef, RawMessage
+from shared.domain.settlement import Keep, Move, Settled
 from shared.domain.ticket import Outcome
 from shared.mime import parse
 from shared.telemetry import Event, correlated, emit
@@ -163,6 +163,7 @@ class _Poll:
 
     def _settle(self, source: Source, intake: Intake, taken: Sequence[Taken]) -> None:
         self._tell()
+        self._set_aside(source, [each.ref for each in taken if each.outcome is Outcome.QUARANTINED])
         stored = [each.ref for each in taken if each.is_stored]
         if isinstance(self.mailbox.settlement, Keep):
             for ref in stored:
@@ -172,7 +173,13 @@ class _Poll:
             if settled.error is None:
                 intake.settled(settled.ref)
             elif not intake.unsettled(settled.ref):
-                emit(Event.MESSAGE_UNSETTLED, level=logging.ERROR, message=settled.ref.key, error=settled.error.code)
+                _tell_unsettled(settled)
+
+    def _set_aside(self, source: Source, quarantined: Sequence[MessageRef]) -> None:
+        """Move what is in quarantine out of the way of people who read the mailbox (req D5)."""
+        if self.mailbox.failed_folder and quarantined:
+            for settled in source.settle(quarantined, Move(folder=self.mailbox.failed_folder)):
+                _tell_unsettled(settled)
 
     def _record(self, error_code: str | None) -> PollRun:
         if error_code:
@@ -222,6 +229,11 @@ class _Poll:
         emit(Event.POLL_FAILED, level=level, error=error.code, failures=failures)
         if failures >= FAILING_AFTER:
             emit(Event.MAILBOX_FAILING, level=logging.ERROR, error=error.code)
+
+
+def _tell_unsettled(settled: Settled) -> None:
+    if settled.error:
+        emit(Event.MESSAGE_UNSETTLED, level=logging.ERROR, message=settled.ref.key, error=settled.error.code)
 
 
 def _arrivals(fetched: Iterable[RawMessage | FetchFailure]) -> Iterator[Item]:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from shared.domain.fields import EmailAddress, Model, Proxy, told
+from shared.domain.fields import EmailAddress, FolderPath, Model, Proxy, told
 from shared.domain.settlement import MarkRead, Settlement
 from shared.domain.sources import Source
 
@@ -52,6 +52,9 @@ class MailboxSettings(Model):
     schedule: Schedule = Schedule()
     intake: Intake = Intake()
     settlement: Settlement = MarkRead()
+    failed_folder: FolderPath | None = Field(
+        default=None, description="where messages go that are in quarantine, created if missing; unset leaves them"
+    )
 
 
 class Mailbox(MailboxSettings):

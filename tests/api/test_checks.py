@@ -131,6 +131,37 @@ def test_messages_are_not_moved_to_the_folder_that_is_read(api: TestClient, supp
     assert set(found) == {"$.settlement.folder"}
 
 
+def test_what_failed_is_not_moved_to_the_folder_that_is_read(api: TestClient, support):
+    found = problems(api.post("/api/mailboxes", json={**support, "failed_folder": "inbox"}))
+
+    assert set(found) == {"$.failed_folder"}
+
+
+def test_what_pop3_cannot_do_is_refused_all_at_once(api: TestClient, support):
+    wrong = {
+        "source": {**IMAP, "kind": "pop3"},
+        "settlement": {"action": "move", "folder": "Done"},
+        "failed_folder": "Failed",
+        "intake": {"start_from": "2026-01-01T00:00:00Z", "unread_only": True},
+    }
+
+    found = problems(api.post("/api/mailboxes", json={**support, **wrong}))
+
+    assert set(found) == {"$.settlement", "$.failed_folder", "$.intake.start_from", "$.intake.unread_only"}
+
+
+def test_what_is_usual_is_good_for_pop3_too(api: TestClient, support):
+    assert api.post("/api/mailboxes", json={**support, "source": {**IMAP, "kind": "pop3"}}).status_code == 201
+
+
+def test_an_inbox_is_not_read_by_pop3_and_imap_at_once(api: TestClient, support, billing):
+    api.post("/api/mailboxes", json=support)
+
+    found = problems(api.post("/api/mailboxes", json={**billing, "source": {**IMAP, "kind": "pop3"}}))
+
+    assert set(found) == {"$.source.folders"}
+
+
 def test_the_inbox_is_read_where_no_folder_is_given(api: TestClient, support):
     found = problems(api.post("/api/mailboxes", json={**support, "settlement": {"action": "move", "folder": "Inbox"}}))
 

@@ -138,3 +138,21 @@ def test_wrong_app_settings_are_all_told_while_nothing_else_is_served():
     assert [answer.status_code for answer in others] == [503] * len(others)
     assert {answer.headers["Content-Type"] for answer in others} == {"application/problem+json"}
     assert api.get("/api/openapi.json").status_code == 200
+
+
+def test_a_way_in_that_its_provider_has_closed_is_told(api: TestClient, support):
+    source = {**IMAP, "kind": "pop3", "host": "outlook.office365.com"}
+    api.post("/api/mailboxes", json={**support, "source": source})
+
+    [mailbox] = api.get("/api/health").json()["mailboxes"]
+
+    assert "sign in with Microsoft" in mailbox["warnings"][0]
+
+
+def test_the_risks_of_a_connection_are_told_for_pop3_too(api: TestClient, support):
+    source = {**IMAP, "kind": "pop3", "tls": {"mode": "none", "verify": False}}
+    api.post("/api/mailboxes", json={**support, "source": source})
+
+    [mailbox] = api.get("/api/health").json()["mailboxes"]
+
+    assert len(mailbox["warnings"]) == 2

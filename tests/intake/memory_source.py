@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from shared.application.ports import CheckStage, FetchFailure, Folder, Page
 from shared.domain.errors import AppError, CursorExpired, MessageError, MessageGone, SourceUnavailable
 from shared.domain.message import Cursor, Listed, MessageRef, RawMessage
-from shared.domain.settlement import Settled, Settlement
+from shared.domain.settlement import Move, Settled, Settlement
 
 ARRIVED = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 
@@ -20,6 +20,7 @@ class MemoryMailbox:
 
     messages: dict[int, bytes] = field(default_factory=dict)
     settled: dict[int, str] = field(default_factory=dict)
+    moved: dict[int, str] = field(default_factory=dict)
     unfetchable: set[int] = field(default_factory=set)
     breaking: set[int] = field(default_factory=set)
     unsettleable: set[int] = field(default_factory=set)
@@ -70,6 +71,8 @@ class MemorySource:
     def _settle(self, ref: MessageRef, settlement: Settlement) -> Settled:
         if int(ref.id) in self.mailbox.unsettleable:
             return Settled(ref, MessageError("it is locked"))
+        if isinstance(settlement, Move):
+            self.mailbox.moved[int(ref.id)] = settlement.folder
         self.mailbox.settled[int(ref.id)] = settlement.action
         return Settled(ref)
 

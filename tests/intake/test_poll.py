@@ -234,6 +234,34 @@ def test_a_message_that_always_fails_to_be_fetched_goes_to_quarantine_and_holds_
     assert desk.state().deferred == ()
 
 
+def test_a_message_in_quarantine_is_moved_to_the_folder_for_what_failed_and_no_sooner(desk):
+    desk.configure(failed_folder="Failed")
+    desk.provider.deliver(mail("Bad", id_="<1@x>"), mail("Good", id_="<2@x>"))
+    desk.provider.unfetchable = {1}
+
+    desk.poll()
+    desk.poll()
+    moved_while_deferred = dict(desk.provider.moved)
+    desk.poll()
+
+    assert moved_while_deferred == {}
+    assert [entry.ref.id for entry in desk.quarantine()] == ["1"]
+    assert desk.provider.moved == {1: "Failed"}
+
+
+def test_a_message_in_quarantine_that_cannot_be_moved_stays_there(desk):
+    desk.configure(failed_folder="Failed")
+    desk.provider.deliver(mail("Bad", id_="<1@x>"))
+    desk.provider.unfetchable = desk.provider.unsettleable = {1}
+
+    for _ in range(4):
+        desk.poll()
+
+    assert [entry.ref.id for entry in desk.quarantine()] == ["1"]
+    assert desk.health().error_code is None
+    assert desk.provider.moved == {}
+
+
 def test_a_message_that_fails_once_is_taken_in_at_the_next_poll(desk):
     desk.provider.deliver(mail("Shy", id_="<1@x>"))
     desk.provider.unfetchable = {1}
