@@ -1,6 +1,7 @@
 """Everything that Mailroom talks to, running at once: for benchmarks and for tests of the whole."""
 
 import imaplib
+import json
 import tempfile
 import uuid
 from collections.abc import Iterable, Iterator
@@ -13,10 +14,11 @@ from typing import Any
 from local.azurite import Azurite, run_azurite
 from local.dovecot import PASSWORD, Dovecot, run_dovecot
 from local.simulators import HOME_TENANT, Simulators
+from local.simulators.google import MODIFY, new_key_file
 from shared.domain.fields import Tls
 from shared.domain.mailbox import Intake, Mailbox
-from shared.domain.sign_in import ClientSecret, MicrosoftAppSignIn, PasswordSignIn
-from shared.domain.sources import EwsSource, GraphSource, ImapSource
+from shared.domain.sign_in import ClientSecret, GoogleServiceSignIn, MicrosoftAppSignIn, PasswordSignIn
+from shared.domain.sources import EwsSource, GmailSource, GraphSource, ImapSource, Pop3Source
 
 CLIENT_ID = "11111111-1111-4111-8111-111111111111"
 APP_ID = "22222222-2222-4222-8222-222222222222"
@@ -47,6 +49,13 @@ class World:
         )
         return _mailbox(user, source=source, **settings)
 
+    def pop3_mailbox(self, contents: Iterable[bytes], **settings: Any) -> Mailbox:
+        mailbox = self.imap_mailbox(contents, **settings)
+        assert isinstance(mailbox.source, ImapSource)
+        of_imap = mailbox.source
+        source = Pop3Source(host="localhost", port=self.dovecot.pop3s_port, sign_in=of_imap.sign_in, tls=of_imap.tls)
+        return mailbox.model_copy(update={"source": source})
+
     def graph_mailbox(self, contents: Iterable[bytes], **settings: Any) -> Mailbox:
         user = self._exchange_user(contents)
         source = GraphSource(
@@ -62,6 +71,13 @@ class World:
         sign_in = PasswordSignIn(account=f"{user}@example.com", password_secret="imap-password", method="plain")
         source = EwsSource(server=f"{self.simulators.url}/EWS/Exchange.asmx", sign_in=sign_in)
         return _mailbox(user, source=source, **settings)
+
+    def gmail_mailbox(self, contents: Iterable[bytes], **settings: Any) -> Mailbox:
+        user = f"user-{uuid.uuid4().hex[:12]}"
+        self.simulators.gmail.mailboxes.add(f"{user}@example.com")
+        for content in contents:
+            self.simulators.gmail.deliver(f"{user}@example.com", content)
+        return _mailbox(user, source=GmailSource(sign_in=GoogleServiceSignIn(key_secret="gmail-key")), **settings)
 
     def _exchange_user(self, contents: Iterable[bytes]) -> str:
         user = f"user-{uuid.uuid4().hex[:12]}"
@@ -91,6 +107,9 @@ def run_world() -> Iterator[World]:
         simulators.entra.add_app(APP_ID, "app-identity-secret", roles=[], vault="user")
         for name, value in _SECRETS.items():
             simulators.vault.put(name, value)
+        key = new_key_file("mailroom@project.iam.gserviceaccount.com", f"{simulators.url}/token")
+        simulators.google.add_service_account(key, [MODIFY])
+        simulators.vault.put("gmail-key", json.dumps(key))
         yield World(azurite, dovecot, simulators, _environment(azurite, simulators))
 
 
@@ -102,6 +121,8 @@ def _environment(azurite: Azurite, simulators: Simulators) -> dict[str, str]:
         "KEY_VAULT_URI": simulators.url,
         "LOGIN_ENDPOINT": simulators.url,
         "GRAPH_ENDPOINT": simulators.url,
+        "GOOGLE_TOKEN_ENDPOINT": f"{simulators.url}/token",
+        "GMAIL_ENDPOINT": simulators.url,
         "EXTRA_CA_FILE": str(simulators.ca_file),
         "ALLOW_LOOPBACK_TARGETS": "true",
         "AZURE_TENANT_ID": HOME_TENANT,

@@ -85,6 +85,13 @@ def _look_into_graph(world: World, mailbox: Mailbox, folder: str) -> list[Found]
     return [Found(_subject(account.raw(message)), message.is_read) for message in account.within(found)]
 
 
+def _look_into_gmail(world: World, mailbox: Mailbox, folder: str) -> list[Found]:
+    account = world.simulators.gmail.mailboxes.get(mailbox.address)
+    label = next((label for label, name in account.labels.items() if name == folder), folder)
+    found = [message for message in account.newest_first() if label in message.labels]
+    return [Found(_subject(account.raw(message)), "UNREAD" not in message.labels) for message in found]
+
+
 def _subject(raw: bytes) -> str:
     match = re.search(rb"^Subject: (.*?)\r?$", raw, re.MULTILINE)
     return match[1].decode() if match else ""
@@ -92,8 +99,10 @@ def _subject(raw: bytes) -> str:
 
 PROVIDERS = {
     "imap": (World.imap_mailbox, _look_by_imap, "INBOX"),
+    "pop3": (World.pop3_mailbox, _look_by_imap, "INBOX"),
     "graph": (World.graph_mailbox, _look_into_graph, "inbox"),
     "ews": (World.ews_mailbox, _look_into_graph, "inbox"),
+    "gmail": (World.gmail_mailbox, _look_into_gmail, "INBOX"),
 }
 
 

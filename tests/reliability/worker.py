@@ -1,7 +1,7 @@
 """A worker process that polls once, and dies after a given side effect if it is told to.
 
-A side effect is an answered HTTP request (storage, vault, Entra, Graph) or an answered IMAP command. They are counted
-where they happen, so that a new one is a boundary by itself.
+A side effect is an answered HTTP request (storage, vault, Entra, Graph, EWS, ...) or an answered IMAP or POP3 command.
+They are counted where they happen, so that a new one is a boundary by itself.
 """
 
 import imaplib
@@ -9,11 +9,11 @@ import multiprocessing
 import os
 import threading
 from datetime import UTC, datetime, timedelta
+from http.client import HTTPConnection
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
-from requests.adapters import HTTPAdapter
-
+from shared.adapters.sources.pop3_wire import Pop3Wire
 from shared.application import intake, poll
 from shared.application.ports import PollRequest
 from shared.bootstrap import compose
@@ -29,6 +29,8 @@ _PROCESSES.set_forkserver_preload(
         "azure.storage.blob",
         "msal",
         "shared.adapters.entra_http",
+        "shared.adapters.google_tokens",
+        "shared.adapters.sources.gmail",
         "shared.adapters.sources.graph",
         "shared.adapters.sources.imap",
     ]
@@ -90,6 +92,7 @@ def _count_side_effects(die_after: int):
 
         return with_count
 
-    HTTPAdapter.send = after(HTTPAdapter.send)
+    HTTPConnection.getresponse = after(HTTPConnection.getresponse)
+    Pop3Wire._getresp = after(Pop3Wire._getresp)
     imaplib.IMAP4._get_tagged_response = after(imaplib.IMAP4._get_tagged_response)
     return lambda: counted
