@@ -2,6 +2,7 @@
 
 import hmac
 import re
+import struct
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Literal
@@ -65,7 +66,7 @@ def _ntlm(user: str, password: str) -> Mechanism:
     def respond(challenge: bytes) -> bytes:
         try:
             return client.step(challenge) or b""
-        except (SpnegoError, ValueError, LookupError) as exc:
+        except (SpnegoError, struct.error, ValueError, LookupError) as exc:
             raise SourceMisbehaved("The server does not answer as NTLM has it.") from exc
 
     return Mechanism("NTLM", client.step() or b"", respond)

@@ -2,6 +2,7 @@
 
 import socket
 import uuid
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ from shared.adapters.sources import open_source
 from shared.adapters.sources.services import SourceServices
 from shared.application.ports import Source
 from shared.domain.mailbox import Mailbox
+from shared.domain.sign_in import TokenSignIn
 from shared.settings import Settings, read_settings
 from tests.sources.contract import Secrets, Stored
 
@@ -29,8 +31,23 @@ def settings(ca_file: object = "", *, allow_loopback: bool = True) -> Settings:
     return read_settings(environment)
 
 
-def services(secrets: Secrets, settings: Settings) -> SourceServices:
-    return SourceServices(settings, secrets, tokens=None, clock=lambda: datetime.now(UTC))
+@dataclass
+class Tokens:
+    """A `TokenIssuer` whose tokens the test gives: the next one when one is forgotten, the last one for ever."""
+
+    values: list[str] = field(default_factory=lambda: ["the-token"])
+    forgotten: list[str] = field(default_factory=list)
+
+    def token(self, sign_in: TokenSignIn, purpose: str) -> str:
+        return self.values[0]
+
+    def forget(self, sign_in: TokenSignIn, purpose: str) -> None:
+        self.forgotten.append(purpose)
+        self.values = self.values[1:] or self.values
+
+
+def services(secrets: Secrets, settings: Settings, tokens: Tokens | None = None) -> SourceServices:
+    return SourceServices(settings, secrets, tokens or Tokens(), clock=lambda: datetime.now(UTC))
 
 
 def imap_mailbox(source: dict[str, Any], **changes: Any) -> Mailbox:

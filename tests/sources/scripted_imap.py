@@ -5,7 +5,7 @@ import re
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -52,9 +52,12 @@ _USUAL: Mapping[str, Answer] = {
 
 @dataclass
 class ScriptedImap:
-    """`answers` are by the beginning of the command, the longest first. `commands` is what was said, without tags."""
+    """`challenges` are what AUTHENTICATE is answered with, given or made of what was said last. `answers` are by the
+    beginning of the command, the longest first. `commands` is what was said, without tags.
+    """
 
     answers: Mapping[str, Answer] = field(default_factory=dict)
+    challenges: Sequence[bytes | Callable[[bytes], bytes]] = (b"",)
     capabilities: str = "IMAP4rev1 UIDPLUS MOVE"
     plain_capabilities: str | None = None
     greeting: str = "* OK ready\r\n"
@@ -105,8 +108,7 @@ class ScriptedImap:
         for line in lines:
             tag, _, command = line.decode().rstrip("\r\n").partition(" ")
             if command.startswith("AUTHENTICATE"):
-                connection.sendall(b"+ \r\n")
-                command += " " + base64.b64decode(next(lines)).decode()
+                command = self._authenticated(connection, lines, command)
             self.commands.append(command)
             if command == "STARTTLS" and self.tls:
                 connection.sendall(f"{tag} OK begin\r\n{self.injected}".encode())
@@ -114,6 +116,19 @@ class ScriptedImap:
             usual = f"* CAPABILITY {capabilities}\r\n{DONE}" if command == "CAPABILITY" else self._answer(command)
             self._send(connection, usual.replace("{tag}", tag))
         return False
+
+    def _authenticated(self, connection: socket.socket, lines, command: str) -> str:
+        """The command with all that the client said, decoded."""
+        command, mechanism, *initial = command.split(" ")
+        said = [base64.b64decode(each) for each in initial]
+        for challenge in self.challenges:
+            text = challenge if isinstance(challenge, bytes) else challenge(said[-1])
+            connection.sendall(b"+ " + base64.b64encode(text) + b"\r\n")
+            line = next(lines, None)
+            if line is None:
+                raise ConnectionAbortedError
+            said.append(base64.b64decode(line))
+        return " ".join([command, mechanism, *(each.decode("utf-8", "replace") for each in said)])
 
     def _answer(self, command: str) -> str:
         key = max((key for key in self._answers if command.startswith(key)), key=len)
@@ -132,3 +147,8 @@ class ScriptedImap:
             for start in range(0, len(data), self.packet_bytes):
                 connection.sendall(data[start : start + self.packet_bytes])
                 self._is_over.wait(self.pause_seconds)
+
+
+def said(server: ScriptedImap, *beginnings: str) -> list[str]:
+    """The commands of the kinds that matter here."""
+    return [command for command in server.commands if command.startswith(beginnings)]

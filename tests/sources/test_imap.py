@@ -1,21 +1,15 @@
 """What is special to IMAP: how much is said, what servers get wrong, and who listens on the way."""
 
-import logging
-import ssl
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
-import trustme
 
 from shared.adapters.net import Timeouts
 from shared.adapters.sources.imap import ImapSource
 from shared.application.ports import FetchFailure
 from shared.domain.errors import (
     AccessDenied,
-    AppError,
     CertificateRejected,
-    CredentialsRejected,
     FolderMissing,
     MessageError,
     MessageGone,
@@ -26,72 +20,12 @@ from shared.domain.errors import (
 )
 from shared.domain.message import Listed, MessageRef, RawMessage
 from shared.domain.settlement import Delete, MarkRead, Move
-from tests.sources.contract import Secrets, mail, read_all, refs, subjects
-from tests.sources.dovecot_mailbox import SECRET, imap_mailbox, services, settings
-from tests.sources.scripted_imap import CLOSE, DONE, MESSAGE, STALL, ScriptedImap, fetched, opened
-
-IMPATIENT = Timeouts(connect=2, idle=0.5, command=1)
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture(scope="module")
-def trusted(authority, tmp_path_factory) -> str:
-    path = tmp_path_factory.mktemp("authority") / "ca.pem"
-    authority.cert_pem.write_to_path(str(path))
-    return str(path)
-
-
-@pytest.fixture
-def server_tls(authority) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(context)
-    return context
-
-
-@pytest.fixture
-def secrets() -> Secrets:
-    return Secrets({SECRET: "open-sesame"})
-
-
-@pytest.fixture
-def serving(request) -> Callable[..., ScriptedImap]:
-    """Runs a scripted server until the test is over."""
-
-    def serving(**script) -> ScriptedImap:
-        running = ScriptedImap(**script).running()
-        request.addfinalizer(lambda: running.__exit__(None, None, None))
-        return running.__enter__()
-
-    return serving
-
-
-@pytest.fixture
-def reading(request, secrets, trusted) -> Callable[..., ImapSource]:
-    """The source on a scripted server, without TLS unless told; closed before the server ends."""
-
-    def reading(
-        server, mode="none", *, timeouts=IMPATIENT, trusting=trusted, source=None, account="ann", **changes
-    ) -> ImapSource:
-        sign_in = {"kind": "password", "account": account, "password_secret": SECRET}
-        here = {"port": server.port, "tls": {"mode": mode}, "sign_in": sign_in} | (source or {})
-        opened = ImapSource(imap_mailbox(here, **changes), services(secrets, settings(trusting)), timeouts)
-        request.addfinalizer(opened.close)
-        return opened
-
-    return reading
+from tests.sources.contract import mail, read_all, refs, subjects
+from tests.sources.scripted_imap import CLOSE, DONE, MESSAGE, STALL, fetched, opened, said
 
 
 def listed(*uids: int, size: int | None = len(MESSAGE), uidvalidity: int = 7) -> list[Listed]:
     return [Listed(MessageRef("INBOX", f"{uidvalidity}:{uid}"), size) for uid in uids]
-
-
-def said(server: ScriptedImap, *beginnings: str) -> list[str]:
-    """The commands of the kinds that matter here."""
-    return [command for command in server.commands if command.startswith(beginnings)]
 
 
 # How much is said
@@ -551,88 +485,7 @@ def test_a_folder_that_exists_and_does_not_open_is_not_missing(serving, reading)
         reading(server).changes(None, 10)
 
 
-# Signing in
-
-
-def test_the_user_name_and_the_password_are_quoted(serving, reading, secrets):
-    server = serving()
-    secrets.values[SECRET] = 'a "b\\c'
-
-    reading(server, account="CORP\\ann smith").folders()
-
-    assert said(server, "LOGIN") == ['LOGIN "CORP\\\\ann smith" "a \\"b\\\\c"']
-
-
-@pytest.mark.parametrize("password", ["open-sesame\n", "x\r\nA1 DELETE INBOX"])
-def test_a_secret_with_a_line_break_is_refused_before_it_is_sent(serving, reading, secrets, password):
-    server = serving()
-    secrets.values[SECRET] = password
-
-    with pytest.raises(CredentialsRejected) as rejected:
-        reading(server).folders()
-
-    assert "line break" in rejected.value.advice
-    assert said(server, "LOGIN", "A1") == []
-
-
-def test_a_password_beyond_ascii_is_sent_as_sasl_has_it(serving, reading, secrets):
-    server = serving(capabilities="IMAP4rev1 AUTH=PLAIN")
-    secrets.values[SECRET] = "Sesam öffne dich"
-
-    reading(server).folders()
-
-    assert said(server, "LOGIN", "AUTH") == ["AUTHENTICATE PLAIN \0ann\0Sesam öffne dich"]
-
-
-def test_where_login_is_disabled_sasl_is_used(serving, reading):
-    server = serving(capabilities="IMAP4rev1 LOGINDISABLED AUTH=PLAIN")
-
-    reading(server).folders()
-
-    assert said(server, "LOGIN", "AUTH") == ["AUTHENTICATE PLAIN \0ann\0open-sesame"]
-
-
-def test_where_no_password_is_taken_none_is_sent(serving, reading):
-    server = serving(capabilities="IMAP4rev1 LOGINDISABLED AUTH=XOAUTH2")
-
-    with pytest.raises(SourceMisconfigured) as misconfigured:
-        reading(server).folders()
-
-    assert "OAuth" in misconfigured.value.advice
-    assert said(server, "LOGIN ", "AUTH") == []
-
-
-@pytest.mark.parametrize(
-    ("answer", "error"),
-    [
-        ("NO [AUTHENTICATIONFAILED] no", CredentialsRejected),
-        ("NO LOGIN failed", CredentialsRejected),
-        ("NO [EXPIRED] too old", CredentialsRejected),
-        ("NO [CONTACTADMIN] locked", AccessDenied),
-        ("NO [PRIVACYREQUIRED] use TLS", SourceMisconfigured),
-        ("NO [UNAVAILABLE] the directory is down", SourceUnavailable),
-        ("NO [INUSE] somebody is here", SourceUnavailable),
-        ("NO [LIMIT] too much", Throttled),
-        ("NO [ALERT] Too many simultaneous connections. (Failure)", Throttled),
-    ],
-)
-def test_a_refused_sign_in_says_who_must_act(serving, reading, answer, error):
-    server = serving(answers={"LOGIN": f"{{tag}} {answer}\r\n"})
-
-    with pytest.raises(error) as raised:
-        reading(server).folders()
-
-    assert type(raised.value) is error
-
-
-@pytest.mark.parametrize(("code", "is_forgotten"), [("AUTHENTICATIONFAILED", True), ("UNAVAILABLE", False)])
-def test_a_secret_is_read_afresh_only_where_it_may_be_wrong(serving, reading, secrets, code, is_forgotten):
-    server = serving(answers={"LOGIN": f"{{tag}} NO [{code}] no\r\n"})
-
-    with pytest.raises(AppError):
-        reading(server).folders()
-
-    assert secrets.forgotten == [SECRET] * is_forgotten
+# Who must act
 
 
 def test_an_account_whose_mailbox_does_not_open_needs_access(serving, reading):
@@ -652,17 +505,6 @@ def test_a_throttled_request_says_how_long_to_wait(serving, reading):
         reading(server).changes(None, 10)
 
     assert throttled.value.retry_after == timedelta(milliseconds=92415)
-
-
-def test_the_password_is_in_no_log_and_no_error(serving, reading, caplog):
-    caplog.set_level(logging.DEBUG)
-    server = serving(answers={"LOGIN": "{tag} NO [AUTHENTICATIONFAILED] open-sesame is wrong\r\n"})
-
-    with pytest.raises(CredentialsRejected) as rejected:
-        reading(server).folders()
-
-    assert "open-sesame" not in caplog.text + str(rejected.value) + rejected.value.advice
-    assert "ann" not in caplog.text
 
 
 # On the way
