@@ -29,6 +29,7 @@ from tests.sources.dovecot_mailbox import SECRET, imap_mailbox, settings
 from tests.sources.scripted_pop3 import CLOSE, STALL, ScriptedPop3
 from tests.sources.test_pop3_contract import Pop3Mailbox
 
+TAKES_TOKENS = "+OK\r\nSASL PLAIN XOAUTH2\r\n.\r\n"
 IMPATIENT = Timeouts(connect=2, idle=0.5, command=1)
 USER_SIGN_IN = {
     "kind": "microsoft_user",
@@ -290,7 +291,8 @@ def test_a_connection_that_ends_within_a_message_is_unavailable(serving, reading
     ("capabilities", "method", "said"),
     [
         ("USER", "auto", ["USER ann", "PASS open-sesame"]),
-        ("SASL PLAIN", "login", ["USER ann", "PASS open-sesame"]),
+        ("SASL PLAIN\r\nUSER", "login", ["USER ann", "PASS open-sesame"]),
+        ("SASL PLAIN\r\nUSER", "plain", ["AUTH PLAIN", base64.b64encode(b"\0ann\0open-sesame").decode()]),
         ("SASL PLAIN", "auto", ["AUTH PLAIN", base64.b64encode(b"\0ann\0open-sesame").decode()]),
     ],
 )
@@ -305,14 +307,14 @@ def test_a_password_is_given_by_the_method_that_is_asked_for(serving, reading, c
 def test_a_challenge_is_answered_as_rfc_2195_shows(serving, reading, secrets):
     secrets.values[SECRET] = "tanstaaftanstaaf"
     challenge = base64.b64encode(b"<1896.697170952@postoffice.reston.mci.net>").decode()
-    server = serving(answers={"AUTH CRAM-MD5": f"+ {challenge}\r\n"})
+    server = serving(answers={"CAPA": "+OK\r\nSASL CRAM-MD5\r\n.\r\n", "AUTH": f"+ {challenge}\r\n"})
 
     reading(server, method="cram_md5").changes(None, 10)
 
     assert base64.b64decode(server.commands[2]) == b"ann b913a602c7eda7a495b4e6e7334d3890"
 
 
-def test_ntlm_is_refused_with_advice(serving, reading):
+def test_a_method_that_is_not_offered_is_refused_with_advice(serving, reading):
     with pytest.raises(SourceMisconfigured) as misconfigured:
         reading(serving(), method="ntlm").changes(None, 10)
 
@@ -320,7 +322,7 @@ def test_ntlm_is_refused_with_advice(serving, reading):
 
 
 def test_an_access_token_goes_in_a_line_of_its_own(serving, reading):
-    server = serving(answers={"AUTH": "+ \r\n"})
+    server = serving(answers={"CAPA": TAKES_TOKENS, "AUTH": "+ \r\n"})
 
     reading(server, sign_in=USER_SIGN_IN).changes(None, 10)
 
@@ -332,7 +334,7 @@ def test_an_access_token_goes_in_a_line_of_its_own(serving, reading):
 @pytest.mark.parametrize("refusal", ["-ERR no\r\n", "+ eyJzdGF0dXMiOiI0MDAifQ==\r\n"])
 def test_a_token_that_is_rejected_is_fetched_afresh_next_time(serving, reading, tokens, refusal):
     response = base64.b64encode(b"user=ann@desk.example\x01auth=Bearer token-for-pop\x01\x01").decode()
-    answers = {"AUTH": "+ \r\n", response: refusal, "": "-ERR no\r\n"}
+    answers = {"CAPA": TAKES_TOKENS, "AUTH": "+ \r\n", response: refusal, "": "-ERR no\r\n"}
 
     with pytest.raises(CredentialsRejected):
         reading(serving(answers=answers), sign_in=USER_SIGN_IN).changes(None, 10)

@@ -1,22 +1,20 @@
 """One session with a POP3 server: opened, secured, signed in, and bounded in time."""
 
-import base64
-import hmac
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from shared.adapters.net import BoundedSocket, Deadline, Endpoint, Timeouts, connect, resolve
-from shared.adapters.sources.pop3_wire import ADVICE_ON_SIGN_IN, CommandRefused, Pop3Wire, protocol_errors
+from shared.adapters.sasl import MECHANISMS, best_method, by_password, by_token, refuse_control_characters
+from shared.adapters.sources.credentials import credentials
+from shared.adapters.sources.pop3_wire import CommandRefused, Pop3Wire, protocol_errors
 from shared.adapters.sources.services import SourceServices
 from shared.adapters.tls import BoundedTlsSocket, start_tls
 from shared.domain.errors import AppError, CredentialsRejected, SourceMisconfigured
 from shared.domain.mailbox import Mailbox
-from shared.domain.sign_in import PasswordSignIn, TokenSignIn
+from shared.domain.sign_in import PasswordSignIn
 from shared.domain.sources import Pop3Source
 
 _GOODBYE_SECONDS = 5
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Pop3Connection:
@@ -27,7 +25,7 @@ class Pop3Connection:
     def __init__(self, mailbox: Mailbox, services: SourceServices, timeouts: Timeouts) -> None:
         assert isinstance(mailbox.source, Pop3Source)
         self._settings = mailbox.source
-        self._address = mailbox.address
+        self._credentials = credentials(mailbox, mailbox.source.sign_in, None, "pop", services)
         self._services = services
         self._timeouts = timeouts
         self._deadline = Deadline(timeouts)
@@ -106,48 +104,35 @@ class Pop3Connection:
         return "STLS" in wire.capabilities
 
     def sign_in(self) -> Pop3Wire:
+        """Tried once more where the secret that is refused is not the newest."""
         assert self._wire is not None
-        sign_in = self._settings.sign_in
-        if isinstance(sign_in, PasswordSignIn):
-            secret = self._services.secrets.get(sign_in.password_secret)
-        else:
-            secret = self._services.tokens.token(sign_in, "pop")
-        self._deadline.restart(self._timeouts.command)
-        self._wire.purpose = "sign in"
-        try:
-            with protocol_errors():
-                self._authenticate(self._wire, sign_in, secret)
-        except (CommandRefused, CredentialsRejected) as exc:
-            if isinstance(sign_in, PasswordSignIn):
-                self._services.secrets.forget(sign_in.password_secret)
+        for is_last in (False, True):
+            secret = self._credentials.secret()
+            self._deadline.restart(self._timeouts.command)
+            try:
+                with protocol_errors():
+                    self._prove(self._wire, secret)
+            except (CommandRefused, CredentialsRejected) as refusal:
+                if is_last or not self._credentials.has_newer(secret):
+                    raise self._credentials.rejected(refusal) from refusal
             else:
-                self._services.tokens.forget(sign_in, "pop")
-            raise CredentialsRejected(
-                "The server rejects the sign-in.", advice=exc.advice or ADVICE_ON_SIGN_IN
-            ) from exc
+                break
         return self._wire
 
-    def _authenticate(self, wire: Pop3Wire, sign_in: PasswordSignIn | TokenSignIn, secret: str) -> None:
-        user = getattr(sign_in, "account", None) or self._address
-        if _CONTROL.search(user + secret):
-            advice = "Store the secret anew, without a line break at its end."
-            raise CredentialsRejected("The user name or the secret holds a control character.", advice=advice)
-        method = sign_in.method if isinstance(sign_in, PasswordSignIn) else "xoauth2"
-        if method == "auto":
-            method = "plain" if "PLAIN" in wire.capabilities.get("SASL", []) else "login"
-        match method:
-            case "login":
-                wire.user(user)
-                wire.pass_(secret)
-            case "plain":
-                _exchange(wire, "PLAIN", f"\0{user}\0{secret}")
-            case "xoauth2":
-                _exchange(wire, "XOAUTH2", f"user={user}\x01auth=Bearer {secret}\x01\x01")
-            case "cram_md5":
-                _answer_challenge(wire, user, secret)
-            case _:
-                advice = "Choose `auto`, or another method that the server offers."
-                raise SourceMisconfigured(f"There is no way to sign in to POP3 by {method}.", advice=advice)
+    def _prove(self, wire: Pop3Wire, secret: str) -> None:
+        settings, user = self._settings, self._credentials.user
+        wire.purpose = "sign in"
+        refuse_control_characters(user, secret)
+        mechanisms = wire.capabilities.get("SASL", [])
+        if not isinstance(settings.sign_in, PasswordSignIn):
+            wire.prove(by_token(mechanisms, user, secret, settings.host, settings.effective_port))
+            return
+        offered = {method for method, name in MECHANISMS.items() if name in mechanisms}
+        if "USER" in wire.capabilities or not mechanisms:
+            offered.add("login")
+        is_encrypted = isinstance(self._sock, BoundedTlsSocket)
+        method = best_method(settings.sign_in.method, offered, is_encrypted=is_encrypted)
+        wire.sign_in(user, secret) if method == "login" else wire.prove(by_password(method, user, secret))
 
     def quit(self) -> None:
         """End the session: only now are messages deleted. :raises CommandRefused: they may still be there."""
@@ -172,21 +157,3 @@ class Pop3Connection:
         if self._sock is not None:
             self._sock.close()
         self._wire = self._sock = self._numbers = None
-
-
-def _exchange(wire: Pop3Wire, mechanism: str, response: str) -> None:
-    """In two lines: Exchange takes no other form, and a command has 255 bytes at most (RFC 5034 section 4)."""
-    wire.request(f"AUTH {mechanism}")
-    if not wire.request(_base64(response)).startswith(b"+OK"):
-        wire.request("")  # what is wrong was told as a challenge: once that is answered, -ERR follows
-
-
-def _answer_challenge(wire: Pop3Wire, user: str, password: str) -> None:
-    """CRAM-MD5 (RFC 2195)."""
-    challenge = base64.b64decode(wire.request("AUTH CRAM-MD5").removeprefix(b"+ "))
-    digest = hmac.new(password.encode(), challenge, "md5").hexdigest()
-    wire.request(_base64(f"{user} {digest}"))
-
-
-def _base64(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()

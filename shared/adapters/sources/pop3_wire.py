@@ -1,11 +1,13 @@
 """poplib over a socket that is given; what it reports becomes our errors at one seam."""
 
 import poplib
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from shared.adapters.net import BoundedSocket, network_errors
+from shared.adapters.sasl import Mechanism
 from shared.domain.errors import (
     AccessDenied,
     AppError,
@@ -15,10 +17,6 @@ from shared.domain.errors import (
     Throttled,
 )
 
-ADVICE_ON_SIGN_IN = (
-    "Check the user name and the secret's value, and that POP3 is turned on for the mailbox; many providers ask for an"
-    " app password where the account is protected by a second factor, and some take no passwords at all."
-)
 _ADVICE_ON_PROTOCOL = "Check that host and port are those of a POP3 server."
 _PIECE_BYTES = 65_536
 _MAX_LISTING_BYTES = 32_000_000
@@ -29,7 +27,7 @@ class CommandRefused(SourceUnavailable):
 
 
 _CODES: dict[str, tuple[type[AppError], str]] = {
-    "AUTH": (CredentialsRejected, ADVICE_ON_SIGN_IN),
+    "AUTH": (CredentialsRejected, ""),
     "IN-USE": (SourceUnavailable, "Another program has the mailbox open: POP3 lets in one at a time."),
     "LOGIN-DELAY": (Throttled, "The server wants more time between polls: poll this mailbox less often."),
     "SYS/PERM": (AccessDenied, "Ask the administrator of the mail server about this account."),
@@ -84,6 +82,20 @@ class Pop3Wire(poplib.POP3):
         """The line of the answer, which begins with `+OK`, or with `+ ` where the server wants to hear more."""
         answer: bytes = self._shortcmd(command)  # type: ignore[attr-defined]  # nor this one
         return answer
+
+    def sign_in(self, user: str, password: str) -> None:
+        self.request(f"USER {user}")
+        self.request(f"PASS {password}")
+
+    def prove(self, mechanism: Mechanism) -> None:
+        """AUTH with what is said first in a line of its own: Exchange takes no other form, and a command has 255 bytes
+        at most (RFC 5034 section 4).
+        """
+        first = [] if mechanism.initial is None else [mechanism.initial]
+        answer = self.request(f"AUTH {mechanism.name}")
+        while not answer.startswith(b"+OK"):
+            said = first.pop() if first else mechanism.respond(b64decode(answer[1:]))
+            answer = self.request(b64encode(said).decode())
 
     def download(self, command: str, max_bytes: int) -> tuple[bytes, bool]:
         """The lines that follow the answer, as they were stored, and whether these are all: after one that is cut
