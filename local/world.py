@@ -1,7 +1,6 @@
 """Everything that Mailroom talks to, running at once: for benchmarks and for tests of the whole."""
 
 import imaplib
-import json
 import tempfile
 import uuid
 from collections.abc import Iterable, Iterator
@@ -14,15 +13,15 @@ from typing import Any
 from local.azurite import Azurite, run_azurite
 from local.dovecot import PASSWORD, Dovecot, run_dovecot
 from local.simulators import HOME_TENANT, Simulators
-from local.simulators.google import MODIFY, new_key_file
+from local.simulators.google import MODIFY
 from shared.domain.fields import Tls
 from shared.domain.mailbox import Intake, Mailbox
-from shared.domain.sign_in import ClientSecret, GoogleServiceSignIn, MicrosoftAppSignIn, PasswordSignIn
+from shared.domain.sign_in import ClientSecret, GoogleUserSignIn, MicrosoftAppSignIn, PasswordSignIn
 from shared.domain.sources import EwsSource, GmailSource, GraphSource, ImapSource, Pop3Source
 
 CLIENT_ID = "11111111-1111-4111-8111-111111111111"
 APP_ID = "22222222-2222-4222-8222-222222222222"
-_SECRETS = {"graph-secret": "graph-secret-value", "imap-password": PASSWORD}
+_SECRETS = {"graph-secret": "graph-secret-value", "imap-password": PASSWORD, "google-secret": "google-secret-value"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,12 @@ class World:
         self.simulators.gmail.mailboxes.add(f"{user}@example.com")
         for content in contents:
             self.simulators.gmail.deliver(f"{user}@example.com", content)
-        return _mailbox(user, source=GmailSource(sign_in=GoogleServiceSignIn(key_secret="gmail-key")), **settings)
+        token = self.simulators.google.consent(f"{user}@example.com", CLIENT_ID, MODIFY)
+        self.simulators.vault.put(f"{user}-token", token)
+        sign_in = GoogleUserSignIn(
+            client_id=CLIENT_ID, client_secret="google-secret", refresh_token_secret=f"{user}-token"
+        )
+        return _mailbox(user, source=GmailSource(sign_in=sign_in), **settings)
 
     def _exchange_user(self, contents: Iterable[bytes]) -> str:
         user = f"user-{uuid.uuid4().hex[:12]}"
@@ -107,9 +111,7 @@ def run_world() -> Iterator[World]:
         simulators.entra.add_app(APP_ID, "app-identity-secret", roles=[], vault="user")
         for name, value in _SECRETS.items():
             simulators.vault.put(name, value)
-        key = new_key_file("mailroom@project.iam.gserviceaccount.com", f"{simulators.url}/token")
-        simulators.google.add_service_account(key, [MODIFY])
-        simulators.vault.put("gmail-key", json.dumps(key))
+        simulators.google.clients.add(CLIENT_ID, _SECRETS["google-secret"])
         yield World(azurite, dovecot, simulators, _environment(azurite, simulators))
 
 

@@ -107,6 +107,10 @@ class Google:
             raise KeyError(address)
         self._codes.user = address and address.lower()
 
+    def consent(self, address: str, client_id: str, scope: str) -> str:
+        """Let the account allow this to a client, as at the browser; the refresh token."""
+        return self._grants.issue(Grant(client_id, address.lower(), scope, self._clock().timestamp()))
+
     def revoke(self, address: str) -> None:
         """End all that the account has allowed, as a change of the password does."""
         self._grants.end(user=address.lower())

@@ -29,7 +29,7 @@ _PROCESSES.set_forkserver_preload(
         "azure.storage.blob",
         "msal",
         "shared.adapters.entra_http",
-        "shared.adapters.google_tokens",
+        "shared.adapters.tokens.users",
         "shared.adapters.sources.gmail",
         "shared.adapters.sources.graph",
         "shared.adapters.sources.imap",
