@@ -158,6 +158,23 @@ def test_who_does_not_agree_is_told_so(api: TestClient, provider: Provider, serv
     assert shown["advice"]
 
 
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        ("consent_required", "an administrator"),
+        ("temporarily_unavailable", "out of order"),
+        ("something_new", "something_new"),
+        ("<b>New</b> secret-1", "an error of its own"),
+    ],
+)
+def test_why_the_provider_sent_the_browser_back_is_told_by_its_code(
+    api: TestClient, generic: Provider, error: str, told: str
+):
+    query = browsed(generic, started(api, generic)["authorization_url"])
+
+    refused(api, {"state": query["state"], "error": error}, told)
+
+
 def test_a_state_that_is_not_ours_is_refused(api: TestClient, generic: Provider):
     query = browsed(generic, started(api, generic)["authorization_url"])
 

@@ -17,12 +17,13 @@ import function_app
 functions = {each.get_function_name(): each.get_user_function() for each in function_app.app.get_functions()}
 indexed = sorted(name for name in ("fastapi", "pydantic", "azure.data") if name in sys.modules)
 
-def get(path):
+def get(path, function="api"):
     request = func.HttpRequest(method="GET", url=f"http://localhost{path}", body=b"", headers={"Host": "localhost"})
-    answer = asyncio.run(functions["api"](request, None))
+    answer = asyncio.run(functions[function](request, None))
     return {"status": answer.status_code, "type": answer.mimetype, "body": json.loads(answer.get_body())}
 
-print(json.dumps({"indexed": indexed, "health": get("/api/health"), "tickets": get("/api/tickets?limit=5")}))
+print(json.dumps({"indexed": indexed, "health": get("/api/health"), "tickets": get("/api/tickets?limit=5"),
+    "callback": get("/hooks/sign-in?state=x", "sign_in_callback")}))
 """
 
 
@@ -53,3 +54,7 @@ def test_the_path_and_the_kind_of_the_answer_pass_through_the_trigger(said):
     assert said["tickets"]["status"] == 503
     assert said["tickets"]["type"] == "application/problem+json"
     assert said["tickets"]["body"]["type"] == "urn:mailroom:settings_invalid"
+
+
+def test_browsers_come_back_to_a_function_of_its_own(said):
+    assert said["callback"]["body"]["type"] == "urn:mailroom:settings_invalid"

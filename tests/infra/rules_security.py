@@ -103,6 +103,8 @@ def the_app_holds_only_the_roles_it_needs(deployment: Deployment) -> Iterator[st
         yield f"host account: {host['roleIds']}"
     if deployment.module("vault")["roleId"] != "allowSecretWrites ? roles.secretsOfficer : roles.secretsUser":
         yield "vault"
+    if deployment.module("app")["settings"]["ALLOW_SECRET_WRITES"] != "string(allowSecretWrites)":
+        yield "the setting that goes with the right to write secrets"
 
 
 def the_pipeline_can_assign_only_what_the_app_gets(deployment: Deployment) -> Iterator[str]:

@@ -71,7 +71,7 @@ def _ask_entra(url: str, settings: Settings, form: Mapping[str, str]) -> dict[st
     from shared.adapters.entra_http import EntraSession
 
     with EntraSession(settings) as session:
-        answer = session.post(url, data=form)
+        answer = session.post(url, data=form, allow_redirects=False)
     return accepted(answer.status_code, json_object(answer.content), None)
 
 
@@ -79,5 +79,5 @@ def _ask_google(settings: Settings, form: Mapping[str, str]) -> dict[str, Any]:
     from shared.adapters.https import Session, network_errors, retry_after
 
     with Session(settings) as session, network_errors("Google"):
-        answer = session.post(settings.google_token_endpoint, data=form)
+        answer = session.post(settings.google_token_endpoint, data=form, allow_redirects=False)
     return accepted(answer.status_code, json_object(answer.content), retry_after(answer.headers))

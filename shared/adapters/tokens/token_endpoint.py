@@ -1,6 +1,7 @@
 """One request to a token endpoint that a configuration names (RFC 6749 sections 4.1.3, 5 and 6): guarded, bounded."""
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from http.client import HTTPConnection, HTTPException
@@ -25,10 +26,13 @@ from shared.settings import Settings
 _LONGEST_ANSWER = 100_000
 _TIMEOUTS = Timeouts()
 _CHECK_URL = "Check the token URL."
+_ADMINISTRATOR = "Have an administrator of the organisation allow the client."
 SIGN_IN_AGAIN = "Sign in again, as whoever may read the mailbox."
 
 ERRORS: Mapping[str, tuple[type[AppError], str, str]] = {
     "access_denied": (AccessDenied, "the person at the browser did not agree", "Sign in again, and agree."),
+    "admin_policy_enforced": (AccessDenied, "the domain's policy blocks the client", _ADMINISTRATOR),
+    "consent_required": (AccessDenied, "an administrator must allow the client", _ADMINISTRATOR),
     "invalid_client": (CredentialsRejected, "client id or client secret are wrong", "Check both."),
     "invalid_grant": (CredentialsRejected, "what was allowed has expired or was revoked", SIGN_IN_AGAIN),
     "invalid_scope": (SourceMisconfigured, "it knows no such scope, or did not grant it", "Check the scopes."),
@@ -37,6 +41,8 @@ ERRORS: Mapping[str, tuple[type[AppError], str, str]] = {
         "the redirect URL is not registered for the client",
         "Register PUBLIC_URL followed by /hooks/sign-in as a redirect URL of the client.",
     ),
+    "server_error": (SourceUnavailable, "it is out of order", "Try again later."),
+    "temporarily_unavailable": (SourceUnavailable, "it is out of order", "Try again later."),
     "unauthorized_client": (AccessDenied, "the client may not sign in this way", "Allow it for the client."),
 }
 """What a provider refuses, by its error code (RFC 6749 sections 4.1.2.1 and 5.2)."""
@@ -78,10 +84,12 @@ def accepted(status: int, body: Mapping[str, Any] | None, wait: timedelta | None
 
 
 def refusal(error: object, otherwise: str = "an error of its own") -> AppError:
-    """The error for a code that the provider gave; codes that are not known are not repeated, they may be anything."""
+    """The error for a code that the provider gave; what does not look like a code is not repeated."""
     if isinstance(error, str) and error in ERRORS:
         kind, text, advice = ERRORS[error]
         return kind(f"The sign-in service refuses: {text} ({error}).", advice=advice)
+    if isinstance(error, str) and re.fullmatch("[a-z_]{3,40}", error):
+        otherwise = error
     return CredentialsRejected(f"The sign-in service refuses with {otherwise}.", advice=SIGN_IN_AGAIN)
 
 
