@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterator
 import pytest
 import trustme
 
-from local.dovecot import Dovecot
+from local.dovecot import COMMAND, Dovecot, Introspection, run_dovecot
+from local.simulators import Simulators
 from shared.adapters.net import Timeouts
 from shared.adapters.sources.imap import ImapSource
+from tests.servers import require
 
 pytest.register_assert_rewrite("tests.sources.contract")
 
@@ -94,3 +96,13 @@ def reading(request, secrets, tokens, trusted) -> Callable[..., ImapSource]:
         return opened
 
     return reading
+
+
+@pytest.fixture
+def oauth_dovecot(simulators: Simulators) -> Iterator[Dovecot]:
+    """It asks the simulated provider whose a token is."""
+    require(COMMAND is not None, "Dovecot (tools/install-servers)")
+    simulators.oauth.clients.add("client", "client-secret", [])
+    url = f"{simulators.url.replace('https://', 'https://client:client-secret@')}/oauth/introspect"
+    with run_dovecot(introspection=Introspection(url, simulators.ca_file)) as server:
+        yield server

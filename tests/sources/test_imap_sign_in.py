@@ -2,14 +2,11 @@
 
 import logging
 import re
-from collections.abc import Iterator
 
 import pytest
 import spnego
 
-from local import dovecot
 from local.dovecot import HOST, Dovecot
-from local.simulators import Simulators
 from shared.adapters.sources.imap import ImapSource
 from shared.domain.errors import (
     AccessDenied,
@@ -20,7 +17,6 @@ from shared.domain.errors import (
     SourceUnavailable,
     Throttled,
 )
-from tests.servers import require
 from tests.sources.contract import Secrets
 from tests.sources.dovecot_mailbox import SECRET, Tokens, imap_mailbox, services, settings
 from tests.sources.scripted_imap import said
@@ -231,16 +227,6 @@ def test_a_password_that_was_changed_is_used_at_once(serving, reading, secrets, 
 
 
 # With an access token
-
-
-@pytest.fixture
-def oauth_dovecot(simulators: Simulators) -> Iterator[Dovecot]:
-    """It asks the simulated provider whose a token is."""
-    require(dovecot.COMMAND is not None, "Dovecot (tools/install-servers)")
-    simulators.oauth.clients.add("client", "client-secret", [])
-    url = f"{simulators.url.replace('https://', 'https://client:client-secret@')}/oauth/introspect"
-    with dovecot.run_dovecot(introspection=dovecot.Introspection(url, simulators.ca_file)) as server:
-        yield server
 
 
 def signed_in(server: Dovecot, tokens: Tokens, **source) -> ImapSource:

@@ -3,15 +3,12 @@
 import base64
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 import pytest
 import trustme
 
 from shared.adapters.net import Timeouts
 from shared.adapters.sources.pop3 import Pop3Source
-from shared.adapters.sources.services import SourceServices
 from shared.domain.errors import (
     AppError,
     CertificateRejected,
@@ -25,7 +22,7 @@ from shared.domain.errors import (
 )
 from shared.domain.settlement import Delete, Move
 from tests.sources.contract import Secrets, mail, read_all, refs, subjects
-from tests.sources.dovecot_mailbox import SECRET, imap_mailbox, settings
+from tests.sources.dovecot_mailbox import SECRET, Tokens, imap_mailbox, services, settings
 from tests.sources.scripted_pop3 import CLOSE, STALL, ScriptedPop3
 from tests.sources.test_pop3_contract import Pop3Mailbox
 
@@ -37,41 +34,6 @@ USER_SIGN_IN = {
     "refresh_token_secret": "refresh",
     "account": "ann@desk.example",
 }
-
-
-@dataclass
-class Tokens:
-    """A token issuer with one token."""
-
-    forgotten: list[str] = field(default_factory=list)
-
-    def token(self, sign_in, purpose):
-        return f"token-for-{purpose}"
-
-    def forget(self, sign_in, purpose):
-        self.forgotten.append(purpose)
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture
-def server_tls(authority) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(context)
-    return context
-
-
-@pytest.fixture
-def secrets() -> Secrets:
-    return Secrets({SECRET: "open-sesame"})
-
-
-@pytest.fixture
-def tokens() -> Tokens:
-    return Tokens()
 
 
 @pytest.fixture
@@ -87,16 +49,14 @@ def serving(request) -> Callable[..., ScriptedPop3]:
 
 
 @pytest.fixture
-def reading(request, secrets, tokens, authority, tmp_path) -> Callable[..., Pop3Source]:
+def reading(request, secrets, tokens, trusted) -> Callable[..., Pop3Source]:
     """The source on a scripted server, without TLS unless told; closed before the server ends."""
-    ca_file = tmp_path / "ca.pem"
-    authority.cert_pem.write_to_path(str(ca_file))
 
     def reading(server, mode="none", sign_in=None, method="auto", **changes) -> Pop3Source:
         password = {"kind": "password", "account": "ann", "password_secret": SECRET, "method": method}
         here = {"kind": "pop3", "port": server.port, "tls": {"mode": mode}, "sign_in": sign_in or password}
-        services = SourceServices(settings(ca_file), secrets, tokens, clock=lambda: datetime.now(UTC))
-        source = Pop3Source(imap_mailbox(here, **changes), services, IMPATIENT)
+        given = services(secrets, settings(trusted), tokens)
+        source = Pop3Source(imap_mailbox(here, **changes), given, IMPATIENT)
         request.addfinalizer(source.close)
         return source
 
@@ -327,19 +287,32 @@ def test_an_access_token_goes_in_a_line_of_its_own(serving, reading):
     reading(server, sign_in=USER_SIGN_IN).changes(None, 10)
 
     assert server.commands[1] == "AUTH XOAUTH2"
-    expected = b"user=ann@desk.example\x01auth=Bearer token-for-pop\x01\x01"
+    expected = b"user=ann@desk.example\x01auth=Bearer the-token\x01\x01"
     assert base64.b64decode(server.commands[2]) == expected
 
 
 @pytest.mark.parametrize("refusal", ["-ERR no\r\n", "+ eyJzdGF0dXMiOiI0MDAifQ==\r\n"])
 def test_a_token_that_is_rejected_is_fetched_afresh_next_time(serving, reading, tokens, refusal):
-    response = base64.b64encode(b"user=ann@desk.example\x01auth=Bearer token-for-pop\x01\x01").decode()
+    response = base64.b64encode(b"user=ann@desk.example\x01auth=Bearer the-token\x01\x01").decode()
     answers = {"CAPA": TAKES_TOKENS, "AUTH": "+ \r\n", response: refusal, "": "-ERR no\r\n"}
 
     with pytest.raises(CredentialsRejected):
         reading(serving(answers=answers), sign_in=USER_SIGN_IN).changes(None, 10)
 
     assert tokens.forgotten == ["pop"]
+
+
+def test_a_real_server_takes_a_token_and_a_fresh_one_where_it_was_stale(oauth_dovecot, simulators):
+    ann = "ann@example.com"
+    issued = simulators.google.tokens.issue(ann, "c", "https://mail.google.com/", 600)["access_token"]
+    sign_in = {"kind": "google_user", "client_id": "c", "client_secret": "s", "refresh_token_secret": "r"}
+    here = {"kind": "pop3", "port": oauth_dovecot.pop3s_port, "sign_in": sign_in}
+    tokens = Tokens(["stale", issued])
+    source = Pop3Source(imap_mailbox(here, address=ann), services(Secrets({}), settings(oauth_dovecot.ca_file), tokens))
+
+    assert source.folders()
+    assert tokens.forgotten == ["pop"]
+    source.close()
 
 
 def test_a_secret_with_a_line_break_is_not_sent(serving, reading, secrets):
