@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from local.simulators import Simulators
-from shared.adapters.sources.ews import EwsSource
+from shared.adapters.sources import open_source
 from shared.application.ports import Source
 from shared.domain import sources
 from shared.domain.mailbox import Mailbox
@@ -40,4 +40,4 @@ class EwsMailbox(GraphMailbox):
                 update={"server": f"https://localhost:{unused_port()}/EWS/Exchange.asmx"}
             )
             mailbox = mailbox.model_copy(update={"source": nowhere})
-        return EwsSource(mailbox, self.services(is_trusted=is_trusted))
+        return open_source(mailbox, self.services(is_trusted=is_trusted))
