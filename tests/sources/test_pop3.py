@@ -236,12 +236,21 @@ def test_a_message_that_vanishes_from_the_session_is_gone(serving, reading):
 
 
 @pytest.mark.parametrize("end", [CLOSE, STALL])
-def test_a_connection_that_ends_within_a_message_is_unavailable(serving, reading, end):
-    source = reading(serving(answers={"RETR": f"+OK\r\nSubject: Half{end}"}))
-    page = source.changes(None, 10)
+def test_a_message_on_which_the_connection_breaks_fails_alone(serving, reading, end):
+    two = {"UIDL": "+OK\r\n1 a\r\n2 b\r\n.\r\n", "LIST": "+OK\r\n1 30\r\n2 30\r\n.\r\n"}
+    source = reading(serving(answers={**two, "RETR 1": f"+OK\r\nSubject: Half{end}"}))
+
+    fetched = list(source.fetch(source.changes(None, 10).messages))
+
+    assert subjects(fetched) == ["message_error", "Scripted"]
+
+
+def test_a_server_that_breaks_on_every_message_is_unavailable(serving, reading):
+    two = {"UIDL": "+OK\r\n1 a\r\n2 b\r\n.\r\n", "LIST": "+OK\r\n1 30\r\n2 30\r\n.\r\n"}
+    source = reading(serving(answers={**two, "RETR": f"+OK\r\nSubject: Half{CLOSE}"}))
 
     with pytest.raises(SourceUnavailable):
-        list(source.fetch(page.messages))
+        list(source.fetch(source.changes(None, 10).messages))
 
 
 # Signing in

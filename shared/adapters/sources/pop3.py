@@ -13,7 +13,15 @@ from shared.adapters.sources.pop3_connection import Pop3Connection
 from shared.adapters.sources.pop3_wire import CommandRefused
 from shared.adapters.sources.services import SourceServices
 from shared.application.ports import CheckStage, FetchFailure, Folder, Page
-from shared.domain.errors import CursorExpired, MessageError, MessageGone, SourceMisconfigured
+from shared.domain.errors import (
+    CursorExpired,
+    MessageError,
+    MessageGone,
+    SourceMisbehaved,
+    SourceMisconfigured,
+    SourceUnavailable,
+    Throttled,
+)
 from shared.domain.mailbox import Mailbox
 from shared.domain.message import Cursor, Listed, MessageRef, RawMessage
 from shared.domain.settlement import Delete, Move, Settled, Settlement
@@ -92,13 +100,30 @@ class Pop3Source:
         return tuple(Listed(MessageRef(_FOLDER, uidl), sizes.get(numbers[uidl])) for uidl in uidls)
 
     def fetch(self, messages: Sequence[Listed]) -> Iterator[RawMessage | FetchFailure]:
+        """A message on which the connection breaks fails alone, but another one only after others were handed over: a
+        server that breaks on everything shall not fail them all.
+        """
+        has_blamed = False
         for message in messages:
+            self._connection.numbers()
             try:
-                yield self._fetched(message)
+                fetched = self._fetched(message)
             except CommandRefused as refusal:
-                self._connection.close()
-                is_there = message.ref.id in self._connection.numbers()
-                yield FetchFailure(message.ref, MessageError(str(refusal)) if is_there else _gone())
+                fetched = self._refused(message.ref, refusal)
+            except (SourceUnavailable, SourceMisbehaved) as error:
+                if has_blamed or isinstance(error, Throttled):
+                    raise
+                has_blamed = True
+                fetched = FetchFailure(message.ref, MessageError("The server does not hand over this message."))
+            else:
+                has_blamed = False
+            yield fetched
+
+    def _refused(self, ref: MessageRef, refusal: CommandRefused) -> FetchFailure:
+        """A session still lists what somebody else has deleted; a new one does not."""
+        self._connection.close()
+        is_there = ref.id in self._connection.numbers()
+        return FetchFailure(ref, MessageError(str(refusal)) if is_there else _gone())
 
     def _fetched(self, message: Listed) -> RawMessage | FetchFailure:
         number = self._connection.numbers().get(message.ref.id)
