@@ -1,7 +1,10 @@
 """Ways to prove who signs in to a mail server (SASL, RFC 4422); base64 and commands are the protocol's business."""
 
+import hashlib
 import hmac
 import re
+import socket
+import ssl
 import struct
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -41,12 +44,13 @@ def best_method(wanted: Method | Literal["auto"], offered: Collection[Method], *
     raise SourceMisconfigured("The server takes no password in this way on this connection.", advice=advice)
 
 
-def by_password(method: Method, user: str, password: str) -> Mechanism:
+def by_password(method: Method, user: str, password: str, sock: socket.socket | None = None) -> Mechanism:
+    """`sock` is the connection that is signed in: NTLM is bound to its TLS."""
     match method:
         case "cram_md5":
             return Mechanism("CRAM-MD5", None, lambda challenge: _cram_md5(user, password, challenge))
         case "ntlm":
-            return _ntlm(user, password)
+            return ntlm(user, password, sock)
         case _:
             return Mechanism("PLAIN", f"\0{user}\0{password}".encode(), lambda _: b"")
 
@@ -56,20 +60,35 @@ def _cram_md5(user: str, password: str, challenge: bytes) -> bytes:
     return f"{user} {hmac.new(password.encode(), challenge, 'md5').hexdigest()}".encode()
 
 
-def _ntlm(user: str, password: str) -> Mechanism:
+def ntlm(user: str, password: str, sock: socket.socket | None) -> Mechanism:
+    """MS-NLMP; the proof is of no use on another TLS connection (RFC 5929 section 4)."""
     import spnego
+    from spnego.channel_bindings import GssChannelBindings
     from spnego.exceptions import SpnegoError
 
     options = spnego.NegotiateOptions.use_ntlm  # in Python, whatever else the machine has
     client = spnego.client(user, password, protocol="ntlm", options=options)
+    bindings = None
+    if isinstance(sock, ssl.SSLSocket):
+        bindings = GssChannelBindings(application_data=b"tls-server-end-point:" + _fingerprint(sock))
 
     def respond(challenge: bytes) -> bytes:
         try:
-            return client.step(challenge) or b""
+            return client.step(challenge, channel_bindings=bindings) or b""
         except (SpnegoError, struct.error, ValueError, LookupError) as exc:
             raise SourceMisbehaved("The server does not answer as NTLM has it.") from exc
 
     return Mechanism("NTLM", client.step() or b"", respond)
+
+
+def _fingerprint(sock: ssl.SSLSocket) -> bytes:
+    """The hash of the server's certificate as RFC 5929 section 4.1 binds it."""
+    from cryptography import x509
+
+    certificate = sock.getpeercert(binary_form=True) or b""
+    algorithm = x509.load_der_x509_certificate(certificate).signature_hash_algorithm
+    name = "sha256" if algorithm is None or algorithm.name in ("md5", "sha1") else algorithm.name
+    return hashlib.new(name, certificate).digest()
 
 
 def by_token(offered: Collection[str], user: str, token: str, host: str, port: int) -> Mechanism:

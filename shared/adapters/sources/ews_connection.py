@@ -1,7 +1,6 @@
 """One connection to an Exchange server: opened, secured, signed in, and bounded in time (RFC 9112; MS-NTHT)."""
 
 import base64
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from urllib.parse import urlsplit
 
 from shared.adapters.net import BoundedSocket, Deadline, Endpoint, Timeouts, connect, network_errors, resolve
 from shared.adapters.proxy import ProxyAccess
+from shared.adapters.sasl import ntlm
 from shared.adapters.sources.ews_errors import ADVICE_ON_SIGN_IN, http_refusal
 from shared.adapters.tls import BoundedTlsSocket, start_tls
 from shared.domain.errors import AppError, CredentialsRejected, SourceMisbehaved, SourceMisconfigured, SourceUnavailable
@@ -154,15 +154,18 @@ class EwsConnection:
         return self._send(body, {**headers, **proof}, seconds)
 
     def _send(self, body: bytes, headers: Mapping[str, str], seconds: float = 0) -> HTTPResponse:
-        if self._http is None or self._http.sock is None:
-            self.dial(self.resolve())
-            self.secure()
+        self._connect()
         assert self._http is not None
         self._deadline.restart(self._timeouts.command + seconds)
         with _wire_errors():
             self._http.request("POST", self._path, body, {"Content-Type": "text/xml; charset=utf-8", **headers})
             self._response = self._http.getresponse()
             return self._response
+
+    def _connect(self) -> None:
+        if self._http is None or self._http.sock is None:
+            self.dial(self.resolve())
+            self.secure()
 
     def _offered(self) -> Literal["plain", "ntlm"]:
         offers = {offer.strip().partition(" ")[0].lower() for offer in ",".join(self._challenge({})).split(",")}
@@ -183,18 +186,14 @@ class EwsConnection:
         """The last of its three messages, which goes with the request; nothing where the connection is signed in."""
         if self._is_signed_in:
             return {}
-        import spnego
-        from spnego.channel_bindings import GssChannelBindings
-
-        options = spnego.NegotiateOptions.use_ntlm  # in Python, whatever else the machine has
-        client = spnego.client(self._sign_in.user, password, protocol="ntlm", options=options)
-        offers = self._challenge(_ntlm_header(client.step()))
+        self._connect()
+        proof = ntlm(self._sign_in.user, password, self._sock)
+        offers = self._challenge(_ntlm_header(proof.initial))
         challenge = next((offer[5:] for offer in offers if offer.startswith("NTLM ")), None)
         if challenge is None or self._http is None or not isinstance(self._http.sock, BoundedTlsSocket):
             advice = "Choose `auto` or `plain`, or have the proxy before the server keep connections."
             raise SourceMisconfigured("The server does not take NTLM on a connection that stays.", advice=advice)
-        bindings = GssChannelBindings(application_data=b"tls-server-end-point:" + _fingerprint(self._http.sock))
-        return _ntlm_header(client.step(base64.b64decode(challenge), channel_bindings=bindings))
+        return _ntlm_header(proof.respond(base64.b64decode(challenge)))
 
     def _challenge(self, headers: Mapping[str, str]) -> list[str]:
         """What the server wants of somebody who shows no more than this."""
@@ -208,16 +207,6 @@ class EwsConnection:
 
 def _ntlm_header(token: bytes | None) -> dict[str, str]:
     return {"Authorization": f"NTLM {base64.b64encode(token or b'').decode()}"}
-
-
-def _fingerprint(sock: BoundedTlsSocket) -> bytes:
-    """The hash of the server's certificate as RFC 5929 section 4.1 binds it."""
-    from cryptography import x509
-
-    certificate = sock.getpeercert(binary_form=True) or b""
-    algorithm = x509.load_der_x509_certificate(certificate).signature_hash_algorithm
-    name = "sha256" if algorithm is None or algorithm.name in ("md5", "sha1") else algorithm.name
-    return hashlib.new(name, certificate).digest()
 
 
 @contextmanager

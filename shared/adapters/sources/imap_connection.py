@@ -139,7 +139,9 @@ class ImapConnection:
                 offered.discard("ntlm")  # it knows nobody but the account
             is_encrypted = isinstance(self._sock, BoundedTlsSocket)
             method = best_method(settings.sign_in.method, offered, is_encrypted=is_encrypted)
-            wire.sign_in(user, secret) if method == "login" else wire.prove(by_password(method, user, secret))
+            wire.sign_in(user, secret) if method == "login" else wire.prove(
+                by_password(method, user, secret, self._sock)
+            )
         if "CAPABILITY" in wire.untagged_responses:
             client.capabilities()  # came for free; without this the library would ask for them later
 

@@ -132,7 +132,7 @@ class Pop3Connection:
             offered.add("login")
         is_encrypted = isinstance(self._sock, BoundedTlsSocket)
         method = best_method(settings.sign_in.method, offered, is_encrypted=is_encrypted)
-        wire.sign_in(user, secret) if method == "login" else wire.prove(by_password(method, user, secret))
+        wire.sign_in(user, secret) if method == "login" else wire.prove(by_password(method, user, secret, self._sock))
 
     def quit(self) -> None:
         """End the session: only now are messages deleted. :raises CommandRefused: they may still be there."""
