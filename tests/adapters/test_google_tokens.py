@@ -7,6 +7,8 @@ import pytest
 from local.simulators import Simulators
 from local.simulators.google import ALL_MAIL, MODIFY, new_key_file
 from shared.adapters.google_tokens import ERRORS, GoogleTokens
+from shared.adapters.sources.credentials import credentials
+from shared.adapters.sources.services import SourceServices
 from shared.domain.errors import (
     AccessDenied,
     AppError,
@@ -17,9 +19,11 @@ from shared.domain.errors import (
     Throttled,
 )
 from shared.domain.sign_in import GoogleServiceSignIn
+from shared.settings import Settings
 from tests.adapters.conftest import Configured
 from tests.clock import MovableClock
 from tests.sources.contract import Secrets
+from tests.sources.dovecot_mailbox import imap_mailbox
 
 SERVICE_ACCOUNT = "mailroom@project.iam.gserviceaccount.com"
 SIGN_IN = GoogleServiceSignIn(key_secret="key", account="help@desk.example")
@@ -124,6 +128,27 @@ def test_a_scope_that_is_not_delegated_is_denied_and_named(
         tokens.token(SIGN_IN, "gmail")
 
     assert MODIFY in denied.value.advice
+
+
+@pytest.mark.parametrize(
+    ("account", "target", "acts_for"),
+    [
+        (None, None, "help@desk.example"),
+        ("other@desk.example", None, "other@desk.example"),
+        (None, "other@desk.example", "other@desk.example"),
+    ],
+)
+def test_a_service_account_acts_for_the_mailbox_that_a_mail_server_opens(
+    simulators: Simulators, tokens: GoogleTokens, settings: Settings, *, account, target, acts_for
+) -> None:
+    sign_in = GoogleServiceSignIn(key_secret="key", account=account)
+    mailbox = imap_mailbox({"sign_in": sign_in.model_dump()})
+    services = SourceServices(settings, Secrets({}), tokens, clock=MovableClock())
+
+    access = simulators.google.tokens.get(credentials(mailbox, sign_in, target, "imap", services).secret())
+
+    assert access is not None
+    assert access.user == acts_for
 
 
 @pytest.mark.parametrize("code", ERRORS)

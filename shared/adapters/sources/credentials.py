@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from shared.adapters.sources.services import SourceServices
 from shared.domain.errors import AppError, CredentialsRejected
 from shared.domain.mailbox import Mailbox
-from shared.domain.sign_in import MicrosoftAppSignIn, PasswordSignIn, Purpose
+from shared.domain.sign_in import GoogleServiceSignIn, MicrosoftAppSignIn, PasswordSignIn, Purpose
 from shared.domain.sources import AnySignIn
 
 _ADVICE = {
@@ -69,4 +69,6 @@ def credentials(
     else:
         account = None if isinstance(sign_in, MicrosoftAppSignIn) else sign_in.account
         user = target or account or mailbox.address
+    if isinstance(sign_in, GoogleServiceSignIn):
+        sign_in = sign_in.model_copy(update={"account": user})  # the token is for whom it acts
     return Credentials(sign_in, user, purpose, services)
