@@ -24,7 +24,8 @@ def download(client: GmailClient, ref: MessageRef, max_bytes: int) -> RawMessage
     answer, size = read_at_most(client, f"{path}?format=raw", limit)
     if size <= limit:
         found = _parsed(answer)
-        content = _decoded(str(found.get("raw", "")))
+        del answer  # a large message is in memory often enough while it is decoded
+        content = _decoded(str(found.pop("raw", "")))
         if len(content) <= max_bytes:
             return RawMessage(ref, content, _received_at(found), len(content))
     else:
