@@ -1,7 +1,8 @@
 """A worker process that polls once, and dies after a given side effect if it is told to.
 
 A side effect is an answered HTTP request (storage, vault, Entra, Graph, EWS, ...) or an answered IMAP or POP3 command.
-They are counted where they happen, so that a new one is a boundary by itself.
+They are counted where they happen, so that a new one is a boundary by itself. Reading secrets and getting tokens
+changes nothing and is left out.
 """
 
 import imaplib
@@ -20,6 +21,7 @@ from shared.bootstrap import compose
 from shared.settings import read_settings
 
 DIED = 137
+_SIGNING_IN = ("/oauth2/", "/token", "/secrets/", "/.well-known/")
 _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(
     [
@@ -31,6 +33,8 @@ _PROCESSES.set_forkserver_preload(
         "shared.adapters.entra_http",
         "shared.adapters.tokens.users",
         "shared.adapters.sources.gmail",
+        "google.oauth2.service_account",
+        "shared.adapters.sources.ews",
         "shared.adapters.sources.graph",
         "shared.adapters.sources.imap",
     ]
@@ -85,13 +89,20 @@ def _count_side_effects(die_after: int):
                 os._exit(DIED)
 
     def after(original):
-        def with_count(*arguments, **options):
-            result = original(*arguments, **options)
-            happened()
+        def with_count(connection, *arguments, **options):
+            result = original(connection, *arguments, **options)
+            if not getattr(connection, "signs_in", False):
+                happened()
             return result
 
         return with_count
 
+    def requesting(connection, method, url, *arguments, **options):
+        connection.signs_in = any(part in url for part in _SIGNING_IN)
+        return put_request(connection, method, url, *arguments, **options)
+
+    put_request = HTTPConnection.putrequest
+    HTTPConnection.putrequest = requesting
     HTTPConnection.getresponse = after(HTTPConnection.getresponse)
     Pop3Wire._getresp = after(Pop3Wire._getresp)
     imaplib.IMAP4._get_tagged_response = after(imaplib.IMAP4._get_tagged_response)
