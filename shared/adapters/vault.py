@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -16,6 +17,13 @@ _PUBLIC_SUFFIXES = (".vault.azure.net", ".vault.usgovcloudapi.net", ".vault.azur
 _TRIES = 3
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    read_at: datetime
+    value: str
+    expires_at: datetime | None
+
+
 class KeyVaultSecrets:
     """The `SecretStore` on one vault; the newest enabled version of a secret counts."""
 
@@ -23,15 +31,17 @@ class KeyVaultSecrets:
         self._settings = settings
         self._credential = credential
         self._clock = clock
-        self._known: dict[str, tuple[datetime, str]] = {}
+        self._known: dict[str, _Known] = {}
 
     def get(self, name: str) -> str:
-        now = self._clock()
-        read_at, value = self._known.get(name, (now - _MAX_AGE, ""))
-        if now - read_at >= _MAX_AGE:
-            value = self._read(name)
-            self._known[name] = now, value
-        return value
+        known = self._known.get(name)
+        if known is None or self._clock() - known.read_at >= _MAX_AGE:
+            known = self._known[name] = self._read(name)
+        return known.value
+
+    def expires_at(self, name: str) -> datetime | None:
+        known = self._known.get(name)
+        return known.expires_at if known else None
 
     def forget(self, name: str) -> None:
         self._known.pop(name, None)
@@ -41,14 +51,14 @@ class KeyVaultSecrets:
             raise SecretsReadOnly
         with _vault_errors(name):
             self._client.set_secret(name, value, expires_on=expires_at)
-        self._known[name] = self._clock(), value
+        self._known[name] = _Known(self._clock(), value, expires_at)
 
-    def _read(self, name: str) -> str:
+    def _read(self, name: str) -> _Known:
         with _vault_errors(name):
-            value: str | None = self._client.get_secret(name).value
-        if not value:
+            secret = self._client.get_secret(name)
+        if not secret.value:
             raise SecretMissing(f"The secret `{name}` is empty.", advice="Set its value in Key Vault.")
-        return value
+        return _Known(self._clock(), secret.value, secret.properties.expires_on)
 
     @cached_property
     def _client(self) -> Any:

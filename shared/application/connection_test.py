@@ -44,6 +44,9 @@ class _GivenFirst:
         else:
             self._vault.put(name, value, expires_at)
 
+    def expires_at(self, name: str) -> datetime | None:
+        return self._vault.expires_at(name)
+
     def forget(self, name: str) -> None:
         self._vault.forget(name)
 

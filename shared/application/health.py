@@ -12,6 +12,8 @@ from shared.domain.retirements import retirement
 from shared.domain.sources import ImapSource, Pop3Source
 
 _LATE = timedelta(minutes=10)
+_EXPIRY_WARNINGS = (1, 7, 30, 60)
+"""Days ahead; the warning names the step that was reached, so that it changes only when it becomes more urgent."""
 
 
 class MailboxStatus(StrEnum):
@@ -40,7 +42,12 @@ def reports(services: Services) -> list[MailboxReport]:
 
 
 def report(mailbox: Mailbox, polled: MailboxHealth | None, now: datetime) -> MailboxReport:
-    return MailboxReport(mailbox, _status(mailbox, polled), polled, (*_risks(mailbox), *_delays(mailbox, polled, now)))
+    return MailboxReport(
+        mailbox,
+        _status(mailbox, polled),
+        polled,
+        (*_risks(mailbox), *_delays(mailbox, polled, now), *_expiry(polled, now)),
+    )
 
 
 def deployment_warnings(services: Services) -> list[str]:
@@ -71,3 +78,16 @@ def _risks(mailbox: Mailbox) -> Iterator[str]:
 def _delays(mailbox: Mailbox, polled: MailboxHealth | None, now: datetime) -> Iterator[str]:
     if mailbox.enabled and polled and polled.next_due_at + _LATE < now:
         yield f"polling is late: it was due at {polled.next_due_at:%Y-%m-%d %H:%M} UTC"
+
+
+def _expiry(polled: MailboxHealth | None, now: datetime) -> Iterator[str]:
+    """Req S2"""
+    if polled is None or polled.secret_expires_at is None:
+        return
+    left = polled.secret_expires_at - now
+    reached = next((days for days in _EXPIRY_WARNINGS if left <= timedelta(days=days)), None)
+    if reached is not None:
+        yield (
+            f"a secret of the mailbox expires within {reached} days, on {polled.secret_expires_at:%Y-%m-%d}: "
+            "store a new one in Key Vault"
+        )

@@ -15,6 +15,7 @@ from shared.application.ports import Fenced, FetchFailure, Page, PollRequest, So
 from shared.application.services import Services
 from shared.domain.backoff import next_due
 from shared.domain.errors import AppError, CursorExpired, MessageError, SourceUnavailable, StoreError
+from shared.domain.fields import secret_names
 from shared.domain.intake import MailboxHealth, MailboxState, PollRun, RunCounts
 from shared.domain.mailbox import Mailbox
 from shared.domain.message import Cursor, Listed, MessageRef, RawMessage
@@ -203,12 +204,18 @@ class _Poll:
                 next_due_at=next_due(self.started_at, self.mailbox.schedule.interval),
                 last_polled_at=self.started_at,
                 last_success_at=self.started_at,
+                secret_expires_at=self._first_expiry(),
                 last_outcomes=dict(self.counts.outcomes),
             )
         )
         emit(Event.POLL_FINISHED, reason=self.request.reason, listed=self.counts.listed, **self.counts.outcomes)
         if self.request.failures >= FAILING_AFTER:
             emit(Event.MAILBOX_RECOVERED, failures=self.request.failures)
+
+    def _first_expiry(self) -> datetime | None:
+        """Of the secrets that the poll has read (req S2)."""
+        expiries = map(self.services.secrets.expires_at, secret_names(self.mailbox))
+        return min((each for each in expiries if each), default=None)
 
     def _note_failure(self, error: AppError, level: int = logging.WARNING) -> None:
         before = self.services.schedule.get(self.mailbox.id)

@@ -117,6 +117,9 @@ class SecretStore(Protocol):
         :raises StoreUnavailable: the vault does not answer.
         """
 
+    def expires_at(self, name: str) -> datetime | None:
+        """When the secret, as it was last read, expires; None where it does not, or was not read."""
+
     def forget(self, name: str) -> None:
         """Read it afresh next time: the provider has rejected what we had."""
 

@@ -1,7 +1,7 @@
 """The kinds of values that configurations are made of, each with what it must be in words."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -51,6 +51,16 @@ SecretName = Annotated[
     AfterValidator(_known_secret),
 ]
 """The name of a secret in Key Vault (its rule for names), never a value."""
+
+
+def secret_names(settings: BaseModel) -> Iterator[str]:
+    """The names of all secrets in a configuration: fields that hold one are called so."""
+    for name, value in settings:
+        if isinstance(value, BaseModel):
+            yield from secret_names(value)
+        elif name.endswith("secret") and isinstance(value, str):
+            yield value
+
 
 EmailAddress = Annotated[
     str,

@@ -100,3 +100,4 @@ class MailboxHealth:
     error: str | None = None
     advice: str | None = None
     last_outcomes: dict[str, int] = field(default_factory=dict)
+    secret_expires_at: datetime | None = None

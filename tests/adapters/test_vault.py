@@ -1,3 +1,5 @@
+from datetime import UTC, datetime
+
 import pytest
 
 from local.simulators import Simulators
@@ -12,6 +14,16 @@ def test_a_secret_is_read_by_its_name(simulators: Simulators, secrets: KeyVaultS
     simulators.vault.put("mail-password", "hunter2")
 
     assert secrets.get("mail-password") == "hunter2"
+
+
+def test_it_is_known_when_a_secret_expires(simulators: Simulators, secrets: KeyVaultSecrets) -> None:
+    expires_at = datetime(2027, 1, 31, tzinfo=UTC)
+    simulators.vault.put("mail-password", "hunter2", exp=int(expires_at.timestamp()))
+    assert secrets.expires_at("mail-password") is None, "it was not read yet"
+
+    secrets.get("mail-password")
+
+    assert secrets.expires_at("mail-password") == expires_at
 
 
 def test_a_secret_is_read_again_after_five_minutes(

@@ -113,6 +113,33 @@ def test_polls_that_are_long_overdue_are_warned_of(api: TestClient, services: Se
     assert mailbox["warnings"] == ["polling is late: it was due at 2026-11-21 10:00 UTC"]
 
 
+@pytest.mark.parametrize(
+    ("days", "warning"), [(0.5, "within 1 days"), (5, "within 7 days"), (29, "within 30 days"), (60, "within 60 days")]
+)
+def test_a_secret_that_expires_soon_is_warned_of(
+    api: TestClient, services: Services, clock: MovableClock, support, days: float, warning: str
+):
+    mailbox_id = api.post("/api/mailboxes", json=support).json()["id"]
+    expires_at = clock() + timedelta(days=days)
+    services.schedule.put(MailboxHealth(mailbox_id, clock(), last_success_at=clock(), secret_expires_at=expires_at))
+
+    (mailbox,) = api.get("/api/health").json()["mailboxes"]
+
+    assert [each for each in mailbox["warnings"] if warning in each]
+
+
+def test_a_secret_that_expires_later_or_never_is_no_matter(
+    api: TestClient, services: Services, clock: MovableClock, support
+):
+    mailbox_id = api.post("/api/mailboxes", json=support).json()["id"]
+    for expires_at in (clock() + timedelta(days=61), None):
+        services.schedule.put(MailboxHealth(mailbox_id, clock(), last_success_at=clock(), secret_expires_at=expires_at))
+
+        (mailbox,) = api.get("/api/health").json()["mailboxes"]
+
+        assert mailbox["warnings"] == []
+
+
 def test_mail_servers_on_this_machine_are_warned_of(services: Services):
     settings = replace(services.settings, allow_loopback_targets=True)
 

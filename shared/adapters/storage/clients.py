@@ -24,6 +24,9 @@ TABLES = ("tickets", "mailboxes", "schedule", "signins")
 RAW_CONTAINER = "raw-mail"
 POLLS_QUEUE = "polls"
 
+_SECONDS = 30
+"""For a connection, and for an answer: a service that hangs must not hold a poll until its function is ended."""
+
 _TRANSIENT = (401, 403, 404, 408, 429)
 """Statuses below 500 that a correct deployment outgrows: roles and resources take minutes to appear."""
 
@@ -88,7 +91,9 @@ class StorageClients:
         return QueueClient(self._settings.queue_endpoint, POLLS_QUEUE, credential=self._credential, **options)
 
     def _transport(self) -> RequestsTransport:
-        return RequestsTransport(session=self.session, session_owner=False)
+        return RequestsTransport(
+            session=self.session, session_owner=False, connection_timeout=_SECONDS, read_timeout=_SECONDS
+        )
 
 
 def get_row(table: TableClient, partition: str, key: str) -> TableEntity | None:

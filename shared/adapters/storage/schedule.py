@@ -53,7 +53,7 @@ def _key(mailbox_id: str) -> dict[str, Any]:
 
 
 def _row(health: MailboxHealth) -> dict[str, Any]:
-    """Without the last success where there is none to tell: a merge then keeps what is stored."""
+    """Without what only a success tells, where there is none: a merge then keeps what is stored."""
     row = {
         **_key(health.mailbox_id),
         "next_due_at": health.next_due_at.isoformat(),
@@ -64,7 +64,10 @@ def _row(health: MailboxHealth) -> dict[str, Any]:
         "advice": health.advice or "",
         "last_outcomes": json.dumps(health.last_outcomes),
     }
-    return row | ({"last_success_at": health.last_success_at.isoformat()} if health.last_success_at else {})
+    if health.last_success_at is None:
+        return row
+    told = {"last_success_at": health.last_success_at.isoformat(), "secret_expires_at": _text(health.secret_expires_at)}
+    return row | told
 
 
 def _health(row: Mapping[str, Any]) -> MailboxHealth:
@@ -78,6 +81,7 @@ def _health(row: Mapping[str, Any]) -> MailboxHealth:
         error=row.get("error") or None,
         advice=row.get("advice") or None,
         last_outcomes=json.loads(row.get("last_outcomes", "{}")),
+        secret_expires_at=_moment(row, "secret_expires_at"),
     )
 
 
