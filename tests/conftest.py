@@ -10,6 +10,8 @@ from local.simulators import Simulators
 from tests import capabilities, privacy
 from tests.servers import require
 
+pytest.register_assert_rewrite("tests.sources.contract")
+
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     capabilities.report(terminalreporter)

@@ -6,7 +6,7 @@ from shared.domain.settlement import MarkRead
 from tests.reliability.conftest import Provider, conversation
 from tests.reliability.worker import start_poll
 
-ROUNDS = 8
+ROUNDS = 6
 WORKERS = 3
 
 
@@ -26,9 +26,8 @@ def test_workers_that_poll_the_same_mailbox_at_once_do_not_disturb_each_other(pr
         tickets = services.tickets.tickets(mailbox.id, open_only=False, limit=100, before=None)
         assert [process.exitcode for process, _ in [*running, (finish, None)]] == [0] * (WORKERS + 1)
         assert sorted((ticket.number, ticket.subject, ticket.comment_count) for ticket in tickets) == [
-            (1, "first", 3),
-            (2, "second", 1),
-            (3, "large", 1),
-            (4, "no id", 1),
+            (1, "first", 2),
+            (2, "large", 1),
+            (3, "no id", 1),
         ]
         assert all(found.is_read for found in provider.folder(mailbox, provider.inbox))

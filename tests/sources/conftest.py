@@ -9,11 +9,8 @@ from local.simulators import Simulators
 from shared.adapters.net import Timeouts
 from shared.adapters.sources.imap import ImapSource
 from tests.servers import require
-
-pytest.register_assert_rewrite("tests.sources.contract")
-
-from tests.sources.contract import Secrets  # noqa: E402 - its assertions are rewritten
-from tests.sources.dovecot_mailbox import (  # noqa: E402 - it imports the contract
+from tests.sources.contract import Secrets
+from tests.sources.dovecot_mailbox import (
     SECRET,
     DovecotMailbox,
     Tokens,
@@ -21,7 +18,7 @@ from tests.sources.dovecot_mailbox import (  # noqa: E402 - it imports the contr
     services,
     settings,
 )
-from tests.sources.scripted_imap import ScriptedImap  # noqa: E402 - after those
+from tests.sources.scripted_imap import ScriptedImap
 
 IMPATIENT = Timeouts(connect=2, idle=0.5, command=1)
 
