@@ -55,7 +55,7 @@ def run_host(
     The child has a session of its own, so that Ctrl-C reaches this process only, which ends all in order.
     """
     command = [sys.executable, "-m", "local.host", "--app", str(_ROOT), "--state", str(folder / "host")]
-    command += ["--port", str(port), "--key", key, "--engine", engine]
+    command += ["--port", str(port), f"--key={key}", "--engine", engine]  # a key may begin with a dash
     log = folder / "host.log"
     with (
         log.open("w") as file,
