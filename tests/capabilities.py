@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ FIGURES = Path(".local/figures/sources.json")
 CRASHES = FIGURES.with_name("crash-matrix.json")
 
 _SOURCE = re.compile(r"tests/sources/test_([a-z0-9]+?)(?:_\w+)?\.py::(?:\w+::)?(test_\w+)")
+_PROXIED = re.compile(r"tests/sources/test_proxies\.py::(test_\w+)\[([a-z0-9]+)")
 _CAPABILITIES = {
     "list": "test_messages_are_listed_oldest_first",
     "resume": "test_another_process_resumes_from_the_cursor",
@@ -52,8 +53,12 @@ def write_figures(passed: Iterable[str], failed: Iterable[str]) -> None:
         FIGURES.write_text(json.dumps({"capabilities": table, "crash_matrix": crashes}, indent=2))
 
 
-def _found(nodes: Iterable[str]) -> Iterable[tuple[str, str]]:
-    return (match.groups() for node in nodes if (match := _SOURCE.match(node)))  # type: ignore[misc]  # two groups
+def _found(nodes: Iterable[str]) -> Iterator[tuple[str, str]]:
+    for node in nodes:
+        if match := _PROXIED.match(node):
+            yield match[2], f"{match[1]}_proxy"
+        elif match := _SOURCE.match(node):
+            yield match[1], match[2]
 
 
 def report(terminal: pytest.TerminalReporter) -> None:
