@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NewType
 
+from shared.domain.kinds import DeliveryReport, Kind
+
 Cursor = NewType("Cursor", str)
 """Where listing resumes; written and read by the source only."""
 
@@ -88,6 +90,7 @@ class InboundMessage:
     oldest to newest. `text` is the readable body, also where the message had only HTML. `headers` holds the
     remaining fields that rules look at, names in lower case, in the order of the message.
     `defects` names what was broken and repaired (`charset-unknown`, `base64-invalid`, ...).
+    `kind_reasons` are the signals that decided `kind`, as stable words (`null return path`, ...).
     """
 
     message_id: str | None = None
@@ -104,6 +107,9 @@ class InboundMessage:
     attachments: tuple[Attachment, ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
     defects: tuple[str, ...] = field(default=())
+    kind: Kind = Kind.PERSON
+    kind_reasons: tuple[str, ...] = ()
+    report: DeliveryReport | None = None
 
     def header(self, name: str) -> str | None:
         """The first field of that name (in lower case), or None."""
