@@ -9,7 +9,7 @@ from shared.adapters.identity import app_identity
 from shared.adapters.sources import open_source
 from shared.adapters.sources.services import SourceServices
 from shared.adapters.storage.clients import StorageClients
-from shared.adapters.storage.mailboxes import TableMailboxStore
+from shared.adapters.storage.documents import TableDocuments
 from shared.adapters.storage.queues import StoragePollQueue
 from shared.adapters.storage.raws import TableAndBlobRawStore
 from shared.adapters.storage.schedule import TableScheduleStore
@@ -47,7 +47,7 @@ def compose(settings: Settings, clock: Clock = utc_now) -> Services:
         return open_source(mailbox, SourceServices(settings, secrets or vault, tokens, clock))
 
     return Services(
-        mailboxes=TableMailboxStore(clients),
+        mailboxes=TableDocuments(clients, "mailboxes", "mailbox", Mailbox),
         tickets=TableTicketStore(clients),
         raws=TableAndBlobRawStore(clients),
         schedule=TableScheduleStore(clients),

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
+from shared.domain.document import Document
 from shared.domain.errors import Conflict, MessageError
 from shared.domain.intake import MailboxHealth, MailboxState, PollRun, QuarantineEntry
-from shared.domain.mailbox import Mailbox
 from shared.domain.message import Cursor, Listed, MessageRef, RawMessage
 from shared.domain.outbox import OutboxEntry
 from shared.domain.settlement import Settled, Settlement
@@ -239,22 +239,25 @@ class RawStore(Protocol):
         """:raises NotFound: it is past its retention."""
 
 
-class MailboxStore(Protocol):
-    """The configured mailboxes. Reads for polling may be some seconds old; reads for editing are not."""
+D = TypeVar("D", bound=Document)
 
-    def cached(self) -> Sequence[Mailbox]: ...
 
-    def all(self) -> Sequence[Versioned[Mailbox]]: ...
+class DocumentStore(Protocol[D]):
+    """The configuration of one kind. Reads for running may be some seconds old; reads for editing are not."""
 
-    def get(self, mailbox_id: str) -> Versioned[Mailbox] | None: ...
+    def cached(self) -> Sequence[D]: ...
 
-    def add(self, mailbox: Mailbox) -> str:
-        """Store a new mailbox and return its ETag. :raises Conflict: the id is taken."""
+    def all(self) -> Sequence[Versioned[D]]: ...
 
-    def replace(self, mailbox: Mailbox, etag: str) -> str:
+    def get(self, document_id: str) -> Versioned[D] | None: ...
+
+    def add(self, document: D) -> str:
+        """Store a new one and return its ETag. :raises Conflict: the id is taken."""
+
+    def replace(self, document: D, etag: str) -> str:
         """:raises Conflict: it is not the version with that ETag any more."""
 
-    def delete(self, mailbox_id: str, etag: str) -> None:
+    def delete(self, document_id: str, etag: str) -> None:
         """:raises Conflict: it is not the version with that ETag any more."""
 
 

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from shared.application.ports import (
     Clock,
-    MailboxStore,
+    DocumentStore,
     PollQueue,
     RawStore,
     ScheduleStore,
@@ -28,7 +28,7 @@ class OpenSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    mailboxes: MailboxStore
+    mailboxes: DocumentStore[Mailbox]
     tickets: TicketStore
     raws: RawStore
     schedule: ScheduleStore

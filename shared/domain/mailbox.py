@@ -5,12 +5,10 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
+from shared.domain.document import Document, Settings
 from shared.domain.fields import EmailAddress, FolderPath, Model, Proxy, told
 from shared.domain.settlement import MarkRead, Settlement
 from shared.domain.sources import Source
-
-MailboxId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
-"""Names the partition of the mailbox's tickets, so it never changes."""
 
 TicketPrefix = Annotated[
     str,
@@ -39,11 +37,9 @@ class Schedule(Model):
         return timedelta(seconds=self.interval_seconds)
 
 
-class MailboxSettings(Model):
+class MailboxSettings(Settings):
     """A mailbox as people write it."""
 
-    schema_version: Literal[1] = 1
-    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
     address: EmailAddress
     enabled: bool = True
     ticket_prefix: TicketPrefix = Field(description="begins every tag, as in SUP-17; cannot be changed later")
@@ -57,11 +53,8 @@ class MailboxSettings(Model):
     )
 
 
-class Mailbox(MailboxSettings):
-    """A mailbox as it is stored: with its id and the moment it was first configured."""
-
-    id: MailboxId
-    created_at: AwareDatetime
+class Mailbox(MailboxSettings, Document):
+    """A mailbox as it is stored; its id names the partition of its tickets."""
 
     @property
     def start_from(self) -> datetime | None:

@@ -85,7 +85,7 @@ def hand_in_messages(
     """Take messages in as if they had been polled, also where the mailbox is not enabled. A message that was taken in
     before is a duplicate, so a request can be repeated.
     """
-    mailbox = mailboxes.find(services, mailbox_id).value
+    mailbox = mailboxes.find_mailbox(services, mailbox_id).value
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     messages = _messages(kind, body, mailbox.intake.max_message_bytes)
     try:

@@ -10,8 +10,8 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 
 from shared import mime
 from shared.application import mailboxes, tickets
+from shared.domain.document import DocumentId
 from shared.domain.errors import NotFound
-from shared.domain.mailbox import MailboxId
 from shared.domain.message import Attachment
 from shared.domain.ticket import Comment, Ticket
 from shared.entrypoints.http import models
@@ -39,13 +39,17 @@ _HTML_POLICY = (
 @router.get("", responses=described(404, 422))
 def list_tickets(
     services: Ready,
-    mailbox: Annotated[MailboxId | None, Query(description="the id of a mailbox; all of them unless given")] = None,
+    mailbox: Annotated[DocumentId | None, Query(description="the id of a mailbox; all of them unless given")] = None,
     status: Annotated[Literal["open", "all"], Query(description="open: those that are not closed")] = "open",
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     continuation: Annotated[str | None, Query(description="from the answer before; opaque")] = None,
 ) -> models.Tickets:
     """Newest first."""
-    ids = [mailboxes.find(services, mailbox).value.id] if mailbox else [each.id for each in services.mailboxes.cached()]
+    ids = (
+        [mailboxes.find_mailbox(services, mailbox).value.id]
+        if mailbox
+        else [each.id for each in services.mailboxes.cached()]
+    )
     found, more = tickets.newest(services, ids, open_only=status == "open", limit=limit, continuation=continuation)
     return models.Tickets(tickets=[_ticket(each) for each in found], continuation=more)
 

@@ -1,0 +1,117 @@
+"""Configuration of any kind: saved when everything about it can work, else refused with all that cannot (req C10)."""
+
+import re
+import secrets
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+from shared.application.ports import DocumentStore, SecretStore, Versioned
+from shared.application.services import Services
+from shared.application.validation import validated
+from shared.domain.document import Document, Settings
+from shared.domain.errors import Conflict, Invalid, NotFound, PreconditionFailed, Problem, SecretMissing
+
+D = TypeVar("D", bound=Document)
+
+Check = Callable[[Services, object, D | None, Sequence[D]], Iterable[Problem]]
+"""The rules between fields and between documents. They see the data as far as it goes, so that all problems are told
+at once; the stored version, where there is one; and all others of the kind.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[D]):
+    """One kind of configuration. `read_only` is what an answer shows beside the settings; it is ignored when it comes
+    back. `saving` is called before a change is stored, `deleted` after it is gone.
+    """
+
+    noun: str
+    settings: type[Settings]
+    stored: type[D]
+    store: Callable[[Services], DocumentStore[D]]
+    check: Check[D]
+    read_only: Sequence[str] = ()
+    saving: Callable[[Services, D], None] = field(default=lambda _services, _document: None)
+    deleted: Callable[[Services, D], None] = field(default=lambda _services, _document: None)
+
+
+def find(services: Services, kind: Kind[D], document_id: str) -> Versioned[D]:
+    """:raises NotFound:"""
+    found = kind.store(services).get(document_id)
+    if found is None:
+        raise NotFound(f"there is no such {kind.noun}")
+    return found
+
+
+def create(services: Services, kind: Kind[D], data: object) -> Versioned[D]:
+    """Save a new one, under an id made from its name. :raises Invalid: with every problem."""
+    settings = _checked(services, kind, data, None)
+    document = kind.stored(**dict(settings), id=_new_id(settings.name, kind.noun), created_at=services.clock())
+    return Versioned(document, kind.store(services).add(document))
+
+
+def replace(services: Services, kind: Kind[D], current: Versioned[D], data: object) -> Versioned[D]:
+    """Save other settings.
+
+    :raises Invalid: with every problem.
+    :raises PreconditionFailed: it is not the current version any more.
+    """
+    if isinstance(data, dict):
+        data = {key: value for key, value in data.items() if key not in ("id", "created_at", *kind.read_only)}
+    settings = _checked(services, kind, data, current.value)
+    document = kind.stored(**dict(settings), id=current.value.id, created_at=current.value.created_at)
+    kind.saving(services, document)
+    try:
+        return Versioned(document, kind.store(services).replace(document, current.etag))
+    except Conflict as error:
+        raise PreconditionFailed(f"the {kind.noun} was changed meanwhile") from error
+
+
+def delete(services: Services, kind: Kind[D], current: Versioned[D]) -> None:
+    """:raises PreconditionFailed: it is not the current version any more."""
+    try:
+        kind.store(services).delete(current.value.id, current.etag)
+    except Conflict as error:
+        raise PreconditionFailed(f"the {kind.noun} was changed meanwhile") from error
+    kind.deleted(services, current.value)
+
+
+def text_at(data: object, *path: str) -> str:
+    """The text there, in data that may be anything; empty where there is none, or something else."""
+    for key in path:
+        data = data.get(key) if isinstance(data, dict) else None
+    return data if isinstance(data, str) else ""
+
+
+def name_taken(data: object, others: Sequence[Document], noun: str) -> Iterable[Problem]:
+    name = text_at(data, "name").casefold().strip()
+    for other in others:
+        if name == other.name.casefold():
+            yield Problem("$.name", f"is already the name of {noun} {other.id}")
+
+
+def _new_id(name: str, noun: str) -> str:
+    ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    slug = re.sub(r"[^a-z0-9]+", "-", ascii_name).strip("-")[:40].rstrip("-") or noun.replace(" ", "-")
+    return f"{slug}-{secrets.token_hex(3)}"
+
+
+def _checked(services: Services, kind: Kind[D], data: object, current: D | None) -> Any:
+    settings, problems = validated(kind.settings, data, {"secret_exists": partial(_exists, services.secrets)})
+    stored = [each.value for each in kind.store(services).all()]
+    others = [each for each in stored if current is None or each.id != current.id]
+    problems += [*name_taken(data, others, kind.noun), *kind.check(services, data, current, others)]
+    if problems or settings is None:
+        raise Invalid(problems)
+    return settings
+
+
+def _exists(store: SecretStore, name: str) -> bool:
+    try:
+        store.get(name)
+    except SecretMissing:
+        return False
+    return True
