@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
+from shared.domain.contact import Contact, ContactFilter
 from shared.domain.document import Document
 from shared.domain.errors import Conflict, MessageError
 from shared.domain.intake import MailboxHealth, MailboxState, PollRun, QuarantineEntry
@@ -258,6 +259,44 @@ class DocumentStore(Protocol[D]):
         """:raises Conflict: it is not the version with that ETag any more."""
 
     def delete(self, document_id: str, etag: str) -> None:
+        """:raises Conflict: it is not the version with that ETag any more."""
+
+
+class ContactStore(Protocol):
+    """The contacts. An address has many spellings: whoever asks finds its contact by any of them.
+
+    Every method may raise `StoreUnavailable` and `StoreRejected`.
+    """
+
+    def get(self, keys: Sequence[str]) -> Mapping[str, Contact]:
+        """Those of the addresses that have a contact, by the spelling asked for: point reads side by side, some minutes
+        old at most. Reads nothing for each while there are no contacts at all.
+        """
+
+    def technicians(self) -> Sequence[Contact]:
+        """All of them, some seconds old at most."""
+
+    def any(self) -> bool:
+        """Whether there are contacts at all, as it was some seconds ago."""
+
+    def read(self, keys: Sequence[str]) -> Mapping[str, Versioned[Contact]]:
+        """As `get`, as they are now, for editing."""
+
+    def list(self, wanted: ContactFilter, limit: int, after: str | None) -> tuple[Sequence[Contact], str | None]:
+        """At most `limit` contacts in an order of no meaning, and where the list goes on; None says that it does not.
+        It may go on after fewer than `limit`, where much had to be looked through.
+        """
+
+    def put(self, contact: Contact, etag: str | None) -> str:
+        """Store the contact in place of the version with that ETag (None: there is none yet); returns the new ETag.
+
+        :raises Conflict: nothing was stored that counts.
+        """
+
+    def put_many(self, contacts: Sequence[Contact]) -> None:
+        """Store all of them, whatever is there; repeating it completes what was broken off."""
+
+    def delete(self, key: str, etag: str) -> None:
         """:raises Conflict: it is not the version with that ETag any more."""
 
 

@@ -1,0 +1,78 @@
+"""People: who writes to us, and who works here (req P1)."""
+
+import hashlib
+import unicodedata
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from shared.domain.message import Address
+
+
+class Role(StrEnum):
+    REQUESTER = "requester"
+    TECHNICIAN = "technician"
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """A person. Empty texts mean that it is not known.
+
+    `language` is a tag such as `pt-BR` (BCP 47). `bounced_at` is when mail to the address last came back for good, with
+    `bounce` telling why; `unsubscribed_at` is when the person asked for no more mail.
+    """
+
+    address: Address
+    role: Role = Role.REQUESTER
+    groups: frozenset[str] = frozenset()
+    company: str = ""
+    language: str = ""
+    bounced_at: datetime | None = None
+    bounce: str = ""
+    unsubscribed_at: datetime | None = None
+
+    @property
+    def is_technician(self) -> bool:
+        return self.role is Role.TECHNICIAN
+
+
+@dataclass(frozen=True, slots=True)
+class ContactFilter:
+    """Which contacts a list is about; None admits all. `text` is looked for in address, name and company."""
+
+    role: Role | None = None
+    group: str | None = None
+    company: str | None = None
+    text: str | None = None
+
+    def admits(self, contact: Contact) -> bool:
+        shown = f"{contact.address.address}\n{contact.address.name}\n{contact.company}".casefold()
+        return (
+            self.role in (None, contact.role)
+            and (self.group is None or self.group.casefold() in map(str.casefold, contact.groups))
+            and (self.company is None or self.company.casefold() == contact.company.casefold())
+            and (self.text is None or self.text.casefold() in shown)
+        )
+
+
+def same_domain(domain: str) -> str:
+    """What two spellings of a domain have in common: case, and whether its labels are in Punycode (RFC 5891)."""
+    return ".".join(_unicode(label) for label in unicodedata.normalize("NFKC", domain).casefold().split("."))
+
+
+def same_address(address: str) -> str:
+    """What two spellings of an address have in common."""
+    local, at, domain = address.rpartition("@")
+    return f"{unicodedata.normalize('NFKC', local).casefold()}{at}{same_domain(domain)}"
+
+
+def contact_id(address: str) -> str:
+    """Names the contact in storage; the same for every spelling of the address."""
+    return hashlib.sha256(same_address(address).encode(errors="surrogatepass")).hexdigest()
+
+
+def _unicode(label: str) -> str:
+    try:
+        return label.removeprefix("xn--").encode().decode("punycode").casefold() if label.startswith("xn--") else label
+    except UnicodeError:
+        return label
