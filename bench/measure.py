@@ -3,6 +3,7 @@
 import os
 import resource
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from azure.storage.queue import QueueClient
@@ -46,31 +47,34 @@ class _WatchedQueue:
         self.waiting += 1
 
 
-def measure_poll(environment: dict[str, str], mailbox: Mailbox, kinds: dict[str, str]) -> Measured:
-    """Poll as the Functions host does, from the message on the queue to its deletion, until none is put back."""
+def measure_poll(environment: dict[str, str], mailboxes: Sequence[Mailbox], kinds: dict[str, str]) -> Measured:
+    """Poll one mailbox after the other, as the Functions host does: from the message on the queue to its deletion,
+    until none is put back.
+    """
     os.environ.update(environment)
-    services = _connected(environment, mailbox)
+    services = _connected(environment, mailboxes)
     polls = _WatchedQueue(services.polls)
     services = replace(services, polls=polls)
     queue = QueueClient.from_connection_string(environment["DATA_STORAGE"], POLLS_QUEUE)
-    request = PollRequest(mailbox.id, "demand", "bench")
-    known, before = _taken_in(services, mailbox), _peak_memory_mb()
+    known, before = _taken_in(services, mailboxes), _peak_memory_mb()
     with counted(kinds) as counts:
         started = time.perf_counter()
-        polls.put(request)
-        while polls.waiting:
-            message = queue.receive_message()
-            assert message, "it was put there"
-            poll(services, request)
-            queue.delete_message(message)
-            polls.waiting -= 1
+        for mailbox in mailboxes:
+            request = PollRequest(mailbox.id, "demand", "bench")
+            polls.put(request)
+            while polls.waiting:
+                message = queue.receive_message()
+                assert message, "it was put there"
+                poll(services, request)
+                queue.delete_message(message)
+                polls.waiting -= 1
         seconds = time.perf_counter() - started
     peak = _peak_memory_mb() - before
-    return Measured(_taken_in(services, mailbox) - known, seconds, counts["storage"], counts["imap"], peak)
+    return Measured(_taken_in(services, mailboxes) - known, seconds, counts["storage"], counts["imap"], peak)
 
 
-def _taken_in(services: Services, mailbox: Mailbox) -> int:
-    runs = services.tickets.runs(mailbox.id, 1000)
+def _taken_in(services: Services, mailboxes: Sequence[Mailbox]) -> int:
+    runs = [run for mailbox in mailboxes for run in services.tickets.runs(mailbox.id, 1000)]
     assert not any(run.error_code for run in runs), runs
     return sum(sum(run.outcomes.values()) for run in runs)
 
@@ -83,15 +87,16 @@ def measure_floor(connection_string: str, dovecot: Dovecot, user: str) -> Measur
     return Measured(messages, time.perf_counter() - started, 0, 0, _peak_memory_mb() - before)
 
 
-def _connected(environment: dict[str, str], mailbox: Mailbox) -> Services:
+def _connected(environment: dict[str, str], mailboxes: Sequence[Mailbox]) -> Services:
     """With everything made and cached that a process makes once."""
     services = compose(read_settings(environment))
-    if services.mailboxes.get(mailbox.id) is None:
-        services.mailboxes.add(mailbox)
+    for mailbox in mailboxes:
+        if services.mailboxes.get(mailbox.id) is None:
+            services.mailboxes.add(mailbox)
     services.mailboxes.all()
     services.schedule.all()
-    services.tickets.state(mailbox.id)
-    services.raws.keep(mailbox.id, b"makes the container")
+    services.tickets.state(mailboxes[0].id)
+    services.raws.keep(mailboxes[0].id, b"makes the container")
     services.polls.put(PollRequest("none", "demand", "bench"))
     QueueClient.from_connection_string(environment["DATA_STORAGE"], POLLS_QUEUE).clear_messages()
     return services
