@@ -1,6 +1,7 @@
 """Tickets, their comments, and the receipts that make intake exactly-once."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -34,7 +35,10 @@ class RawPointer:
 class Ticket:
     """One ticket. `number` counts from 1 without gaps within its mailbox; `tag` is what people see and quote.
 
-    `participants` are the keys of the addresses that wrote or received one of its messages.
+    `participants` are the keys of the addresses that wrote or received one of its messages; `cc` are those of them
+    that get copies of answers. `custom` holds the fields of its type by name. `assignee` is the address of a
+    technician. `closed_at` is when it was closed last, also where it was opened again. A merged ticket has its
+    messages, and those to come, in the ticket `merged_into`.
     """
 
     mailbox_id: str
@@ -48,6 +52,20 @@ class Ticket:
     comment_count: int
     participants: frozenset[str] = frozenset()
     linked_to: int | None = None
+    type: str = ""
+    priority: str = ""
+    group: str = ""
+    assignee: str = ""
+    category: str = ""
+    service: str = ""
+    company: str = ""
+    custom: Mapping[str, str] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    cc: tuple[Address, ...] = ()
+    external_id: str = ""
+    language: str = ""
+    closed_at: datetime | None = None
+    merged_into: int | None = None
 
     @property
     def tag(self) -> str:
@@ -62,8 +80,9 @@ class Ticket:
 class Comment:
     """One entry of a ticket's log; `seq` counts from 1.
 
-    `is_cut` tells that `text` holds only the beginning: the whole text is in the raw message.
-    `notes` are remarks of Mailroom's own, such as a size limit that was applied.
+    `text` is what its author wrote; `full_text` also holds what a reply quotes, and is None where that is the same.
+    `is_cut` tells that they hold only the beginning: the whole is in the raw message. `notes` are remarks of Mailroom's
+    own, such as a size limit that was applied.
     """
 
     ticket_number: int
@@ -72,6 +91,7 @@ class Comment:
     author: Address
     at: datetime
     text: str
+    full_text: str | None = None
     is_cut: bool = False
     message_id: str | None = None
     raw: RawPointer | None = None

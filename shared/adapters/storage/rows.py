@@ -17,7 +17,9 @@ from shared.domain.ticket import Comment, CommentKind, Outcome, RawPointer, Rece
 
 Row = dict[str, Any]
 
-VERSION = 1
+VERSION = 2
+"""2 has the fields of tickets beyond the subject, and the full text of replies; rows of 1 are read as without them."""
+
 STATE = "state"
 _TEXT_UNITS = 30_000
 """A string property holds 32,768 UTF-16 code units at most."""
@@ -141,7 +143,24 @@ def ticket_row(ticket: Ticket) -> Row:
         "comment_count": ticket.comment_count,
         "participants": participants,
         "linked_to": ticket.linked_to or 0,
+        **{name: cut(value) for name in _TEXTS if (value := getattr(ticket, name))},
+        **_lists(ticket),
+        **({"closed_at": _time(ticket.closed_at)} if ticket.closed_at else {}),
+        **({"merged_into": ticket.merged_into} if ticket.merged_into else {}),
     }
+
+
+_TEXTS = ("type", "priority", "group", "assignee", "category", "service", "company", "external_id", "language")
+"""Fields of a ticket that most tickets do not have: their columns are there only where they have a value."""
+
+
+def _lists(ticket: Ticket) -> Row:
+    lists = {
+        "custom": sorted(ticket.custom.items()),
+        "tags": ticket.tags,
+        "cc": [[each.address, each.name] for each in ticket.cc],
+    }
+    return {name: _json_list(items)[0] for name, items in lists.items() if items}
 
 
 def open_row(ticket: Ticket) -> Row:
@@ -162,11 +181,17 @@ def to_ticket(row: Mapping[str, Any]) -> Ticket:
         comment_count=row["comment_count"],
         participants=frozenset(json.loads(row["participants"])),
         linked_to=row["linked_to"] or None,
+        custom=dict(json.loads(row.get("custom", "[]"))),
+        tags=tuple(json.loads(row.get("tags", "[]"))),
+        cc=tuple(Address(*each) for each in json.loads(row.get("cc", "[]"))),
+        closed_at=_moment(row.get("closed_at")),
+        merged_into=row.get("merged_into"),
+        **{name: row.get(name, "") for name in _TEXTS},
     )
 
 
 def comment_row(comment: Comment) -> Row:
-    text = cut(comment.text)
+    text, full_text = cut(comment.text), cut(comment.full_text or "")
     attachments, complete = _json_list(
         [each.index, each.name, each.content_type, each.size, each.content_id, each.inline]
         for each in comment.attachments
@@ -179,11 +204,15 @@ def comment_row(comment: Comment) -> Row:
         "author_name": cut(comment.author.name),
         "at": _time(comment.at),
         "text": text,
-        "is_cut": comment.is_cut or len(text) < len(comment.text) or not complete,
+        "is_cut": comment.is_cut
+        or len(text) + len(full_text) < len(comment.text) + len(comment.full_text or "")
+        or not complete,
         "message_id": cut(comment.message_id or ""),
         "attachments": attachments,
         "notes": _json_list(comment.notes)[0],
     }
+    if full_text:
+        row["full_text"] = full_text
     return {**row, **_pointer_columns(comment.raw)}
 
 
@@ -196,6 +225,7 @@ def to_comment(row: Mapping[str, Any]) -> Comment:
         author=Address(row["author_address"], row["author_name"]),
         at=datetime.fromisoformat(row["at"]),
         text=row["text"],
+        full_text=row.get("full_text"),
         is_cut=row["is_cut"],
         message_id=row["message_id"] or None,
         raw=_to_pointer(row),
