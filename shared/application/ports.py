@@ -17,6 +17,7 @@ from shared.domain.errors import Conflict, MessageError
 from shared.domain.intake import MailboxHealth, MailboxState, PollRun, QuarantineEntry
 from shared.domain.message import Cursor, Listed, MessageRef, RawMessage
 from shared.domain.outbox import OutboxEntry
+from shared.domain.outgoing import OutgoingMail, SendResult
 from shared.domain.settlement import Settled, Settlement
 from shared.domain.sign_in import NewSignIn, SignInAttempt
 from shared.domain.ticket import Comment, RawPointer, Receipt, Ticket
@@ -100,6 +101,33 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Give back connections; the source is not used afterwards."""
+
+
+class SenderConnection(Protocol):
+    """Sends through one configured sender. Not thread-safe; connects on first use and stays connected.
+
+    Every method may raise `MailboxError` (the sender does not work until somebody changes something) or `SourceError`
+    (waiting helps). Either means that nothing was sent.
+    """
+
+    def send(self, mail: OutgoingMail) -> SendResult:
+        """Hand the message over, once. Recipients who are refused keep it from nobody else, where the provider has
+        recipients beside the message.
+
+        :raises MessageRefused: nothing was sent, and the same message will not be taken later either.
+        :raises OutcomeUnknown: it was sent or not: ask `find_sent` before sending it again.
+        """
+
+    def find_sent(self, message_id: str) -> bool | None:
+        """Whether a message with this Message-ID was sent; None where the provider does not tell."""
+
+    def check(self, confirm_to: str | None = None) -> Iterator[CheckStage]:
+        """Test the sender stage by stage, from the name to its right to send. Sends nothing unless `confirm_to` is
+        an address, who then gets a message. Ends after the first stage that failed; never raises.
+        """
+
+    def close(self) -> None:
+        """Give back connections; it is not used afterwards."""
 
 
 class SecretStore(Protocol):

@@ -2,7 +2,7 @@
 
 AppError
 ├── SettingsError            the deployment is wrong
-├── MailboxError             this mailbox cannot be polled until somebody changes something
+├── MailboxError             this mailbox or sender does not work until somebody changes something
 │   ├── CredentialsRejected
 │   ├── SecretMissing
 │   ├── SecretsReadOnly
@@ -16,7 +16,12 @@ AppError
 │   ├── CursorExpired        list everything again; the receipts recognise what was taken in
 │   └── SourceMisbehaved     it broke its own protocol
 ├── MessageError             this message only
-│   └── MessageGone          deleted or moved by somebody else meanwhile
+│   ├── MessageGone          deleted or moved by somebody else meanwhile
+│   └── AddressUnusable      it is to be sent to what is no address
+├── SendError                this message could not be sent; others can
+│   ├── MessageRefused       not in this form, now or later
+│   │   └── MessageTooLarge
+│   └── OutcomeUnknown       it was handed over, and nobody knows whether it was taken
 ├── StoreError
 │   ├── Conflict             somebody was faster
 │   ├── StoreRejected        the store does not take this data, now or later
@@ -65,7 +70,7 @@ class SettingsError(AppError):
 
 
 class MailboxError(AppError):
-    """The mailbox cannot be polled until its configuration, its secret or the provider's side is changed."""
+    """The mailbox or sender does not work until its configuration, its secret or the provider's side is changed."""
 
     code = "mailbox_error"
 
@@ -149,6 +154,34 @@ class MessageError(AppError):
 
 class MessageGone(MessageError):
     code = "message_gone"
+
+
+class AddressUnusable(MessageError):
+    code = "address_unusable"
+
+
+class SendError(AppError):
+    """This message could not be sent; the sender works."""
+
+    code = "send_error"
+
+
+class MessageRefused(SendError):
+    """Nothing was sent, and the same message will not be taken later either."""
+
+    code = "message_refused"
+
+
+class MessageTooLarge(MessageRefused):
+    code = "message_too_large"
+
+
+class OutcomeUnknown(SendError):
+    """The connection ended after the message was handed over and before the answer: it was sent or not. Sending it
+    again may send it twice.
+    """
+
+    code = "outcome_unknown"
 
 
 class StoreError(AppError):
