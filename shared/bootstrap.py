@@ -9,6 +9,7 @@ from shared.adapters.identity import app_identity
 from shared.adapters.sources import open_source
 from shared.adapters.sources.services import SourceServices
 from shared.adapters.storage.clients import StorageClients
+from shared.adapters.storage.contacts import TableContactStore
 from shared.adapters.storage.documents import TableDocuments
 from shared.adapters.storage.queues import StoragePollQueue
 from shared.adapters.storage.raws import TableAndBlobRawStore
@@ -50,6 +51,7 @@ def compose(settings: Settings, clock: Clock = utc_now) -> Services:
         mailboxes=TableDocuments(clients, "mailboxes", "mailbox", Mailbox),
         tickets=TableTicketStore(clients),
         raws=TableAndBlobRawStore(clients),
+        contacts=TableContactStore(clients),
         schedule=TableScheduleStore(clients),
         polls=StoragePollQueue(clients),
         secrets=vault,

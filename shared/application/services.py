@@ -5,6 +5,7 @@ from typing import Protocol
 
 from shared.application.ports import (
     Clock,
+    ContactStore,
     DocumentStore,
     PollQueue,
     RawStore,
@@ -31,6 +32,7 @@ class Services:
     mailboxes: DocumentStore[Mailbox]
     tickets: TicketStore
     raws: RawStore
+    contacts: ContactStore
     schedule: ScheduleStore
     polls: PollQueue
     secrets: SecretStore
