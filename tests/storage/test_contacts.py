@@ -52,9 +52,10 @@ def broken_off_after(changes: int) -> Iterator[None]:
             raise ConnectionError
         return send(self, request, **options)
 
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(ConnectionError):
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(RequestsTransport, "send", failing)
-        yield
+        with pytest.raises(ConnectionError):
+            yield
 
 
 def contact(address: str = KIM, role: Role = Role.REQUESTER, **more: Any) -> Contact:
