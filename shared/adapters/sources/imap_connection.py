@@ -1,17 +1,18 @@
 """One connection to an IMAP server: opened, secured, signed in, and bounded in time."""
 
 import imaplib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 
-from shared.adapters.net import BoundedSocket, Deadline, Endpoint, Timeouts, connect, resolve
+from shared.adapters.mail_server import MailServer
+from shared.adapters.net import BoundedSocket, Timeouts
 from shared.adapters.sasl import MECHANISMS, best_method, by_password, by_token, refuse_control_characters
 from shared.adapters.sources.credentials import credentials
 from shared.adapters.sources.imap_wire import Client, CommandRefused, protocol_errors
 from shared.adapters.sources.services import SourceServices
-from shared.adapters.tls import BoundedTlsSocket, start_tls
-from shared.domain.errors import AppError, CredentialsRejected, SourceMisconfigured
+from shared.domain.errors import AppError
 from shared.domain.mailbox import Mailbox
 from shared.domain.sign_in import PasswordSignIn
 from shared.domain.sources import ImapSource
@@ -31,19 +32,16 @@ class OpenFolder:
     is_writable: bool
 
 
-class ImapConnection:
+class ImapConnection(MailServer):
     """Connects on the first command, and again after the connection broke."""
 
     def __init__(self, mailbox: Mailbox, services: SourceServices, max_literal_bytes: int, timeouts: Timeouts) -> None:
         assert isinstance(mailbox.source, ImapSource)
-        self._settings = mailbox.source
-        self._credentials = credentials(mailbox, mailbox.source.sign_in, mailbox.source.mailbox, "imap", services)
-        self._services = services
+        super().__init__(mailbox.source, services, timeouts)
+        self._settings = source = mailbox.source
+        self._credentials = credentials(mailbox.address, source.sign_in, source.mailbox, "imap", services)
         self._max_literal_bytes = max_literal_bytes
-        self._timeouts = timeouts
-        self._deadline = Deadline(timeouts)
         self._client: Client | None = None
-        self._sock: BoundedSocket | None = None
         self.folder: OpenFolder | None = None
 
     @contextmanager
@@ -74,55 +72,24 @@ class ImapConnection:
             self._drop()
             raise
 
-    def resolve(self) -> Endpoint:
-        settings = self._settings
-        return resolve(settings.host, settings.effective_port, self._services.settings, self._services.proxy)
-
-    def dial(self, endpoint: Endpoint) -> None:
-        self._deadline.restart(self._timeouts.connect)
-        self._sock = connect(endpoint, self._deadline)
-
     def secure(self) -> BoundedSocket:
         """Start TLS as the mode wants it, and hear the greeting; the socket is what is used from then on."""
-        assert self._sock is not None
-        self._deadline.restart(self._timeouts.command)
-        if self._settings.tls.mode == "tls":
-            self._sock = self._secured(self._sock)
+        self._sock = self._dialled()
         with protocol_errors():
             self._client = Client(self._sock, self._max_literal_bytes)
-            if self._uses_starttls(self._client.wire.capabilities):
+            if self._uses("STARTTLS", is_offered="STARTTLS" in self._client.wire.capabilities):
                 self._sock = self._client.wire.secure(self._secured)
         return self._sock
 
-    def _secured(self, sock: BoundedSocket) -> BoundedTlsSocket:
-        return start_tls(sock, self._settings.host, self._settings.tls, self._services.settings)
-
-    def _uses_starttls(self, capabilities: Sequence[str]) -> bool:
-        """Whether to start TLS now. An offer is always taken: a handshake that fails must not end in plain text."""
-        if not self._settings.tls.mode.startswith("starttls"):
-            return False
-        if "STARTTLS" in capabilities:
-            return True
-        if self._settings.tls.mode == "starttls":
-            advice = "Use the mode `tls` with its own port, or have STARTTLS turned on at the server."
-            raise SourceMisconfigured("The server does not offer STARTTLS on this port.", advice=advice)
-        return False
-
     def sign_in(self) -> Client:
-        """Tried once more where the secret that is refused is not the newest."""
         assert self._client is not None
-        for is_last in (False, True):
-            secret = self._credentials.secret()
-            self._deadline.restart(self._timeouts.command)
-            try:
-                with protocol_errors():
-                    self._prove(self._client, secret)
-            except (CommandRefused, CredentialsRejected) as refusal:
-                if is_last or not self._credentials.has_newer(secret):
-                    raise self._credentials.rejected(refusal) from refusal
-            else:
-                break
+        self._credentials.prove(partial(self._attempt, self._client), CommandRefused)
         return self._client
+
+    def _attempt(self, client: Client, secret: str) -> None:
+        self._deadline.restart(self._timeouts.command)
+        with protocol_errors():
+            self._prove(client, secret)
 
     def _prove(self, client: Client, secret: str) -> None:
         wire, settings, user = client.wire, self._settings, self._credentials.user
@@ -137,8 +104,7 @@ class ImapConnection:
                 offered.add("login")
             if settings.mailbox:
                 offered.discard("ntlm")  # it knows nobody but the account
-            is_encrypted = isinstance(self._sock, BoundedTlsSocket)
-            method = best_method(settings.sign_in.method, offered, is_encrypted=is_encrypted)
+            method = best_method(settings.sign_in.method, offered, is_encrypted=self.is_encrypted)
             wire.sign_in(user, secret) if method == "login" else wire.prove(
                 by_password(method, user, secret, self._sock)
             )

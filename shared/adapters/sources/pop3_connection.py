@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 
-from shared.adapters.net import BoundedSocket, Deadline, Endpoint, Timeouts, connect, resolve
+from shared.adapters.mail_server import MailServer
+from shared.adapters.net import BoundedSocket, Timeouts
 from shared.adapters.sasl import MECHANISMS, best_method, by_password, by_token, refuse_control_characters
 from shared.adapters.sources.credentials import credentials
 from shared.adapters.sources.pop3_wire import CommandRefused, Pop3Wire, protocol_errors
 from shared.adapters.sources.services import SourceServices
-from shared.adapters.tls import BoundedTlsSocket, start_tls
-from shared.domain.errors import AppError, CredentialsRejected, SourceMisconfigured
+from shared.domain.errors import AppError, SourceMisconfigured
 from shared.domain.mailbox import Mailbox
 from shared.domain.sign_in import PasswordSignIn
 from shared.domain.sources import Pop3Source
@@ -17,20 +18,17 @@ from shared.domain.sources import Pop3Source
 _GOODBYE_SECONDS = 5
 
 
-class Pop3Connection:
+class Pop3Connection(MailServer):
     """Connects on the first command, and again after the session ended. A session sees the mailbox as it was when it
     began, and numbers its messages anew.
     """
 
     def __init__(self, mailbox: Mailbox, services: SourceServices, timeouts: Timeouts) -> None:
         assert isinstance(mailbox.source, Pop3Source)
+        super().__init__(mailbox.source, services, timeouts)
         self._settings = mailbox.source
-        self._credentials = credentials(mailbox, mailbox.source.sign_in, None, "pop", services)
-        self._services = services
-        self._timeouts = timeouts
-        self._deadline = Deadline(timeouts)
+        self._credentials = credentials(mailbox.address, mailbox.source.sign_in, None, "pop", services)
         self._wire: Pop3Wire | None = None
-        self._sock: BoundedSocket | None = None
         self._numbers: dict[str, int] | None = None
 
     @contextmanager
@@ -71,53 +69,24 @@ class Pop3Connection:
             self.drop()
             raise
 
-    def resolve(self) -> Endpoint:
-        settings = self._settings
-        return resolve(settings.host, settings.effective_port, self._services.settings, self._services.proxy)
-
-    def dial(self, endpoint: Endpoint) -> None:
-        self._deadline.restart(self._timeouts.connect)
-        self._sock = connect(endpoint, self._deadline)
-
     def secure(self) -> BoundedSocket:
         """Start TLS as the mode wants it, and hear the greeting; the socket is what is used from then on."""
-        assert self._sock is not None
-        self._deadline.restart(self._timeouts.command)
-        if self._settings.tls.mode == "tls":
-            self._sock = self._secured(self._sock)
+        self._sock = self._dialled()
         with protocol_errors():
             self._wire = Pop3Wire(self._sock)
-            if self._uses_stls(self._wire):
+            if self._uses("STLS", is_offered="STLS" in self._wire.capabilities):
                 self._sock = self._wire.secure(self._secured)
         return self._sock
 
-    def _secured(self, sock: BoundedSocket) -> BoundedTlsSocket:
-        return start_tls(sock, self._settings.host, self._settings.tls, self._services.settings)
-
-    def _uses_stls(self, wire: Pop3Wire) -> bool:
-        """Whether to start TLS now. An offer is always taken: a handshake that fails must not end in plain text."""
-        if not self._settings.tls.mode.startswith("starttls"):
-            return False
-        if "STLS" not in wire.capabilities and self._settings.tls.mode == "starttls":
-            advice = "Use the mode `tls` with its own port, or have STLS turned on at the server."
-            raise SourceMisconfigured("The server does not offer STLS on this port.", advice=advice)
-        return "STLS" in wire.capabilities
-
     def sign_in(self) -> Pop3Wire:
-        """Tried once more where the secret that is refused is not the newest."""
         assert self._wire is not None
-        for is_last in (False, True):
-            secret = self._credentials.secret()
-            self._deadline.restart(self._timeouts.command)
-            try:
-                with protocol_errors():
-                    self._prove(self._wire, secret)
-            except (CommandRefused, CredentialsRejected) as refusal:
-                if is_last or not self._credentials.has_newer(secret):
-                    raise self._credentials.rejected(refusal) from refusal
-            else:
-                break
+        self._credentials.prove(partial(self._attempt, self._wire), CommandRefused)
         return self._wire
+
+    def _attempt(self, wire: Pop3Wire, secret: str) -> None:
+        self._deadline.restart(self._timeouts.command)
+        with protocol_errors():
+            self._prove(wire, secret)
 
     def _prove(self, wire: Pop3Wire, secret: str) -> None:
         settings, user = self._settings, self._credentials.user
@@ -130,8 +99,7 @@ class Pop3Connection:
         offered = {method for method, name in MECHANISMS.items() if name in mechanisms}
         if "USER" in wire.capabilities or not mechanisms:
             offered.add("login")
-        is_encrypted = isinstance(self._sock, BoundedTlsSocket)
-        method = best_method(settings.sign_in.method, offered, is_encrypted=is_encrypted)
+        method = best_method(settings.sign_in.method, offered, is_encrypted=self.is_encrypted)
         wire.sign_in(user, secret) if method == "login" else wire.prove(by_password(method, user, secret, self._sock))
 
     def quit(self) -> None:
