@@ -1,7 +1,8 @@
 """What the parts of a message hold: its text, its HTML and its attachments."""
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from html import escape, unescape
 from urllib.parse import unquote
@@ -15,16 +16,23 @@ from shared.mime.filenames import name_by_type, safe_name
 from shared.mime.headers import characters, one_line, read_fields
 from shared.mime.headers import text as field_text
 from shared.mime.html import MAX_TAGS
-from shared.mime.structure import Part, split
+from shared.mime.structure import Part, split, with_usual_line_ends
 
 MAX_TEXT = 500_000
 """Characters of the readable body."""
 MAX_SOURCE = 1_000_000
-"""Bytes of all its parts, as they are encoded, that are looked at."""
+"""Bytes of all its parts that are looked at, without the images in their HTML."""
+MAX_IMAGES = 16_000_000
+"""Bytes of images in HTML (`data:`), as they are encoded."""
+MAX_NAMED_BY_SUBJECT = 100
+MAX_STUB = 400
 MAX_CONTENT_ID = 998
 
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f]")
 _META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?([\w-]{1,40})", re.IGNORECASE)
+_DATA_IMAGE = re.compile(rb"data:image/[\w.+-]{1,40}+;base64,[\w+/=%\s-]{100,}+", re.IGNORECASE)
+_STUB = re.compile(r"html|multi-?part message in mime", re.IGNORECASE)
+_ENRICHED = re.compile(r"<param>[^<]{0,1000}</param>|<(?!<)/?[a-z-]{1,60}>|<(?=<)", re.IGNORECASE)
 _CID = re.compile(r"cid:([^\"'\s<>)]+)", re.IGNORECASE)
 _WORD_CHARSET = re.compile(r"=\?([^?*]{1,40})")
 
@@ -40,6 +48,7 @@ class Mail:
     contents: Contents
     _sources: dict[int, str] = field(default_factory=dict)
     _room: int = MAX_SOURCE
+    _tag_room: int = MAX_TAGS
 
     @property
     def has_html(self) -> bool:
@@ -62,6 +71,12 @@ class Mail:
             for part in segment.richest
         )
 
+    def rendered(self, render: Callable[[str], str]) -> str:
+        """The text of the whole body as its HTML has it, where there is some; `render` makes text of HTML."""
+        parts = (part for segment in self.contents.segments for part in segment.richest)
+        pieces = (render(self._source(part)) if is_html(part) else self._plain(part) for part in parts)
+        return _CONTROLS.sub("", "\n\n".join(pieces))[:MAX_TEXT]
+
     def attachments(self) -> tuple[Attachment, ...]:
         return tuple(self.attachment(index)[0] for index in range(len(self.contents.attachments)))
 
@@ -83,7 +98,7 @@ class Mail:
         declared = part.disposition.text("filename", self.sibling) or part.type.text("name", self.sibling)
         if name := safe_name(declared):
             return name
-        if part.type.value == "message/rfc822":
+        if part.type.value == "message/rfc822" and index < MAX_NAMED_BY_SUBJECT:
             fields, _ = read_fields(data, 0, len(data), [])
             subject = field_text(fields.first("subject"), self.sibling)
             if name := safe_name(re.sub(r"[/\\]", "_", subject)):
@@ -97,37 +112,46 @@ class Mail:
 
     def _segment_text(self, segment: Segment) -> str:
         plain = "\n\n".join(self._plain(part) for part in segment.plain)
-        if plain.strip() or not segment.html:
+        is_blank = not plain.strip()
+        if not segment.html or not (is_blank or (len(plain) < MAX_STUB and _STUB.search(plain))):
             return plain
-        return "\n\n".join(map(self._rendered, segment.html))
+        rendered = "\n\n".join(map(self._rendered, segment.html))
+        is_same = "".join(plain.split()[:9]) in "".join(rendered.split())
+        return rendered if is_blank or (rendered and not is_same) else plain
 
     def _rendered(self, part: Part) -> str:
         if not is_html(part):
             return self._plain(part)
         source = self._source(part)
-        self._note(Defect.TEXT_CUT if source.count("<") > MAX_TAGS else None)
-        return text.of_html(source)
+        tags = source.count("<")
+        self._note(Defect.TEXT_CUT if tags > self._tag_room else None)
+        rendered = text.of_html(source) if self._tag_room > 0 else ""
+        self._tag_room -= tags
+        return rendered
 
     def _plain(self, part: Part) -> str:
         source = self._source(part)
+        if part.type.value in ("text/enriched", "text/richtext"):
+            return _ENRICHED.sub("", source)
         if part.type.token("format").lower() == "flowed":
             return text.unflowed(source, delete_space=part.type.token("delsp").lower() == "yes")
         return source
 
     def _source(self, part: Part) -> str:
         """A text part, decoded once."""
-        if part.start not in self._sources:
-            raw, defect = part.body(self.content, limit=self._room)
-            size = part.end - part.start
-            self._note(defect, Defect.TEXT_CUT if size > self._room else None)
-            self._room = max(self._room - size, 0)
+        if id(part) not in self._sources:
+            raw, defect = part.body(self.content, limit=MAX_IMAGES if is_html(part) else 2 * self._room)
+            size, images = len(raw), sum(map(len, _DATA_IMAGE.findall(raw))) if is_html(part) else 0
+            raw = raw[: self._room + images]
+            self._note(defect, Defect.TEXT_CUT if size > len(raw) else None)
+            self._room = max(self._room + images - size, 0)
             charset = part.type.token("charset")
             if is_html(part) and not codec(charset) and (meta := _META_CHARSET.search(raw, 0, 4_096)):
                 charset = meta[1].decode("ascii")
             decoded, defect = decode(raw, charset, self.sibling)
             self._note(defect)
-            self._sources[part.start] = decoded.replace("\r\n", "\n").replace("\r", "\n")
-        return self._sources[part.start]
+            self._sources[id(part)] = decoded.replace("\r\n", "\n").replace("\r", "\n")
+        return self._sources[id(part)]
 
     def _note(self, *defects: Defect | None) -> None:
         self.defects += [defect for defect in defects if defect]
@@ -135,8 +159,13 @@ class Mail:
 
 def read(content: bytes) -> Mail:
     defects: list[Defect] = []
+    content = with_usual_line_ends(content)
     root = split(content, defects)
-    return Mail(content, root, defects, _sibling(root), sort(root))
+    contents = sort(root)
+    texts = (part for segment in contents.segments for part in (*segment.plain, *segment.html))
+    if contents.spare and not any(content[part.start : part.end].strip() for part in texts if part.own is None):
+        contents = replace(contents, segments=contents.spare)
+    return Mail(content, root, defects, _sibling(root), contents)
 
 
 def _sibling(root: Part) -> str:

@@ -4,7 +4,9 @@ from dataclasses import dataclass, field
 
 from shared.mime.structure import Part
 
-_ONLY_IN_SOME_CLIENTS = frozenset({"text/watch-html", "text/x-amp-html"})
+_PLAIN = frozenset({"text/enriched", "text/markdown", "text/plain", "text/richtext", "text/x-markdown"})
+_TNEF = frozenset({"application/ms-tnef", "application/octet-stream", "application/vnd.ms-tnef"})
+_RESOURCE_FORKS = frozenset({"application/applefile", "application/mac-binhex40"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,20 +23,28 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """The leaves of a message, sorted, in the order of the message."""
+    """The leaves of a message, sorted, in the order of the message. `spare` is text that counts where no other does."""
 
     segments: list[Segment] = field(default_factory=list)
     attachments: list[Part] = field(default_factory=list)
+    spare: list[Segment] = field(default_factory=list)
 
 
 def sort(part: Part, *, is_whole: bool = True) -> Contents:
     if part.type.value == "multipart/alternative" and part.parts:
         return _sort_alternatives(part)
+    if part.parts and part.type.value in _TNEF:
+        bodies = [leaf for leaf in part.parts if not leaf.disposition.value]
+        spare = Segment(tuple(b for b in bodies if not is_html(b)), tuple(b for b in bodies if is_html(b)))
+        return Contents([], [leaf for leaf in part.parts if leaf.disposition.value], [spare] * bool(bodies))
     if part.parts:
-        children = [sort(child, is_whole=False) for child in part.parts]
+        is_double = part.type.value == "multipart/appledouble"
+        files = [child for child in part.parts if not (is_double and child.type.value in _RESOURCE_FORKS)]
+        children = [sort(child, is_whole=False) for child in files]
         return Contents(
             [segment for child in children for segment in child.segments],
             [attachment for child in children for attachment in child.attachments],
+            [segment for child in children for segment in child.spare],
         )
     if not _is_text(part, is_whole=is_whole):
         return Contents(attachments=[part])
@@ -53,8 +63,15 @@ def _sort_alternatives(whole: Part) -> Contents:
     segment = Segment(next(filter(None, plain), ()), rich[-1] if rich else ())
     return Contents(
         [segment] if segment.richest else [],
-        [part for each in alternatives for part in each.attachments if part.type.value not in _ONLY_IN_SOME_CLIENTS],
+        [part for each in alternatives for part in each.attachments if not _is_rendering(part)],
+        [spare for each in alternatives for spare in each.spare],
     )
+
+
+def _is_rendering(part: Part) -> bool:
+    """Whether it is the same text once more, for some programs only, such as text/x-amp-html."""
+    main, _, subtype = part.type.value.partition("/")
+    return main == "text" and subtype not in ("calendar", "html", "plain") and not part.declared_name
 
 
 def is_html(part: Part) -> bool:
@@ -63,9 +80,6 @@ def is_html(part: Part) -> bool:
 
 def _is_text(part: Part, *, is_whole: bool) -> bool:
     """A text part with a name is an attachment, unless it is all there is."""
-    if part.type.value not in ("text/plain", "text/html"):
+    if not is_html(part) and part.type.value not in _PLAIN:
         return False
-    disposition = part.disposition
-    if disposition.value == "attachment":
-        return False
-    return is_whole or not (disposition.text("filename") or part.type.text("name"))
+    return part.disposition.value != "attachment" and (is_whole or not part.declared_name)

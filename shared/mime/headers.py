@@ -2,7 +2,7 @@
 
 import binascii
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
 
@@ -11,6 +11,7 @@ from shared.mime.defects import Defect
 from shared.mime.transfer import unbase64
 
 MAX_HEADER_BYTES = 256 * 1024
+"""Of one part."""
 MAX_FIELDS = 1_000
 MAX_VALUE = 64 * 1024
 MAX_TEXT = 16 * 1024
@@ -29,26 +30,32 @@ class Fields:
     """Names in lower case and unfolded values, in the order of the message; one character of a value is one byte."""
 
     pairs: tuple[tuple[str, str], ...] = ()
+    _firsts: dict[str, str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_firsts", dict(reversed(self.pairs)))
 
     def first(self, name: str) -> str:
-        return next((value for key, value in self.pairs if key == name), "")
+        return self._firsts.get(name, "")
 
     def every(self, name: str) -> list[str]:
         return [value for key, value in self.pairs if key == name]
 
 
-def read_fields(content: bytes, start: int, end: int, defects: list[Defect]) -> tuple[Fields, int]:
+def read_fields(
+    content: bytes, start: int, end: int, defects: list[Defect], max_bytes: int = MAX_HEADER_BYTES
+) -> tuple[Fields, int]:
     """The fields that begin at `start`, and where the body behind them begins."""
-    limit = min(end, start + MAX_HEADER_BYTES)
+    limit = min(end, start + max_bytes)
     blank_line = _BLANK_LINE.search(content, start, limit)
     block = content[start : blank_line.end() if blank_line else limit].decode("latin-1")
     pairs: list[tuple[str, str]] = []
     position = 0
     while position < len(block) and not (blank := _BLANK.match(block, position)):
-        if field := _FIELD.match(block, position):
-            value = _FOLD.sub(" ", field[2]) if "\n" in field[2] else field[2]
-            pairs.append((field[1].lower(), value.strip()[:MAX_VALUE]))
-            position = field.end()
+        if found := _FIELD.match(block, position):
+            value = _FOLD.sub(" ", found[2]) if "\n" in found[2] else found[2]
+            pairs.append((found[1].lower(), value.strip()[:MAX_VALUE]))
+            position = found.end()
             continue
         defects.append(Defect.HEADER_INVALID)
         next_line = block.find("\n", position) + 1 or len(block)

@@ -6,7 +6,7 @@ stream, nh3 included, finds every element closed where it ends, and none deeper 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container
 from collections.abc import Set as AbstractSet
 from html import unescape
 from typing import Literal, NamedTuple
@@ -17,11 +17,20 @@ MAX_TAGS = 50_000
 _MAX_QUOTED_ENDS = 8
 
 _MARKUP = re.compile(r"<(?:(/?)([a-zA-Z][a-zA-Z0-9:_-]{0,40})|[!?/])")
+_SIMPLE_TAG = re.compile(
+    r"<(/?)([a-zA-Z][a-zA-Z0-9:_-]{0,40}+)((?:[\s/][^<>\"']*+(?:(?<==)(?:\"[^<>\"]*+\"|'[^<>']*+')[^<>\"']*+)*+)?)>"
+)
+"""A tag whose values are quoted as they should be, or not at all."""
 _ATTRIBUTE = re.compile(r"([^\s=/>\"'][^\s=/>]{0,100})(?:\s*+=\s*+(\"[^\"]*+\"?|'[^']*+'?|[^\s>]*+))?+")
-_HIDDEN = re.compile(r"(?:display\s*:\s*none|mso-hide\s*:\s*all)", re.IGNORECASE)
+_HIDDEN = re.compile(
+    r"display\s{0,9}:\s{0,9}none|mso-hide\s{0,9}:\s{0,9}all|visibility\s{0,9}:\s{0,9}hidden"
+    r"|(?<![-\w])(?:font-size|max-height|opacity)\s{0,9}:\s{0,9}0(?![\d.]*[1-9])|\shidden(?=[\s=/]|$)",
+    re.IGNORECASE,
+)
+"""Also how newsletters hide what a list of messages should show of them."""
 
 _UNSEEN = frozenset({"iframe", "noembed", "noframes", "script", "style", "textarea", "title", "xmp"})
-_VOID = frozenset({"br", "col", "hr", "img", "wbr"})
+VOID = frozenset({"br", "col", "hr", "img", "wbr"})
 _CELLS = frozenset({"caption", "table", "td", "th"})
 _BLOCKS = frozenset(
     """
@@ -56,7 +65,13 @@ _ENDED_BY: dict[str, tuple[AbstractSet[str], AbstractSet[str]]] = {
     "dt": ({"dd", "dt"}, _CELLS | {"dl"}),
     "li": ({"li"}, _CELLS | {"ol", "ul"}),
 }
-_NOTHING: tuple[AbstractSet[str], AbstractSet[str]] = (frozenset(), frozenset())
+_NO_LIMITS: AbstractSet[str] = frozenset()
+
+
+_ENDS = {
+    name: [*([_ENDED_BY[name]] if name in _ENDED_BY else []), *([({"p"}, _CELLS)] if name in _BLOCKS else [])]
+    for name in _BLOCKS | _ENDED_BY.keys()
+}
 
 
 class Token(NamedTuple):
@@ -76,69 +91,93 @@ def attributes(source: str) -> dict[str, str]:
     return found
 
 
-def well_nested(source: str) -> Iterator[Token]:
+def well_nested(source: str) -> list[Token]:
     """The visible text and the tags of `TAGS`; each start tag but those of void elements has its end tag."""
     nesting = _Nesting()
-    for token in _tokens(source):
-        if token.kind == "text":
-            if not nesting.hidden:
-                yield token
-        elif token.kind == "end":
-            yield from nesting.end(token.value)
+    position = 0
+    for _ in range(MAX_TAGS):
+        start = source.find("<", position)
+        if start != position:
+            nesting.text(source[position:start] if start >= 0 else source[position:])
+        if start < 0:
+            break
+        position = _read_markup(source, start, nesting)
+    nesting.pop_to(0)
+    return nesting.tokens
+
+
+def _read_markup(source: str, start: int, nesting: "_Nesting") -> int:
+    """Hand over what begins with this `<`; returns where it ends."""
+    if tag := _SIMPLE_TAG.match(source, start):
+        slash, name, inside = tag.groups()
+        end = tag.end() - 1
+    elif markup := _MARKUP.match(source, start):
+        slash, name = markup.groups()
+        if not name:
+            return _declaration_end(source, start)
+        end = _tag_end(source, markup.end())
+        inside = source[markup.end() : end]
+    else:
+        nesting.text("<")
+        return start + 1
+    name = name.lower()
+    if name in TAGS:
+        if slash:
+            nesting.end(name)
         else:
-            yield from nesting.start(token)
-    yield from nesting.pop_to(0)
+            nesting.start(name, inside)
+    return end + 1 if slash or name not in _UNSEEN else _unseen_end(source, name, end)
 
 
 class _Nesting:
-    """The open elements."""
+    """The open elements, and the stream that was made of them so far."""
 
     def __init__(self) -> None:
+        self.tokens: list[Token] = []
         self._open: list[str] = []
         self._hidden_from: int | None = None
 
-    @property
-    def hidden(self) -> bool:
-        return self._hidden_from is not None
+    def text(self, text: str) -> None:
+        if self._hidden_from is None:
+            self.tokens.append(Token("text", text))
 
-    def start(self, token: Token) -> Iterator[Token]:
-        name = token.value
-        yield from self._implied_ends(name)
+    def start(self, name: str, inside: str) -> None:
+        if name in _TABLE_PARENTS:
+            position = self._find(_TABLE_PARENTS[name], _NO_LIMITS)
+            if position is not None:
+                self.pop_to(position + 1)
+        elif name in _ENDS:
+            for ended, limits in _ENDS[name]:
+                self._end_at(self._find(ended, limits))
         top = self._open[-1] if self._open else ""
         if (name in _TABLE_PARENTS) != (top in _TABLE_ONLY) or len(self._open) == MAX_DEPTH:
             return
-        if name not in _VOID:
-            if not self.hidden and token.attributes and _HIDDEN.search(token.attributes):
+        if name not in VOID:
+            if self._hidden_from is None and inside and _HIDDEN.search(inside):
                 self._hidden_from = len(self._open)
             self._open.append(name)
-        if not self.hidden:
-            yield token
+        if self._hidden_from is None:
+            self.tokens.append(Token("start", name, inside))
 
-    def end(self, name: str) -> Iterator[Token]:
-        position = self._find({name}, frozenset() if name in _CELLS or name in _TABLE_PARENTS else _CELLS)
-        if position is not None:
-            yield from self.pop_to(position)
+    def end(self, name: str) -> None:
+        if self._open and self._open[-1] == name:
+            self.pop_to(len(self._open) - 1)
+        else:
+            self._end_at(self._find((name,), _NO_LIMITS if name in _CELLS or name in _TABLE_PARENTS else _CELLS))
 
-    def pop_to(self, size: int) -> Iterator[Token]:
+    def pop_to(self, size: int) -> None:
         while len(self._open) > size:
             name = self._open.pop()
-            if not self.hidden:
-                yield Token("end", name)
+            if self._hidden_from is None:
+                self.tokens.append(Token("end", name))
             elif self._hidden_from == len(self._open):
                 self._hidden_from = None
 
-    def _implied_ends(self, name: str) -> Iterator[Token]:
-        if parents := _TABLE_PARENTS.get(name):
-            position = self._find(parents, frozenset())
-            if position is not None:
-                yield from self.pop_to(position + 1)
-            return
-        for ended, limits in (_ENDED_BY.get(name, _NOTHING), ({"p"}, _CELLS) if name in _BLOCKS else _NOTHING):
-            position = self._find(ended, limits)
-            if position is not None:
-                yield from self.pop_to(position)
+    def _end_at(self, position: int | None) -> None:
+        if position is not None:
+            self.pop_to(position)
 
-    def _find(self, names: AbstractSet[str], limits: AbstractSet[str]) -> int | None:
+    def _find(self, names: Container[str], limits: Container[str]) -> int | None:
         """The innermost open element of these names, unless one of the limits is further inside."""
         for position in range(len(self._open) - 1, -1, -1):
             if self._open[position] in names:
@@ -146,26 +185,6 @@ class _Nesting:
             if self._open[position] in limits:
                 return None
         return None
-
-
-def _tokens(source: str) -> Iterator[Token]:
-    """Text and tags in the order of the source, without comments and what no reader sees."""
-    position = 0
-    for _ in range(MAX_TAGS):
-        markup = _MARKUP.search(source, position)
-        start = markup.start() if markup else len(source)
-        if start > position:
-            yield Token("text", source[position:start])
-        if markup is None:
-            return
-        slash, name = markup[1], (markup[2] or "").lower()
-        if not name:
-            position = _declaration_end(source, start)
-            continue
-        end = _tag_end(source, markup.end())
-        if name in TAGS:
-            yield Token("end" if slash else "start", name, source[markup.end() : end])
-        position = end + 1 if slash or name not in _UNSEEN else _unseen_end(source, name, end)
 
 
 def _declaration_end(source: str, start: int) -> int:

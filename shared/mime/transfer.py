@@ -3,6 +3,8 @@
 import binascii
 import re
 import string
+from collections.abc import Iterator
+from contextlib import suppress
 
 from shared.mime.defects import Defect
 
@@ -10,6 +12,7 @@ _BASE64 = f"{string.ascii_letters}{string.digits}+/=".encode()
 _NOT_BASE64 = bytes(set(range(256)) - set(_BASE64))
 _BASE64_LINE = re.compile(rb"\s*+[A-Za-z0-9+/]++={0,2}[ \t]*+(?:[\r\n]|$)")
 _SPACE_BEHIND_SOFT_BREAK = re.compile(rb"=[ \t]++(?=\r?\n)")
+_CHUNK = 1024 * 1024
 _MAX_CHUNKS = 1_000
 
 
@@ -33,6 +36,31 @@ def _mend(raw: bytes) -> bytes:
     return b"".join(binascii.a2b_base64(chunk + b"=" * (-len(chunk) % 4)) for chunk in whole)
 
 
+def _unquote(chunk: bytes) -> bytes:
+    return binascii.a2b_qp(_SPACE_BEHIND_SOFT_BREAK.sub(b"=", chunk))
+
+
+def _lines(raw: bytes) -> Iterator[bytes]:
+    """Many lines at a time."""
+    start = 0
+    while start < len(raw):
+        end = raw.find(b"\n", start + _CHUNK) + 1 or len(raw)
+        yield raw[start:end]
+        start = end
+
+
+def _unuuencode(raw: bytes) -> bytes:
+    data = bytearray()
+    for line in raw.splitlines():
+        try:
+            data += binascii.a2b_uu(line)
+        except binascii.Error:  # also the lines around; some programs pad lines wrongly, so only what counts is read
+            size = ((line[0] - 32) & 63) * 4 // 3 + 2 if line and not line.startswith((b"begin ", b"end")) else 0
+            with suppress(binascii.Error):
+                data += binascii.a2b_uu(line[:size])
+    return bytes(data)
+
+
 def decode_transfer(raw: bytes, encoding: str) -> tuple[bytes, Defect | None]:
     """The content behind a Content-Transfer-Encoding; what is not encoded as declared stays as it is."""
     match "".join(filter(str.isalnum, encoding.lower())):
@@ -42,8 +70,11 @@ def decode_transfer(raw: bytes, encoding: str) -> tuple[bytes, Defect | None]:
             data, valid = unbase64(raw)
             return data, None if valid else Defect.BASE64_INVALID
         case "quotedprintable":
-            mended = _SPACE_BEHIND_SOFT_BREAK.sub(b"=", raw)
-            return binascii.a2b_qp(mended), None if mended is raw else Defect.QUOTED_PRINTABLE_INVALID
+            is_damaged = _SPACE_BEHIND_SOFT_BREAK.search(raw)
+            data = b"".join(_unquote(chunk) for chunk in _lines(raw)) if is_damaged else binascii.a2b_qp(raw)
+            return data, Defect.QUOTED_PRINTABLE_INVALID if is_damaged else None
+        case "xuuencode" | "uuencode" | "xuue" | "uue":
+            return _unuuencode(raw), None
         case "" | "7bit" | "8bit" | "binary":
             return raw, None
         case _:
