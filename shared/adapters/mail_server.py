@@ -2,9 +2,10 @@
 
 from typing import Protocol
 
-from shared.adapters.net import BoundedSocket, Deadline, Endpoint, Timeouts, connect, resolve
+from shared.adapters.connection import Connection
+from shared.adapters.net import BoundedSocket, Timeouts
 from shared.adapters.sources.services import SourceServices
-from shared.adapters.tls import BoundedTlsSocket, start_tls
+from shared.adapters.tls import BoundedTlsSocket
 from shared.domain.errors import SourceMisconfigured
 from shared.domain.fields import Tls
 
@@ -18,25 +19,14 @@ class ServerSettings(Protocol):
     def tls(self) -> Tls: ...
 
 
-class MailServer:
+class MailServer(Connection):
     def __init__(self, server: ServerSettings, services: SourceServices, timeouts: Timeouts) -> None:
+        super().__init__(server.host, server.effective_port, server.tls, services, timeouts)
         self._server = server
-        self._services = services
-        self._timeouts = timeouts
-        self._deadline = Deadline(timeouts)
-        self._sock: BoundedSocket | None = None
 
     @property
     def is_encrypted(self) -> bool:
         return isinstance(self._sock, BoundedTlsSocket)
-
-    def resolve(self) -> Endpoint:
-        server = self._server
-        return resolve(server.host, server.effective_port, self._services.settings, self._services.proxy)
-
-    def dial(self, endpoint: Endpoint) -> None:
-        self._deadline.restart(self._timeouts.connect)
-        self._sock = connect(endpoint, self._deadline)
 
     def _dialled(self) -> BoundedSocket:
         """The connection, in TLS where its mode begins with that."""
@@ -45,9 +35,6 @@ class MailServer:
         if self._server.tls.mode == "tls":
             self._sock = self._secured(self._sock)
         return self._sock
-
-    def _secured(self, sock: BoundedSocket) -> BoundedTlsSocket:
-        return start_tls(sock, self._server.host, self._server.tls, self._services.settings)
 
     def _uses(self, command: str, *, is_offered: bool) -> bool:
         """Whether to start TLS now by that command. An offer is always taken: a handshake that fails must not end in

@@ -2,15 +2,20 @@
 
 import ssl
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import ClassVar
 
+from shared.adapters.connection import Connection
 from shared.adapters.net import Endpoint
 from shared.adapters.tls import certificate
 from shared.application.ports import CheckStage
-from shared.domain.errors import AppError, FolderMissing, SourceMisconfigured
-from shared.domain.settlement import Move
+from shared.domain.errors import AppError, CredentialsRejected, FolderMissing, SecretMissing, SourceMisconfigured
+from shared.domain.mailbox import Mailbox
+from shared.domain.retirements import retirement
+from shared.domain.settlement import Keep, Move
 
 _SOON_DAYS = 14
 
@@ -33,6 +38,89 @@ def run_stages(stages: Iterable[tuple[str, Callable[[], Finding]]]) -> Iterator[
             yield CheckStage(name, False, _since(started), str(error), error.code, error.advice)
             return
         yield CheckStage(name, True, _since(started), finding.detail, None, finding.advice, finding.warning)
+
+
+class Check:
+    """The stages of a source's test: each name is that of the method. Nothing in the mailbox changes."""
+
+    stages: ClassVar[Sequence[str]] = ("name", "port", "tls", "sign_in", "mailbox", "folder", "settlement", "waiting")
+    _connection: Connection
+
+    def __init__(self, mailbox: Mailbox, now: datetime) -> None:
+        self._mailbox = mailbox
+        self._now = now
+
+    def run(self) -> Iterator[CheckStage]:
+        return run_stages((name, getattr(self, name)) for name in self.stages)
+
+    def name(self) -> Finding:
+        self._endpoint = self._connection.resolve()
+        return name_finding(self._endpoint, retirement(self._mailbox.source))
+
+    def port(self) -> Finding:
+        self._connection.dial(self._endpoint)
+        return port_finding(self._endpoint)
+
+    def tls(self) -> Finding:
+        sock = self._connection.secure()
+        if not isinstance(sock, ssl.SSLSocket):
+            advice = "Choose the TLS mode `tls` or `starttls`: the password can be read on its way."
+            return Finding("The connection is not encrypted.", advice, warning=True)
+        return certificate_finding(sock, self._now)
+
+
+class FolderCheck(Check, ABC):
+    """Where messages lie in folders and can be settled."""
+
+    def __init__(self, mailbox: Mailbox, now: datetime, paths: Sequence[str]) -> None:
+        super().__init__(mailbox, now)
+        self._paths = paths
+
+    def folder(self) -> Finding:
+        return Finding("; ".join(f"`{path}` has {self._total(path)} messages" for path in self._paths) + ".")
+
+    def settlement(self) -> Finding:
+        if isinstance(self._mailbox.settlement, Keep):
+            return Finding("Messages are left as they are.")
+        return self._settled()
+
+    def waiting(self) -> Finding:
+        return Finding(f"A first poll would take in {sum(map(self._waiting, self._paths))} messages.")
+
+    @abstractmethod
+    def _total(self, path: str) -> object:
+        """How many messages are in the folder, which is opened for that."""
+
+    @abstractmethod
+    def _settled(self) -> Finding: ...
+
+    @abstractmethod
+    def _waiting(self, path: str) -> int: ...
+
+
+class ApiCheck(FolderCheck):
+    """Where each request is signed in by itself."""
+
+    service: str
+    _refused: AppError | None = None
+
+    def sign_in(self) -> Finding:
+        """One request shows whether the account is accepted and, if it is, whether it opens the mailbox."""
+        try:
+            self._look()
+        except (CredentialsRejected, SecretMissing):
+            raise
+        except AppError as error:
+            self._refused = error
+        return Finding(f"{self.service} accepts the account.")
+
+    def mailbox(self) -> Finding:
+        if self._refused is not None:
+            raise self._refused
+        return Finding("The mailbox may be read.")
+
+    @abstractmethod
+    def _look(self) -> None: ...
 
 
 def name_finding(endpoint: Endpoint, advice: str = "") -> Finding:

@@ -4,26 +4,27 @@ Only answers over TLS count: what plain HTTP or DNS say must not decide where a 
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from xml.etree.ElementTree import Element
+from xml.sax.saxutils import escape
 
-from exchangelib.properties import UserResponse
-from exchangelib.services import GetUserSettings
-
-from shared.adapters.sources.ews_client import EwsClient
+from shared.adapters.sources.ews_client import envelope
 from shared.adapters.sources.ews_connection import EwsConnection
-from shared.adapters.sources.ews_errors import Redirected, ews_errors
+from shared.adapters.sources.ews_errors import Redirected
 from shared.domain.errors import AppError, CredentialsRejected, SecretMissing, SourceMisconfigured
-from shared.domain.sources import EwsSource
 
 PLACES = ("https://autodiscover.{domain}", "https://{domain}")
 _PATH = "/autodiscover/autodiscover.svc"
 _MOST_REDIRECTS = 5
 _ADVICE = "Give the server's name or the address of its Exchange Web Services instead."
+_ACTION = "http://schemas.microsoft.com/exchange/2010/Autodiscover/Autodiscover/GetUserSettings"
+_NAMES = (
+    'xmlns:a="http://schemas.microsoft.com/exchange/2010/Autodiscover" xmlns:w="http://www.w3.org/2005/08/addressing"'
+)
 
 Connected = Callable[[str], EwsConnection]
 
 
-def discover(address: str, settings: EwsSource, connected: Connected) -> str:
+def discover(address: str, connected: Connected) -> str:
     """The URL of the service; an address may lead to another one.
 
     :raises SourceMisconfigured: nobody knows it.
@@ -33,7 +34,7 @@ def discover(address: str, settings: EwsSource, connected: Connected) -> str:
     while waiting and asked < _MOST_REDIRECTS + len(PLACES):
         url, asked = waiting.pop(0), asked + 1
         try:
-            found = _ask(url, address, settings, connected)
+            found = _ask(url, address, connected)
         except (CredentialsRejected, SecretMissing):
             raise
         except Redirected as redirected:
@@ -41,12 +42,14 @@ def discover(address: str, settings: EwsSource, connected: Connected) -> str:
         except AppError as error:
             cause = error
         else:
-            if found.ews_url:
-                return str(found.ews_url)
-            if found.redirect_url:
-                waiting.insert(0, found.redirect_url)
-            if found.redirect_address:
-                address = found.redirect_address
+            target, code = found.findtext("RedirectTarget", ""), found.findtext("ErrorCode")
+            for setting in found.iterfind("UserSettings/UserSetting"):
+                if setting.findtext("Name") == "ExternalEwsUrl" and (service := setting.findtext("Value")):
+                    return service
+            if code == "RedirectUrl":
+                waiting.insert(0, target)
+            elif code == "RedirectAddress":
+                address = target
                 waiting = list(_places(address))
     raise SourceMisconfigured("Autodiscover finds no Exchange server for the address.", advice=_ADVICE) from cause
 
@@ -55,13 +58,20 @@ def _places(address: str) -> Iterator[str]:
     return (place.format(domain=address.rpartition("@")[2]) + _PATH for place in PLACES)
 
 
-def _ask(url: str, address: str, settings: EwsSource, connected: Connected) -> UserResponse:
+def _ask(url: str, address: str, connected: Connected) -> Element:
+    """What the server tells of the address; nothing where it does not know it."""
     if not url.startswith("https://"):
         raise SourceMisconfigured("Autodiscover leads to a server without TLS.", advice=_ADVICE)
-    with closing(connected(url)) as connection:
-        client = EwsClient(connection, address, settings)
-        answer = client.one(GetUserSettings, users=[address], settings=["external_ews_url"])
-    with ews_errors():
-        found = UserResponse.from_xml(answer, account=None)
-        found.raise_errors()
-    return found
+    header = f"<a:RequestedServerVersion>Exchange2010</a:RequestedServerVersion><w:Action>{_ACTION}</w:Action>"
+    wanted = (
+        f"<a:Users><a:User><a:Mailbox>{escape(address)}</a:Mailbox></a:User></a:Users>"
+        "<a:RequestedSettings><a:Setting>ExternalEwsUrl</a:Setting></a:RequestedSettings>"
+    )
+    body = f"<a:GetUserSettingsRequestMessage><a:Request>{wanted}</a:Request></a:GetUserSettingsRequestMessage>"
+    connection = connected(url)
+    try:
+        answer, _ = connection.post(envelope(f"{header}<w:To>{escape(url)}</w:To>", body, _NAMES), {})
+    finally:
+        connection.drop()
+    found = answer.find("Body/*/Response/UserResponses/UserResponse")
+    return Element("UserResponse") if found is None else found

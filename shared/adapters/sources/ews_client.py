@@ -1,122 +1,142 @@
-"""Requests to Exchange about one mailbox. exchangelib writes them and reads the answers; it carries none and keeps
-nothing: its sessions, retries and caches belong to the whole process, and so does its choice of whom TLS trusts.
-"""
+"""Requests to Exchange about one mailbox, in SOAP (MS-OXWSADISC and the EWS reference have the elements)."""
 
 from collections.abc import Iterator
-from functools import partial
-from types import SimpleNamespace
-from typing import Any
-
-from exchangelib import Configuration, FailFast, Identity
-from exchangelib.errors import ResponseMessageError
-from exchangelib.fields import FieldPath
-from exchangelib.folders import Folder
-from exchangelib.items import Message
-from exchangelib.protocol import BaseProtocol
-from exchangelib.services.common import EWSAccountService
-from exchangelib.services.sync_folder_hierarchy import SyncFolder
-from exchangelib.services.sync_folder_items import SyncFolderItems
-from exchangelib.version import Version
+from datetime import UTC, datetime
+from xml.etree.ElementTree import Element
+from xml.sax.saxutils import escape, quoteattr
 
 from shared.adapters.sources.ews_connection import EwsConnection
-from shared.adapters.sources.ews_errors import EwsRefused, ews_errors, refusal
+from shared.adapters.sources.ews_errors import EwsRefused, OtherVersion, misbehaved, refusal
 from shared.domain.sources import EwsSource
 
-ID_ONLY = "IdOnly"
 PAGE = 1000
-_USUAL_VERSION = "Exchange2013_SP1"
-"""The oldest one that can suppress read receipts; an older server makes the library ask again in its own."""
+_MESSAGES = "http://schemas.microsoft.com/exchange/services/2006/messages"
+_TYPES = "http://schemas.microsoft.com/exchange/services/2006/types"
+_OLDEST = "Exchange2010_SP2"
+_VERSIONS = ("Exchange2013_SP1", _OLDEST)
+"""The usual one first, which is the oldest one that can suppress read receipts."""
 
-
-class _Protocol(BaseProtocol):  # type: ignore[misc]  # the library is not typed
-    @property
-    def version(self) -> Any:
-        return self.config.version
-
-
-class Sync(SyncFolderItems):  # type: ignore[misc]  # the library is not typed
-    def _get_element_container(self, message: Any, name: str | None = None) -> Any:
-        """The library reads the new state before it looks whether there is one."""
-        if message.get("ResponseClass") == "Error":
-            return super(SyncFolder, self)._get_element_container(message, name)
-        return super()._get_element_container(message, name)
+_BUILD = ("MajorVersion", "MinorVersion", "MajorBuildNumber", "MinorBuildNumber")
 
 
 class EwsClient:
+    """`build` is that of the server, such as 15.1.2507.6, as far as it has told."""
+
     def __init__(self, connection: EwsConnection, address: str, settings: EwsSource) -> None:
-        wanted = settings.version or _USUAL_VERSION
-        version = next(each for each in Version.all_versions() if each.api_version == wanted)
-        config = Configuration(service_endpoint=connection.url, version=version, retry_policy=FailFast())
         self._connection = connection
-        self.protocol = _Protocol(config)
-        self._account = SimpleNamespace(
-            access_type=settings.access,
-            default_timezone=None,
-            identity=Identity(primary_smtp_address=address),
-            primary_smtp_address=address,
-            protocol=self.protocol,
-            version=version,
-        )
+        self._address = address
+        self._access = settings.access
+        self._versions: tuple[str, ...] = (settings.version,) if settings.version else _VERSIONS
+        self.build = ""
 
-    @property
-    def version(self) -> str:
-        """The server's build, such as 15.1.2507.6."""
-        return str(self._account.version.build)
-
-    def service(self, kind: Any, *, seconds: float = 0, cut_at: int | None = None) -> Any:
-        """A service of the library whose requests are carried by our connection: see `EwsConnection.post`."""
-        is_about_mailbox = issubclass(kind, EWSAccountService)
-        service = kind(account=self._account) if is_about_mailbox else kind(protocol=self.protocol)
-        service.ERRORS_TO_CATCH_IN_RESPONSE = ResponseMessageError
-        service._get_response = partial(self._carry, service, seconds=seconds, cut_at=cut_at)  # noqa: SLF001 - the seam
-        return service
-
-    def _carry(self, service: Any, payload: Any, api_version: str, **options: Any) -> Any:
-        body, headers = service.wrap(payload, api_version), service._extra_headers()  # noqa: SLF001 - of the same seam
-        service.answer = self._connection.post(body, headers, **options)
-        return service.answer
-
-    def call(self, service: Any, **arguments: Any) -> list[Any]:
-        """What a service answers, element by element, or `EwsRefused` where one of them is refused.
+    def ask(self, operation: str, content: str, **attributes: str) -> list[Element | EwsRefused]:
+        """What Exchange answers, one by one: the response message, or why it is refused.
 
         :raises AppError: anything that is not about one of them alone.
         """
-        if isinstance(service, type):
-            service = self.service(service)
-        with ews_errors():
-            found = list(service._get_elements(service.get_payload(**arguments)))  # noqa: SLF001 - as raw XML
-        return [self._checked(each) for each in found]
+        return self.ask_for_bytes(operation, content, 0, None, **attributes)[0]
 
-    def one(self, service: Any, **arguments: Any) -> Any:
-        """:raises EwsRefused: it is refused."""
-        [found] = self.call(service, **arguments)
-        if isinstance(found, EwsRefused):
-            raise found
-        return found
+    def ask_for_bytes(
+        self, operation: str, content: str, seconds: float, cut_at: int | None, **attributes: str
+    ) -> tuple[list[Element | EwsRefused], bool]:
+        """The same for an answer that takes more time, and whether it was cut after so many bytes."""
+        other = OtherVersion()
+        for version in self._versions:
+            envelope = self._envelope(operation, content, version, attributes)
+            headers = {"X-AnchorMailbox": self._address}
+            answer, is_cut = self._connection.post(envelope, headers, seconds=seconds, cut_at=cut_at)
+            try:
+                found = self._read(answer)
+            except OtherVersion as error:
+                other = error
+            else:
+                self._versions = (version,)
+                return found, is_cut
+        raise other
 
-    def pages(self, service: Any, **arguments: Any) -> Iterator[Any]:
-        """The pages of a listing; none where it is empty."""
-        offset: int | None = 0
+    def one(self, operation: str, content: str, **attributes: str) -> Element:
+        """The only answer to what asks for one thing. :raises EwsRefused: it is refused."""
+        found = self.ask(operation, content, **attributes)
+        if isinstance(found[0], EwsRefused):
+            raise found[0]
+        return found[0]
+
+    def pages(self, operation: str, before: str, after: str, **attributes: str) -> Iterator[Element]:
+        """The pages of a listing; its view comes between two parts of the request."""
+        offset: str | None = "0"
         while offset is not None:
-            page, offset = self.one(service, offset=offset, page_size=PAGE, shape=ID_ONLY, **arguments)
-            if isinstance(self._checked(page), EwsRefused):
-                raise self._checked(page)
-            if page is not None:
-                yield page
+            view = f'<IndexedPageFolderView MaxEntriesReturned="{PAGE}" Offset="{offset}" BasePoint="Beginning"/>'
+            page = part(self.one(operation, before + view + after, **attributes), "RootFolder")
+            offset = None if page.get("IncludesLastItemInRange") == "true" else page.get("IndexedPagingOffset")
+            yield page
 
-    @staticmethod
-    def _checked(found: Any) -> Any:
-        if not isinstance(found, Exception):
-            return found
-        error = refusal(found)
-        if isinstance(error, EwsRefused):
-            return error
-        raise error from found
+    def _envelope(self, operation: str, content: str, version: str, attributes: dict[str, str]) -> str:
+        """Read receipts are never sent: nobody has read the message. The oldest version has no words for that."""
+        if operation in ("UpdateItem", "DeleteItem") and version != _OLDEST:
+            attributes = {**attributes, "SuppressReadReceipts": "true"}
+        told = "".join(f" {name}={quoteattr(value)}" for name, value in attributes.items())
+        header = f'<t:RequestServerVersion Version="{version}"/>'
+        if self._access == "impersonation":
+            sid = f"<t:PrimarySmtpAddress>{escape(self._address)}</t:PrimarySmtpAddress>"
+            header += f"<t:ExchangeImpersonation><t:ConnectingSID>{sid}</t:ConnectingSID></t:ExchangeImpersonation>"
+        return envelope(
+            header, f'<{operation} xmlns="{_MESSAGES}"{told}>{content}</{operation}>', f'xmlns:t="{_TYPES}"'
+        )
+
+    def _read(self, answer: Element) -> list[Element | EwsRefused]:
+        server = answer.find("Header/ServerVersionInfo")
+        if server is not None:
+            self.build = ".".join(server.get(part, "0") for part in _BUILD)
+        fault, messages = answer.find("Body/Fault"), answer.find("Body/*/ResponseMessages")
+        if fault is not None:
+            raise refusal(fault)
+        if messages is None or not len(messages):
+            raise misbehaved()
+        return [_checked(message) for message in messages]
 
 
-def item_fields(*names: str) -> list[FieldPath]:
-    return [FieldPath(field=Message.get_field_by_fieldname(name)) for name in names]
+def _checked(message: Element) -> Element | EwsRefused:
+    if message.get("ResponseClass") == "Success":
+        return message
+    error = refusal(message)
+    if isinstance(error, EwsRefused):
+        return error
+    raise error
 
 
-def folder_fields(*names: str) -> list[FieldPath]:
-    return [FieldPath(field=Folder.get_field_by_fieldname(name)) for name in names]
+def envelope(header: str, body: str, names: str) -> str:
+    soap = "http://schemas.xmlsoap.org/soap/envelope/"
+    content = f"<s:Header>{header}</s:Header><s:Body>{body}</s:Body>"
+    return f'<?xml version="1.0" encoding="utf-8"?><s:Envelope xmlns:s="{soap}" {names}>{content}</s:Envelope>'
+
+
+def shape(of: str, *fields: str) -> str:
+    """What to tell of each `Item` or `Folder` beside its id."""
+    paths = "".join(f'<t:FieldURI FieldURI="{field}"/>' for field in fields)
+    more = paths and f"<t:AdditionalProperties>{paths}</t:AdditionalProperties>"
+    return f"<{of}Shape><t:BaseShape>IdOnly</t:BaseShape>{more}</{of}Shape>"
+
+
+def part(answer: Element, path: str) -> Element:
+    """:raises SourceMisbehaved: it is not there."""
+    found = answer.find(path)
+    if found is None:
+        raise misbehaved()
+    return found
+
+
+def received_at(item: Element) -> datetime | None:
+    """:raises SourceMisbehaved: it is no time."""
+    told = item.findtext("DateTimeReceived")
+    try:
+        return datetime.fromisoformat(told).astimezone(UTC) if told else None
+    except (ValueError, OverflowError) as exc:
+        raise misbehaved() from exc
+
+
+def size_of(item: Element) -> int:
+    """What Exchange needs to store it, which is near its bytes. :raises SourceMisbehaved: it is no number."""
+    told = item.findtext("Size", "0")
+    if not told.isdecimal():
+        raise misbehaved()
+    return int(told)

@@ -1,199 +1,150 @@
-"""One connection to an Exchange server: opened, secured, signed in, and bounded in time (RFC 9112; MS-NTHT)."""
+"""One connection to an Exchange server, signed in: XML goes, XML comes (RFC 9112; MS-NTHT)."""
 
 import base64
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import partial
 from http.client import HTTPConnection, HTTPException, HTTPResponse
-from typing import Literal
+from typing import Any
 from urllib.parse import urlsplit
+from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
 
-from shared.adapters.net import BoundedSocket, Deadline, Endpoint, Timeouts, connect, network_errors, resolve
-from shared.adapters.proxy import ProxyAccess
+from shared.adapters.connection import Connection
+from shared.adapters.net import BoundedSocket, Timeouts, network_errors
 from shared.adapters.sasl import ntlm
+from shared.adapters.sources.credentials import Credentials
 from shared.adapters.sources.ews_errors import ADVICE_ON_SIGN_IN, http_refusal
-from shared.adapters.tls import BoundedTlsSocket, start_tls
 from shared.domain.errors import AppError, CredentialsRejected, SourceMisbehaved, SourceMisconfigured, SourceUnavailable
 from shared.domain.fields import Tls
-from shared.settings import Settings
+from shared.domain.sign_in import PasswordSignIn
 
 _CHUNK = 65_536
 _LONGEST_ANSWER = 16_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class SignIn:
-    """How to prove who asks: `secret` gives the password or the access token, `forget` has it read afresh."""
-
-    method: str
-    user: str
-    secret: Callable[[], str]
-    forget: Callable[[], None]
-
-
-class Answer:
-    """What the server answers, read as it comes: all of it, or as many bytes as `cut_at` says."""
-
-    def __init__(self, response: HTTPResponse, cut_at: int | None, drop: Callable[[], None]) -> None:
-        self.is_cut = False
-        self._is_whole = False
-        self._response = response
-        self._cut_at = cut_at
-        self._drop = drop
-
-    def iter_content(self) -> Iterator[bytes]:
-        size, end = 0, b""
-        while chunk := self._read():
-            yield chunk
-            size, end = size + len(chunk), (end + chunk)[-32:]
-            if self._cut_at is not None and size >= self._cut_at:
-                self.is_cut = True
-                return
-            if size > _LONGEST_ANSWER and self._cut_at is None:
-                raise SourceMisbehaved("The server sends far more than was asked for.")
-        if not end.rstrip().endswith(b"Envelope>"):  # the XML parser would make do with half of it
-            raise SourceUnavailable("The server closed the connection in the middle of its answer.")
-        self._is_whole = True
-
-    def close(self) -> None:
-        if not self._is_whole:  # what is left of it would be taken for the next answer
-            self._drop()
-
-    def _read(self) -> bytes:
-        with _wire_errors():
-            return self._response.read(_CHUNK)
-
-
-class EwsConnection:
+class EwsConnection(Connection):
     """Connects on the first request, and again after the connection broke. NTLM signs in the connection, so there is
     only one at a time.
     """
 
-    def __init__(
-        self,
-        url: str,
-        tls: Tls,
-        sign_in: SignIn,
-        settings: Settings,
-        timeouts: Timeouts,
-        *,
-        proxy: ProxyAccess | None = None,
-    ) -> None:
-        self.url = url
+    def __init__(self, url: str, tls: Tls, credentials: Credentials, timeouts: Timeouts) -> None:
         parts = urlsplit(url)
-        self._host, self._port = parts.hostname or "", parts.port or 443
-        self._authority = parts.netloc
-        self._path = parts.path
-        self._tls = tls
-        self._sign_in = sign_in
-        self._settings = settings
-        self._proxy = proxy
-        self._timeouts = timeouts
-        self._deadline = Deadline(timeouts)
-        self._sock: BoundedSocket | None = None
+        super().__init__(parts.hostname or "", parts.port or 443, tls, credentials.services, timeouts)
+        self.url = url
+        self._credentials = credentials
         self._http: HTTPConnection | None = None
-        self._response: HTTPResponse | None = None
-        self._method = sign_in.method
+        sign_in = credentials.sign_in
+        self._method: str = sign_in.method if isinstance(sign_in, PasswordSignIn) else "bearer"
         self._is_signed_in = False
 
-    def resolve(self) -> Endpoint:
-        return resolve(self._host, self._port, self._settings, self._proxy)
-
-    def dial(self, endpoint: Endpoint) -> None:
-        self._deadline.restart(self._timeouts.connect)
-        self._sock = connect(endpoint, self._deadline)
-
-    def secure(self) -> BoundedTlsSocket:
-        assert self._sock is not None
-        self._deadline.restart(self._timeouts.command)
-        self._sock = secured = start_tls(self._sock, self._host, self._tls, self._settings)
-        self._http = HTTPConnection(self._authority)
+    def secure(self) -> BoundedSocket:
+        sock = super().secure()
+        self._http = HTTPConnection(urlsplit(self.url).netloc)
         self._http.auto_open = 0  # it would go on without TLS
-        self._http.sock = secured
+        self._http.sock = sock
         self._is_signed_in = False
-        return secured
+        return sock
 
-    def close(self) -> None:
-        for each in (self._response, self._sock):
-            if each is not None:
-                each.close()
-        self._response = self._sock = self._http = None
-        self._is_signed_in = False
+    def drop(self) -> None:
+        if self._http is not None:
+            self._http.close()
+        super().drop()
+        self._http, self._is_signed_in = None, False
 
-    def post(self, body: bytes, headers: Mapping[str, str], *, seconds: float = 0, cut_at: int | None = None) -> Answer:
-        """The answer to a request, a SOAP fault among them. Asked once more where a kept connection turns out to be
-        closed, or where the secret that was rejected is not the newest.
+    def post(
+        self, body: str, headers: Mapping[str, str], *, seconds: float = 0, cut_at: int | None = None
+    ) -> tuple[Element, bool]:
+        """The answer to a request, a SOAP fault among them, and whether it was cut after so many bytes.
 
         :raises AppError: what kept the server from answering with SOAP.
         """
-        for is_last in (False, True):
-            is_kept, secret = self._is_signed_in, self._sign_in.secret()
-            try:
-                response = self._signed(body, headers, secret, seconds)
-            except AppError as error:
-                self.close()
-                if is_last or not is_kept or not isinstance(error, SourceUnavailable):
-                    raise
-                continue
-            if response.status in (200, 500) and response.headers.get_content_subtype() == "xml":
-                self._is_signed_in = True
-                return Answer(response, cut_at, self.close)
-            self.close()
-            if response.status != 401:
-                raise http_refusal(response.status, dict(response.headers))
-            if not is_kept:
-                self._sign_in.forget()
-                if is_last or self._sign_in.secret() == secret:
-                    break
+        answers: list[HTTPResponse] = []
+        request = partial(self._answer, body.encode(), headers, seconds)
+        self._credentials.prove(lambda secret: answers.append(request(secret)))
+        return self._read(answers.pop(), cut_at)
+
+    def _answer(self, body: bytes, headers: Mapping[str, str], seconds: float, secret: str) -> HTTPResponse:
+        """Asked once more where a kept connection turns out to be closed, or not to be signed in any more."""
+        is_kept = self._is_signed_in
+        try:
+            response = self._send(body, {**headers, **self._proof(secret)}, seconds)
+        except AppError as error:
+            self.drop()
+            if is_kept and isinstance(error, SourceUnavailable):
+                return self._answer(body, headers, seconds, secret)
+            raise
+        if response.status in (200, 500) and response.headers.get_content_subtype() == "xml":
+            self._is_signed_in = True
+            return response
+        self.drop()
+        if response.status != 401:
+            raise http_refusal(response.status, dict(response.headers))
+        if is_kept:
+            return self._answer(body, headers, seconds, secret)
         raise CredentialsRejected("The server rejects the account or its secret.", advice=ADVICE_ON_SIGN_IN)
 
-    def _signed(self, body: bytes, headers: Mapping[str, str], secret: str, seconds: float) -> HTTPResponse:
-        if self._method == "auto":
-            self._method = self._offered()
-        proof = {"bearer": self._bearer, "plain": self._basic, "ntlm": self._ntlm}[self._method](secret)
-        return self._send(body, {**headers, **proof}, seconds)
-
     def _send(self, body: bytes, headers: Mapping[str, str], seconds: float = 0) -> HTTPResponse:
-        self._connect()
-        assert self._http is not None
+        http = self._connected()
         self._deadline.restart(self._timeouts.command + seconds)
         with _wire_errors():
-            self._http.request("POST", self._path, body, {"Content-Type": "text/xml; charset=utf-8", **headers})
-            self._response = self._http.getresponse()
-            return self._response
+            path = urlsplit(self.url)._replace(scheme="", netloc="").geturl()
+            http.request("POST", path, body, {"Content-Type": "text/xml; charset=utf-8", **headers})
+            return http.getresponse()
 
-    def _connect(self) -> None:
+    def _connected(self) -> HTTPConnection:
         if self._http is None or self._http.sock is None:
             self.dial(self.resolve())
             self.secure()
+        assert self._http is not None
+        return self._http
 
-    def _offered(self) -> Literal["plain", "ntlm"]:
+    def _read(self, response: HTTPResponse, cut_at: int | None) -> tuple[Element, bool]:
+        tree, size = _Tree(), 0
+        parser = XMLParser(target=tree)  # noqa: S314 - the tree refuses document types
+        try:
+            with _wire_errors():
+                while chunk := response.read(_CHUNK):
+                    parser.feed(chunk)
+                    size += len(chunk)
+                    if size >= (cut_at or _LONGEST_ANSWER):
+                        if cut_at is None:
+                            raise SourceMisbehaved("The server sends far more than was asked for.")
+                        self.drop()  # what is left of it would be taken for the next answer
+                        parser.feed(b"<cut/>")  # has the text before it told
+                        return tree.close(), True
+            return _whole(parser), False
+        except AppError:
+            self.drop()
+            raise
+
+    def _proof(self, secret: str) -> dict[str, str]:
+        """Who asks, as a header; nothing where NTLM has the connection signed in."""
+        if self._method == "auto":
+            self._method = self._offered()
+        if self._method == "ntlm":
+            return {} if self._is_signed_in else self._ntlm(secret)
+        if self._method == "bearer":
+            return _authorization("Bearer", secret)
+        return _authorization("Basic", _base64(f"{self._credentials.user}:{secret}".encode()))
+
+    def _offered(self) -> str:
         offers = {offer.strip().partition(" ")[0].lower() for offer in ",".join(self._challenge({})).split(",")}
-        if "ntlm" in offers:
-            return "ntlm"
-        if "basic" in offers:
-            return "plain"
+        for offer, method in (("ntlm", "ntlm"), ("basic", "plain")):
+            if offer in offers:
+                return method
         advice = "Have Basic or NTLM turned on for Exchange Web Services, or sign in with an app of Entra ID."
         raise SourceMisconfigured("The server takes no password in a way that is known here.", advice=advice)
 
-    def _bearer(self, token: str) -> dict[str, str]:
-        return {"Authorization": f"Bearer {token}"}
-
-    def _basic(self, password: str) -> dict[str, str]:
-        return {"Authorization": f"Basic {base64.b64encode(f'{self._sign_in.user}:{password}'.encode()).decode()}"}
-
     def _ntlm(self, password: str) -> dict[str, str]:
-        """The last of its three messages, which goes with the request; nothing where the connection is signed in."""
-        if self._is_signed_in:
-            return {}
-        self._connect()
-        proof = ntlm(self._sign_in.user, password, self._sock)
-        offers = self._challenge(_ntlm_header(proof.initial))
+        """The last of its three messages, which goes with the request."""
+        connected = self._connected().sock
+        proof = ntlm(self._credentials.user, password, connected)
+        offers = self._challenge(_authorization("NTLM", _base64(proof.initial or b"")))
         challenge = next((offer[5:] for offer in offers if offer.startswith("NTLM ")), None)
-        if challenge is None or self._http is None or not isinstance(self._http.sock, BoundedTlsSocket):
+        if challenge is None or self._http is None or self._http.sock is not connected:
             advice = "Choose `auto` or `plain`, or have the proxy before the server keep connections."
             raise SourceMisconfigured("The server does not take NTLM on a connection that stays.", advice=advice)
-        return _ntlm_header(proof.respond(base64.b64decode(challenge)))
+        return _authorization("NTLM", _base64(proof.respond(base64.b64decode(challenge))))
 
     def _challenge(self, headers: Mapping[str, str]) -> list[str]:
         """What the server wants of somebody who shows no more than this."""
@@ -205,16 +156,38 @@ class EwsConnection:
         return response.headers.get_all("WWW-Authenticate", [])
 
 
-def _ntlm_header(token: bytes | None) -> dict[str, str]:
-    return {"Authorization": f"NTLM {base64.b64encode(token or b'').decode()}"}
+class _Tree(TreeBuilder):
+    """Names come without their namespaces. A document type is refused: its entities may grow without end."""
+
+    def start(self, tag: str, attributes: dict[str, str], /) -> Element:
+        return super().start(tag.rpartition("}")[2], attributes)
+
+    def doctype(self, *_: Any) -> None:
+        raise SourceMisbehaved("The server answers with a document type, which SOAP does not have.")
+
+
+def _whole(parser: XMLParser) -> Element:
+    try:
+        root: Element = parser.close()
+    except ParseError as exc:
+        raise SourceUnavailable("The server closed the connection in the middle of its answer.") from exc
+    return root
+
+
+def _authorization(scheme: str, proof: str) -> dict[str, str]:
+    return {"Authorization": f"{scheme} {proof}"}
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()
 
 
 @contextmanager
 def _wire_errors() -> Iterator[None]:
-    """The seam for what the HTTP library raises."""
+    """The seam for what the libraries for HTTP and XML raise."""
     try:
         with network_errors():
             yield
-    except HTTPException as exc:
+    except (HTTPException, ParseError) as exc:
         advice = "Check that the address is that of an Exchange server."
-        raise SourceMisbehaved("The server does not answer as an HTTPS server does.", advice=advice) from exc
+        raise SourceMisbehaved("The server does not answer as an Exchange server does.", advice=advice) from exc

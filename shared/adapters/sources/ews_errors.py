@@ -1,12 +1,11 @@
 """What Exchange refuses, by HTTP status and response code, and what to do about it."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import timedelta
-
-from exchangelib.errors import ErrorServerBusy, EWSError
+from xml.etree.ElementTree import Element
 
 from shared.adapters.https import retry_after
+from shared.adapters.sources.errors import Refused
 from shared.domain.errors import (
     AccessDenied,
     AppError,
@@ -29,16 +28,21 @@ _ROLE = "Grant the account the role ApplicationImpersonation with a scope that h
 _MAILBOX = "Check the mailbox's address; for a shared mailbox give its own primary address."
 _VERSION = "Exchange 2010 with Service Pack 2 is the oldest that can be read; leave the version open."
 
+
+class OtherVersion(SourceMisconfigured):
+    """The server does not speak the version of the request."""
+
+
+_OTHER_VERSION = (OtherVersion, "The server speaks no known version.", _VERSION)
 _CODES: Mapping[str, tuple[type[MailboxError], str, str]] = {
     "ErrorAccessDenied": (AccessDenied, "The account may not do this in the mailbox.", FULL_ACCESS),
     "ErrorAccountDisabled": (CredentialsRejected, "The account is disabled.", "Have the account enabled."),
     "ErrorImpersonateUserDenied": (AccessDenied, "The account may not impersonate the mailbox.", _ROLE),
     "ErrorImpersonationDenied": (AccessDenied, "The account may not impersonate the mailbox.", _ROLE),
-    "ErrorInvalidSchemaVersionForMailboxVersion": (
-        SourceMisconfigured,
-        "The server speaks no known version.",
-        _VERSION,
-    ),
+    "ErrorIncorrectSchemaVersion": _OTHER_VERSION,
+    "ErrorInvalidRequest": _OTHER_VERSION,
+    "ErrorInvalidSchemaVersionForMailboxVersion": _OTHER_VERSION,
+    "ErrorInvalidServerVersion": _OTHER_VERSION,
     "ErrorNonExistentMailbox": (SourceMisconfigured, "There is no such mailbox on the server.", _MAILBOX),
     "ErrorNonPrimarySmtpAddress": (SourceMisconfigured, "It is not the mailbox's primary address.", _MAILBOX),
     "ErrorPasswordExpired": (CredentialsRejected, "The password has expired.", "Set a new one."),
@@ -54,20 +58,22 @@ _TRANSIENT = (
 )
 
 
-class EwsRefused(SourceMisbehaved):
+class EwsRefused(Refused):
     """Exchange refuses this one thing, for a reason that only the caller can make sense of."""
 
     def __init__(self, ews_code: str) -> None:
-        super().__init__(f"Exchange answered {ews_code}.")
-        self.is_gone = ews_code in _GONE
+        super().__init__(f"Exchange answered {ews_code}.", is_gone=ews_code in _GONE)
         self.is_folder_gone = ews_code in _FOLDER_GONE
 
 
-def refusal(error: EWSError) -> AppError:
-    """The error for a response code, which is what the library names its errors by."""
-    ews_code = type(error).__name__
-    if isinstance(error, ErrorServerBusy):
-        return Throttled("Exchange asks us to wait.", retry_after=error.back_off and timedelta(seconds=error.back_off))
+def refusal(answer: Element) -> AppError:
+    """The error for a SOAP fault, or for a response message that is none of success."""
+    ews_code = next((each.text or "" for each in answer.iter("ResponseCode")), "")
+    ews_code = ews_code or answer.findtext("faultcode", "").rpartition(":")[2]
+    if ews_code == "ErrorServerBusy":
+        wait = answer.findtext(".//MessageXml/Value[@Name='BackOffMilliseconds']", "")
+        retry_after = timedelta(milliseconds=int(wait)) if wait.isdecimal() else None
+        return Throttled("Exchange asks us to wait.", retry_after=retry_after)
     if ews_code in _CODES:
         kind, text, advice = _CODES[ews_code]
         return kind(text, advice=advice)
@@ -99,12 +105,5 @@ def http_refusal(status: int, headers: Mapping[str, str]) -> AppError:
     return SourceMisconfigured(text, advice=_ADDRESS)
 
 
-@contextmanager
-def ews_errors() -> Iterator[None]:
-    """The seam for what the library raises, on answers that it cannot read among others."""
-    try:
-        yield
-    except EWSError as exc:
-        raise refusal(exc) from exc
-    except (AttributeError, LookupError, TypeError, ValueError) as exc:
-        raise SourceMisbehaved("The server does not answer as Exchange does.", advice=_ADDRESS) from exc
+def misbehaved() -> SourceMisbehaved:
+    return SourceMisbehaved("The server does not answer as Exchange does.", advice=_ADDRESS)

@@ -2,12 +2,33 @@
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Self
 
 from shared.application.ports import Page
 from shared.domain.errors import CursorExpired
 from shared.domain.message import Cursor, Listed
 
 ListFolder = Callable[[str, Cursor | None, int], Page]
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """What a cursor says; each source adds its own fields."""
+
+    def cursor(self) -> Cursor:
+        return Cursor(json.dumps(asdict(self)))
+
+    @classmethod
+    def of(cls, cursor: Cursor, **ours: Any) -> Self:
+        """:raises CursorExpired: it is of another kind of source, or one of its fields is not as ours."""
+        try:
+            position = cls(**json.loads(cursor))
+        except (TypeError, ValueError) as exc:
+            raise CursorExpired("The cursor is of another source.") from exc
+        if any(getattr(position, name) != value for name, value in ours.items()):
+            raise CursorExpired("The cursor is of another folder or mailbox.")
+        return position
 
 
 def list_folders(paths: Sequence[str], cursor: Cursor | None, limit: int, list_one: ListFolder) -> Page:

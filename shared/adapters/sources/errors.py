@@ -1,0 +1,19 @@
+"""What a provider refuses for a reason that only the caller can make sense of."""
+
+from shared.domain.errors import SourceMisbehaved, SourceUnavailable
+
+
+class Refused(SourceMisbehaved):
+    """An API refuses this one thing."""
+
+    def __init__(self, text: str, *, is_gone: bool) -> None:
+        super().__init__(text)
+        self.is_gone = is_gone
+
+
+class TimedOut(SourceUnavailable):
+    """The provider gave up on its own back end: the service is busy, or it is this one item."""
+
+
+class CommandRefused(SourceUnavailable):
+    """A mail server said no and gave no code that says why; the connection goes on."""
