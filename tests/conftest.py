@@ -10,7 +10,7 @@ from local.simulators import Simulators
 from tests import capabilities, privacy
 from tests.servers import require
 
-pytest.register_assert_rewrite("tests.sources.contract")
+pytest.register_assert_rewrite("tests.sources.contract", "tests.senders.contract")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

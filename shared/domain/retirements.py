@@ -2,6 +2,7 @@
 
 from urllib.parse import urlsplit
 
+from shared.domain.senders import Transport
 from shared.domain.sign_in import PasswordSignIn
 from shared.domain.sources import EwsSource, ImapSource, Pop3Source, Source
 
@@ -13,6 +14,11 @@ EWS_ONLINE = (
 BASIC_AT_MICROSOFT = (
     "Exchange Online has taken no passwords since 2023, nor Outlook.com since 16 September 2024: sign in with "
     "Microsoft, best through Microsoft Graph."
+)
+SMTP_AT_MICROSOFT = (
+    "Exchange Online stops taking passwords for SMTP at the end of December 2026 unless an administrator allows them "
+    "again, and Outlook.com has taken none since 16 September 2024: sign in with Microsoft or as an app, or send "
+    "through Microsoft Graph."
 )
 
 
@@ -28,3 +34,9 @@ def retirement(source: Source) -> str:
         case ImapSource(sign_in=PasswordSignIn()) | Pop3Source(sign_in=PasswordSignIn()) if is_microsoft(source.host):
             return BASIC_AT_MICROSOFT
     return ""
+
+
+def sender_retirement(transport: Transport) -> str:
+    """The same of a way out."""
+    by_password = isinstance(transport.sign_in, PasswordSignIn)
+    return SMTP_AT_MICROSOFT if by_password and is_microsoft(transport.host) else ""

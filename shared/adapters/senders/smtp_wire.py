@@ -1,0 +1,138 @@
+"""smtplib over a socket that is given; what goes wrong becomes our errors at one seam."""
+
+import re
+import smtplib
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from shared.adapters.net import BoundedSocket, Timeouts, network_errors
+from shared.adapters.sasl import Mechanism
+from shared.adapters.senders.smtp_errors import ADVICE_ON_PROTOCOL, Reply, Step, refusal
+from shared.domain.errors import OutcomeUnknown, SourceMisbehaved, SourceUnavailable
+
+_LONGEST_LINE = 8192
+_MOST_LINES = 100
+_MOST_CHALLENGES = 10
+_CHUNK_BYTES = 65_536
+_SLOWEST_BYTES_PER_SECOND = 100_000
+_REPLY = re.compile(rb"[2-5][0-9]{2}(?:[ -]|\r?\n)")
+_LEADING_DOT = re.compile(rb"^\.", re.MULTILINE)
+
+
+class SmtpWire(smtplib.SMTP):
+    """Each step has its own time limit, however the server drips."""
+
+    sock: BoundedSocket
+    file: Any
+
+    def __init__(self, sock: BoundedSocket, timeouts: Timeouts) -> None:
+        """Hear the greeting and say hello."""
+        address = sock.getsockname()[0]
+        super().__init__(local_hostname=f"[IPv6:{address}]" if ":" in address else f"[{address}]")  # there is no name
+        self._timeouts = timeouts
+        self._use(sock)
+        self._expect("connect", 220)
+        self.hello()
+
+    def _use(self, sock: BoundedSocket) -> None:
+        self.sock = sock
+        self.file = sock.makefile("rb")
+
+    def send(self, data: Any) -> None:
+        with network_errors():
+            self.sock.sendall(data.encode() if isinstance(data, str) else data)
+
+    def getreply(self) -> tuple[int, bytes]:
+        lines: list[bytes] = []
+        while len(lines) < _MOST_LINES:
+            with network_errors():
+                line: bytes = self.file.readline(_LONGEST_LINE)
+            if not line:
+                raise SourceUnavailable("The server closed the connection.")
+            if not _REPLY.match(line):
+                break
+            lines.append(line[4:].strip())
+            if line[3:4] != b"-":
+                return int(line[:3]), b"\n".join(lines)
+        raise SourceMisbehaved("The server does not answer as an SMTP server does.", advice=ADVICE_ON_PROTOCOL)
+
+    def _expect(self, step: Step, *codes: int) -> Reply:
+        """:raises AppError: it answers anything else."""
+        reply = Reply(*self.getreply())
+        if reply.code not in codes:
+            raise refusal(step, reply)
+        return reply
+
+    def request(self, step: Step, command: str, *codes: int) -> Reply:
+        self.sock.deadline.restart(self._timeouts.command)
+        self.putcmd(command)
+        return self._expect(step, *codes)
+
+    def hello(self) -> None:
+        """Old servers do not know EHLO; then there are no extensions."""
+        reply = Reply(*self.ehlo())
+        if reply.code in (500, 502, 504):
+            reply = Reply(*self.helo())
+        if reply.code != 250:
+            raise refusal("connect", reply)
+
+    def secure(self, start: Callable[[BoundedSocket], BoundedSocket]) -> BoundedSocket:
+        """STARTTLS. What was said before may be somebody else's and is forgotten (RFC 3207 section 4.2)."""
+        self.request("start TLS", "STARTTLS", 220)
+        self.file.close()
+        self._use(start(self.sock))
+        self.hello()
+        return self.sock
+
+    def prove(self, mechanism: Mechanism) -> None:
+        """What is said first waits for the server's word: Exchange takes NTLM in no other form."""
+        first = [] if mechanism.initial is None else [mechanism.initial]
+        reply = self.request("sign in", f"AUTH {mechanism.name}", 235, 334)
+        for _ in range(_MOST_CHALLENGES):
+            if reply.code == 235:
+                return
+            said = first.pop() if first else mechanism.respond(b64decode(reply.text))
+            reply = self.request("sign in", b64encode(said).decode(), 235, 334)
+        raise SourceMisbehaved("The server does not come to an end of signing in.")
+
+    def offer(self, path: str) -> Reply | None:
+        """Name a recipient; the refusal, where it is about this one. :raises AppError: it is about the sender."""
+        self.sock.deadline.restart(self._timeouts.command)
+        self.putcmd(f"RCPT TO:<{path}>")
+        reply = Reply(*self.getreply())
+        if reply.code < 300:
+            return None
+        if reply.code < 400 or reply.is_about_the_sender:
+            raise refusal("name a recipient", reply)
+        return reply
+
+    def transmit(self, content: bytes) -> None:
+        """Hand over the lines of a message. Until all of them have left, no server can have taken it.
+
+        :raises OutcomeUnknown: they have, and there is no answer.
+        """
+        self.request("hand over the message", "DATA", 354)
+        self.sock.deadline.restart(self._timeouts.command + len(content) / _SLOWEST_BYTES_PER_SECOND)
+        lines = memoryview(_LEADING_DOT.sub(b"..", content))
+        for start in range(0, len(lines), _CHUNK_BYTES):
+            self.send(lines[start : start + _CHUNK_BYTES])
+        self.send(b".\r\n")
+        self.sock.deadline.restart(self._timeouts.idle)
+        try:
+            reply = Reply(*self.getreply())
+        except (SourceUnavailable, SourceMisbehaved) as exc:
+            text = "The connection ended before the server said whether it takes the message."
+            raise OutcomeUnknown(text, advice="Find out whether it has arrived before it is sent again.") from exc
+        if reply.code != 250:
+            raise refusal("hand over the message", reply)
+
+
+@contextmanager
+def protocol_errors() -> Iterator[None]:
+    """The seam for what smtplib raises, on answers that it cannot read among others."""
+    try:
+        yield
+    except (smtplib.SMTPException, ValueError, LookupError, TypeError) as exc:
+        raise SourceMisbehaved("The server does not answer as an SMTP server does.", advice=ADVICE_ON_PROTOCOL) from exc
