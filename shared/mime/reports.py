@@ -1,0 +1,248 @@
+"""What mail servers say of a message they were given: in a structure (RFC 3464, RFC 8098), or in words of their own."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import NamedTuple
+
+from shared.domain.kinds import DeliveryReport, FailedDelivery, Kind, is_daemon
+from shared.domain.message import Address, InboundMessage
+from shared.mime import phrases
+from shared.mime.addresses import addresses
+from shared.mime.body import Mail
+from shared.mime.headers import Fields, read_fields, text
+from shared.mime.structure import Part
+from shared.mime.values import message_ids
+
+MAX_SOURCE = 64 * 1024
+"""Characters of a report, and bytes of each of its parts, that are looked at."""
+MAX_RECIPIENTS = 100
+MAX_DIAGNOSTIC = 500
+MAX_PARTS = 100
+
+_STATUS_TYPES = ("message/delivery-status", "message/global-delivery-status")
+_RECEIPT_TYPES = ("message/disposition-notification", "message/global-disposition-notification")
+_ORIGINAL_TYPES = (
+    *("message/rfc822", "message/global"),
+    *("text/rfc822-headers", "message/rfc822-headers", "message/global-headers"),
+)
+_SERVER_NAMES = re.compile(
+    r"mail delivery|mail(?:er)?[- ]daemon|(?:system|mail) ?administrator|postmaster|delivery (?:sub)?system",
+    re.IGNORECASE,
+)
+_BLANK_LINES = re.compile(rb"\n[ \t\r]*(?:\n[ \t\r]*)+")
+_STATUS = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.]*\d)")
+_SMTP = re.compile(r"(?<![\d.:-])([45])[0-5]\d(?=[\s:#-])")
+_ADDRESS = re.compile(r"[^\s<>()\[\]\",;:@\\=]{1,64}@[^\s<>()\[\]\"',;:@/\\]{1,255}")
+_LINE_START = re.compile(r"(?:^|\n)[>*•\-<'\" \t]{0,20}(?:to: ?|recipient: ?|mailto:)?[<'\"]?$", re.IGNORECASE)
+_IN_TEXT = re.compile(r"^[> \t]{0,8}(?:Final|Original)-Recipient:", re.IGNORECASE | re.MULTILINE)
+_OURS_BELOW = re.compile(
+    r"^[ \t>]{0,8}(?:[-_=*]{2,}[ \t]*)?(?:below this line is a copy|this is a copy of (?:the|your) |original message|"
+    r"(?:possibly )?truncated original message|unsent message|message headers? follow"
+    r"|the (?:header|body) of the original|(?:ursprüngliche|kopfzeilen|en-têtes|message d.origine|encabezados|mensaje original|received:|return-path:))",
+    re.IGNORECASE | re.MULTILINE,
+)
+_QUOTED_ID = re.compile(
+    r"^[>| \t]{0,20}(?:Original-)?Message[- ]?ID:\s{0,9}(<[^<>\s]{1,900}>)", re.IGNORECASE | re.MULTILINE
+)
+_QUOTED_SUBJECT = re.compile(
+    r"^[>| \t]{0,20}(?:Subject|Betreff|Objet|Asunto|Oggetto|Assunto|Onderwerp|Ämne|Emne|Aihe|Temat|Předmět|Tárgy|Konu"
+    r"|Тема|件名|主题|主旨|제목)[ \t]{0,9}[:\uff1a][ \t]{0,20}(\S[^\n]{0,998})",
+    re.IGNORECASE | re.MULTILINE,
+)
+_QUOTED_TO = re.compile(r"^[>| \t]{0,20}To:[ \t]{0,20}(\S[^\n]{0,998})", re.IGNORECASE | re.MULTILINE)
+_TITLE_REST = re.compile(
+    r"[^:\uff1a]{1,60}[:\uff1a]\s*"
+    r"(?!returning|see transcript|(?:user|host) unknown|service|delivery |unable|could not)(\S.*)",
+    re.IGNORECASE,
+)
+
+
+class Finding(NamedTuple):
+    kind: Kind
+    reasons: tuple[str, ...]
+    report: DeliveryReport | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Original:
+    """What a report tells of the message it is about."""
+
+    id: str | None
+    subject: str
+    recipients: frozenset[str]
+
+
+def leaves(mail: Mail) -> list[Part]:
+    return list(islice(mail.root.leaves(), MAX_PARTS))
+
+
+def delivery_report(mail: Mail, message: InboundMessage) -> Finding | None:
+    signs = tuple(_signs(message))
+    is_report = mail.root.type.value == "multipart/report"
+    if (is_report or signs) and (source := _part(mail, _STATUS_TYPES)):
+        return _structured(mail, message, source, signs)
+    if not signs:
+        return None
+    body = message.text[:MAX_SOURCE]
+    if (found := _IN_TEXT.search(body)) and (is_daemon(message.sender) or is_report):
+        status = body[max(body.rfind("\n\n", 0, found.start()), 0) :].strip()
+        return _structured(mail, message, status.encode(), signs)
+    return _in_words(mail, message, body, signs)
+
+
+def read_receipt(mail: Mail, message: InboundMessage) -> Finding | None:
+    is_titled = phrases.is_title(phrases.READ).match(message.subject)
+    is_report = mail.root.type.value == "multipart/report"
+    if (is_report or is_titled) and (source := _part(mail, _RECEIPT_TYPES)):
+        fields, _ = read_fields(source, 0, len(source), [])
+        ids = message_ids(fields.first("original-message-id"))
+        original = _original(mail, message, fields)
+        report = DeliveryReport((), ids[0] if ids else original.id, original.subject)
+        return Finding(Kind.READ_RECEIPT, ("report: disposition-notification",), report)
+    if is_titled and phrases.anywhere(phrases.WAS_READ).search(message.text[:2_000]):
+        original = _original(mail, message)
+        report = DeliveryReport((), original.id, original.subject)
+        return Finding(Kind.READ_RECEIPT, ("subject: read", "text: was read"), report)
+    return None
+
+
+def _signs(message: InboundMessage) -> Iterator[str]:
+    """That no person wrote it, but a mail server."""
+    if message.header("return-path") in ("", "<>"):
+        yield "null return path"
+    if message.header("x-failed-recipients"):
+        yield "x-failed-recipients"
+    if is_daemon(message.sender) or (message.sender and _SERVER_NAMES.match(message.sender.name)):
+        yield "sender: mail server"
+
+
+def _part(mail: Mail, types: tuple[str, ...]) -> bytes | None:
+    found = next((part for part in leaves(mail) if part.type.value in types), None)
+    return found.body(mail.content, limit=MAX_SOURCE)[0] if found else None
+
+
+def _structured(mail: Mail, message: InboundMessage, source: bytes, signs: tuple[str, ...]) -> Finding:
+    blocks = _BLANK_LINES.split(source.strip(), maxsplit=MAX_RECIPIENTS)
+    groups = [read_fields(block + b"\n\n", 0, len(block) + 2, [])[0] for block in blocks]
+    original = _original(mail, message, *groups)
+    recipients = [(_action(group), group) for group in groups if group.first("action") or _recipient(group)]
+    failed = [_failed(group, action, original) for action, group in recipients if action in ("failed", "delayed")]
+    actions = {action for action, _ in recipients}
+    action = next((each for each in ("failed", "delayed") if each in actions), next(iter(actions), "failed"))
+    kind = {"failed": Kind.DELIVERY_FAILURE, "delayed": Kind.DELIVERY_DELAY}.get(action, Kind.AUTOMATIC_REPLY)
+    report = DeliveryReport(tuple(each for each in failed if each.address), original.id, original.subject)
+    return Finding(kind, (f"report: {action}", *signs), report)
+
+
+def _action(group: Fields) -> str:
+    action = text(group.first("action")).lower().split(maxsplit=1)[:1]
+    known = action and action[0] in ("failed", "delayed", "delivered", "relayed", "expanded")
+    if known:
+        return action[0]
+    return {"2": "delivered", "4": "delayed"}.get(group.first("status")[:1], "failed")
+
+
+def _recipient(group: Fields) -> str:
+    """The address as we wrote it, if the server says so; else the one it was made into on its way."""
+    for name in ("original-recipient", "final-recipient", "x-actual-recipient"):
+        value = text(group.first(name))
+        value = value.rpartition(";")[2].strip().strip("<>").replace("+2B", "+").replace("+3D", "=")
+        if _ADDRESS.fullmatch(value):
+            return value
+    return ""
+
+
+def _failed(group: Fields, action: str, original: _Original) -> FailedDelivery:
+    diagnostic = text(group.first("diagnostic-code")).partition(";")[2].strip() or text(group.first("diagnostic-code"))
+    status = _STATUS.search(group.first("status"))
+    precise = _STATUS.search(diagnostic)
+    if precise and (not status or status[1].endswith((".0.0", ".5.0")) or (action == "failed" and status[1][0] == "2")):
+        status = precise
+    only = next(iter(original.recipients)) if len(original.recipients) == 1 else ""
+    return _delivery(_recipient(group) or only, diagnostic, status[1] if status else "", is_final=action == "failed")
+
+
+def _delivery(address: str, diagnostic: str, status: str, *, is_final: bool) -> FailedDelivery:
+    code = _SMTP.search(f"{diagnostic} ")
+    is_temporary = status.startswith("4") or (not status and code is not None and code[1] == "4")
+    return FailedDelivery(address, is_final and not is_temporary, status, diagnostic[:MAX_DIAGNOSTIC])
+
+
+def _original(mail: Mail, message: InboundMessage, *reported: Fields) -> _Original:
+    source = _part(mail, _ORIGINAL_TYPES) or b""
+    fields, _ = read_fields(source.lstrip(), 0, len(source.lstrip()), [])
+    said = [group.first(name) for group in reported for name in ("original-message-id", "x-original-message-id")]
+    quoted = [_first(pattern, message.text[:MAX_SOURCE]) for pattern in (_QUOTED_ID, _QUOTED_SUBJECT, _QUOTED_TO)]
+    candidates = (fields.first("message-id"), *said, quoted[0])
+    ids = next(filter(None, map(message_ids, candidates)), message.in_reply_to or message.references[-1:])
+    title = phrases.begins(phrases.UNDELIVERABLE, phrases.DELAYED, phrases.READ).match(message.subject)
+    recipients = [*fields.every("to"), *fields.every("cc")] or [quoted[2]]
+    return _Original(
+        id=ids[0] if ids else None,
+        subject=text(fields.first("subject") or quoted[1].encode().decode("latin-1"))
+        or (_first(_TITLE_REST, message.subject) if title else ""),
+        recipients=frozenset(address.key for address in addresses(recipients) if "@" in address.address),
+    )
+
+
+def _first(pattern: re.Pattern[str], source: str) -> str:
+    found = pattern.search(source)
+    return found[1].strip() if found else ""
+
+
+def _in_words(mail: Mail, message: InboundMessage, body: str, signs: tuple[str, ...]) -> Finding | None:
+    ours = _OURS_BELOW.search(body)
+    said = body[: ours.start() if ours else len(body)]
+    is_delay = phrases.begins(phrases.DELAYED).match(message.subject)
+    is_failure = phrases.begins(phrases.UNDELIVERABLE).match(message.subject)
+    if not (is_delay or is_failure):
+        is_server = "sender: mail server" in signs or "x-failed-recipients" in signs
+        if not (is_server and phrases.anywhere(phrases.UNDELIVERABLE, phrases.NOT_DELIVERED).search(said[:4_000])):
+            return None
+    is_final = not (is_delay or (not is_failure and phrases.anywhere(phrases.STILL_TRYING).search(said[:4_000])))
+    original = _original(mail, message)
+    failed = tuple(_described(message, said, original, is_final=is_final))
+    kind = Kind.DELIVERY_FAILURE if is_final else Kind.DELIVERY_DELAY
+    reason = "subject: undeliverable" if is_failure else "subject: delayed" if is_delay else "text: not delivered"
+    return Finding(kind, (reason, *signs), DeliveryReport(failed, original.id, original.subject))
+
+
+def _described(message: InboundMessage, said: str, original: _Original, *, is_final: bool) -> Iterator[FailedDelivery]:
+    """Each address that failed, with what is said behind it: of several places, the first that has a code."""
+    mentions = [(found[0].strip("'.").casefold(), found) for found in _ADDRESS.finditer(said)]
+    chosen = _chosen(message, said, mentions, original)
+    places = [(address, found) for address, found in mentions if address in chosen]
+    ends = [*(found.start() for _, found in places), len(said)][1:]
+    told: dict[str, str] = {}
+    for (address, found), end in zip(places, ends, strict=True):
+        diagnostic = " ".join(said[found.end() : min(end, found.end() + 2 * MAX_DIAGNOSTIC)].split()).lstrip(">):;.,' ")
+        if address not in told or (_has_code(diagnostic) and not _has_code(told[address])):
+            told[address] = diagnostic
+    for address in chosen:
+        diagnostic = told.get(address, "")
+        if len(chosen) == 1 and not _has_code(diagnostic) and (_has_code(said) or not diagnostic):
+            diagnostic = " ".join(said.split())
+        yield _delivery(address, diagnostic, _first(_STATUS, diagnostic), is_final=is_final)
+
+
+def _has_code(diagnostic: str) -> bool:
+    return bool(_STATUS.search(diagnostic) or _SMTP.search(f"{diagnostic} "))
+
+
+def _chosen(
+    message: InboundMessage, said: str, mentions: list[tuple[str, re.Match[str]]], original: _Original
+) -> list[str]:
+    """Of the addresses in a report, those that failed: named in a field, written to, or standing first in a line."""
+    fields = ",".join(value for name, value in message.headers if name == "x-failed-recipients")
+    named = [address.key for address in addresses([fields])]
+    ours = {address.key for address in (*message.to, *message.cc)} - original.recipients
+    other = [(address, found) for address, found in mentions if address not in ours and not is_daemon(Address(address))]
+    written_to = [address for address, _ in other if address in original.recipients]
+    in_front = [
+        address for address, found in other if _LINE_START.search(said, max(found.start() - 40, 0), found.start())
+    ]
+    first = [address for address, _ in other[:1]]
+    lonely = list(original.recipients) if len(original.recipients) == 1 else []
+    return list(dict.fromkeys(named or written_to or in_front or first or lonely))[:MAX_RECIPIENTS]
