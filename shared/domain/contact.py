@@ -5,7 +5,11 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
 
+from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
+
+from shared.domain.fields import EmailAddress, Model, told
 from shared.domain.message import Address
 
 
@@ -34,6 +38,39 @@ class Contact:
     @property
     def is_technician(self) -> bool:
         return self.role is Role.TECHNICIAN
+
+
+Line = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, pattern=r"^[^\x00-\x1f\x7f]*$", max_length=200),
+    told("one line of 200 characters at most"),
+]
+Group = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, pattern=r"^[^\x00-\x1f\x7f,;|]+$", max_length=100),
+    told("the name of a group: 100 characters at most, none of them a comma, semicolon or bar"),
+]
+Language = Annotated[
+    str,
+    StringConstraints(pattern=r"^([A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3})?$"),
+    told("a language such as de or pt-BR"),
+]
+
+
+class ContactDetails(Model):
+    """A contact as people write it."""
+
+    address: EmailAddress
+    name: Line = ""
+    role: Role = Role.REQUESTER
+    groups: Annotated[tuple[Group, ...], AfterValidator(lambda names: tuple(sorted(set(names))))] = Field(
+        default=(), max_length=50
+    )
+    company: Line = ""
+    language: Language = ""
+    bounced_at: AwareDatetime | None = Field(default=None, description="when mail to the address came back for good")
+    bounce: Line = Field(default="", description="why it came back")
+    unsubscribed_at: AwareDatetime | None = Field(default=None, description="when the person asked for no more mail")
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,9 @@ def secret_names(settings: BaseModel) -> Iterator[str]:
 
 EmailAddress = Annotated[
     str,
-    StringConstraints(pattern=r"^[^@\s<>\"(),:;\\\[\]]+@[^@\s<>\"(),:;\\\[\]]+$", max_length=254),
+    StringConstraints(
+        pattern=r"^[^@\s\x00-\x1f\x7f<>\"(),:;\\\[\]]+@[^@\s\x00-\x1f\x7f<>\"(),:;\\\[\]]+$", max_length=254
+    ),
     told("one e-mail address without a display name"),
 ]
 

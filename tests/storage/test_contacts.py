@@ -4,6 +4,8 @@ import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import pytest
@@ -21,9 +23,9 @@ KIM = "Kim@Bücher.example"
 @pytest.fixture
 def contacts(clients: StorageClients) -> TableContactStore:
     """A store that is empty and has read nothing."""
-    store = TableContactStore(clients)
-    for row in [*store._query("")]:
-        store._table.delete_entity(row)
+    table = clients.table("contacts")
+    for _, rows in groupby(table.list_entities(), key=itemgetter("PartitionKey")):
+        table.submit_transaction([("delete", row) for row in rows])
     return TableContactStore(clients)
 
 
@@ -190,13 +192,13 @@ def test_a_change_of_role_that_breaks_off_has_not_happened_and_can_be_repeated(
 
 
 def test_many_are_put_whatever_there_was(contacts: TableContactStore):
-    old = [contact(f"{number}@example.com") for number in range(150)]
+    old = [contact(f"{number}@example.com") for number in range(50)]
     contacts.put_many(old)
 
-    contacts.put_many([contact(f"{number}@example.com", company="ACME") for number in range(400)])
+    contacts.put_many([contact(f"{number}@example.com", company="ACME") for number in range(200)])
 
-    found = contacts.read([f"{number}@EXAMPLE.com" for number in range(500)])
-    assert len(found) == 400
+    found = contacts.read([f"{number}@EXAMPLE.com" for number in range(310)])
+    assert len(found) == 200
     assert {each.value.company for each in found.values()} == {"ACME"}
 
 

@@ -49,8 +49,8 @@ class TableContactStore:
         return self._clients.table("contacts")
 
     @cached_property
-    def _readers(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(max_workers=16, thread_name_prefix="contact-read")
+    def _side_by_side(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(max_workers=16, thread_name_prefix="contacts")
 
     def get(self, keys: Sequence[str]) -> Mapping[str, Contact]:
         if not self.any():
@@ -75,7 +75,7 @@ class TableContactStore:
         ids = [contact_id(key) for key in keys]
         rows: Iterable[TableEntity | None]
         if len(ids) <= _POINT_READS_AT_MOST:
-            rows = self._readers.map(lambda row_key: get_row(self._table, row_key[:2], row_key), ids)
+            rows = self._side_by_side.map(lambda row_key: get_row(self._table, row_key[:2], row_key), ids)
         else:
             every = {row["RowKey"]: row for row in self._query(_CONTACTS)}
             rows = (every.get(row_key) for row_key in ids)
@@ -120,8 +120,9 @@ class TableContactStore:
         second = [{**row, "PartitionKey": _TECHNICIANS} for row in rows]
         self._submit([_upsert(row) for row in second if row["role"] == Role.TECHNICIAN])
         self._submit([("delete", row) for row in second if row["role"] != Role.TECHNICIAN and row["RowKey"] in listed])
-        for _, partition in groupby(rows, key=lambda row: str(row["PartitionKey"])):
-            self._submit([_upsert(row) for row in partition])
+        partitions = groupby(map(_upsert, rows), key=lambda operation: str(operation[1]["PartitionKey"]))
+        for _ in self._side_by_side.map(self._submit, [[*operations] for _, operations in partitions]):
+            pass
 
     def delete(self, key: str, etag: str) -> None:
         self._forget()

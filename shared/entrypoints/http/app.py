@@ -17,10 +17,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from shared.application.connection_test import ConnectionTest
 from shared.application.secret_values import SecretValue
 from shared.application.services import Services
+from shared.domain.contact import ContactDetails
 from shared.domain.errors import AppError, SettingsError
 from shared.domain.mailbox import MailboxSettings
 from shared.domain.sign_in import NewSignIn
-from shared.entrypoints.http import handing_in, health, mailboxes, presets, problems, sign_ins, tickets
+from shared.entrypoints.http import contacts, handing_in, health, mailboxes, presets, problems, sign_ins, tickets
 from shared.telemetry import Event, correlated, emit
 
 _DESCRIPTION = """Configure mailboxes, test them, and read the tickets made from their mail.
@@ -30,6 +31,7 @@ are neither stored nor answered."""
 _TAGS = [
     {"name": "mailboxes", "description": "Configured mailboxes: settings, connection tests, polls, quarantine"},
     {"name": "tickets", "description": "Tickets, their comments, and the messages that made them"},
+    {"name": "contacts", "description": "People: requesters and technicians, their groups and companies"},
     {"name": "secrets", "description": "Writing secrets, and signing in with Microsoft, Google and others"},
     {"name": "health", "description": "Whether the deployment and each mailbox work"},
 ]
@@ -59,8 +61,8 @@ def build(services: Services | SettingsError) -> FastAPI:
         },
     )
     app.state.services = services
-    for router in (mailboxes.router, handing_in.router, presets.router, tickets.router, sign_ins.router, health.router):
-        app.include_router(router)
+    for part in (mailboxes, handing_in, presets, tickets, contacts, sign_ins, health):
+        app.include_router(part.router)
     app.add_middleware(_Answered)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # how FastAPI wants it to be replaced
     return app
@@ -106,6 +108,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         bodies: list[type[BaseModel]] = [
             MailboxSettings,
             ConnectionTest,
+            ContactDetails,
             NewSignIn,
             SecretValue,
             problems.ProblemDetails,

@@ -32,15 +32,23 @@ def _correlation_id(request: Request) -> str:
 CorrelationId = Annotated[str, Depends(_correlation_id)]
 
 
+async def whole_body(request: Request, max_bytes: int) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > max_bytes:
+            raise HTTPException(413, f"the body may have {max_bytes} bytes at most")
+    return bytes(body)
+
+
 async def _json_body(request: Request) -> object:
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != "application/json":
         raise HTTPException(415, "the body must be application/json")
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MAX_BYTES:
-            raise HTTPException(413, f"the body may have {_MAX_BYTES} bytes at most")
+    return parsed_json(await whole_body(request, _MAX_BYTES))
+
+
+def parsed_json(body: bytes) -> object:
     try:
         parsed: object = from_json(body, allow_inf_nan=False)
     except ValueError as error:

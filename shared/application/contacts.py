@@ -1,0 +1,139 @@
+"""Contacts: saved one by one, or read from a file wholly or not at all (req P1). All changes of them are made here."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from shared.application.ports import Versioned
+from shared.application.services import Services
+from shared.application.validation import validated
+from shared.domain.contact import Contact, ContactDetails, same_address
+from shared.domain.errors import Conflict, Invalid, NotFound, Problem
+from shared.domain.message import Address
+
+MAX_LINES = 10_000
+
+_UNPRINTABLE = re.compile(r"[\x00-\x20\x7f]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One contact of a file, not checked yet. `place` is `line 4`, or `$[3]` in JSON. Where there is no data, `wrong`
+    tells why, as the rest of a sentence that begins with the place.
+    """
+
+    place: str
+    data: object = None
+    wrong: str = ""
+
+    def problem(self, found: Problem) -> Problem:
+        """What is wrong with the data, by its place in the file."""
+        if self.place.startswith("$"):
+            return Problem(self.place + found.path.removeprefix("$"), found.message)
+        column = re.match(r"\$\.(\w+)", found.path)
+        return Problem(f"{self.place}, column {column[1]}" if column else self.place, found.message)
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """How many contacts a file adds and changes, and how many are as it says already."""
+
+    added: int
+    changed: int
+    unchanged: int
+
+
+def find(services: Services, address: str) -> Versioned[Contact]:
+    """:raises NotFound:"""
+    if found := services.contacts.read([address]):
+        return found[address]
+    raise NotFound("there is no such contact")
+
+
+def save(services: Services, address: str, current: Versioned[Contact] | None, data: object) -> Versioned[Contact]:
+    """Save the contact, in place of the current version where there is one.
+
+    :raises Invalid: with every problem.
+    :raises Conflict: it was changed meanwhile.
+    """
+    details, problems = validated(ContactDetails, {**data, "address": address} if isinstance(data, dict) else data)
+    if details is None:
+        raise Invalid(problems)
+    contact = _merged(details, Contact(Address(address)), tuple(ContactDetails.model_fields))
+    return Versioned(contact, services.contacts.put(contact, current.etag if current else None))
+
+
+def delete(services: Services, current: Versioned[Contact]) -> None:
+    """:raises Conflict: it was changed meanwhile."""
+    services.contacts.delete(current.value.address.address, current.etag)
+
+
+def mark_bounced(services: Services, address: str, reason: str) -> None:
+    """Remember of a contact that mail to the address came back for good. Of guests nothing is kept."""
+    for _ in range(3):
+        if not (found := services.contacts.read([address]).get(address)):
+            return
+        marked = replace(found.value, bounced_at=services.clock(), bounce=_UNPRINTABLE.sub(" ", reason)[:200].strip())
+        try:
+            services.contacts.put(marked, found.etag)
+        except Conflict:
+            continue
+        return
+
+
+def import_lines(services: Services, lines: Sequence[Line], *, plan: bool) -> Imported:
+    """Save all contacts of a file, or with `plan` only tell what that would change. Fields that a line does not have
+    stay as they are. Should storage fail in between, the import can be repeated.
+
+    :raises Invalid: with every problem; nothing was saved.
+    """
+    written = _checked(lines)
+    stored = services.contacts.read([*written])
+    listed = {same_address(each.address.address) for each in services.contacts.technicians()}
+    wanted = {
+        key: _merged(details, stored[key].value if key in stored else Contact(Address(details.address)), fields)
+        for key, (details, fields) in written.items()
+    }
+    added = [contact for key, contact in wanted.items() if key not in stored]
+    changed = [
+        contact
+        for key, contact in wanted.items()
+        if key in stored and (contact != stored[key].value or contact.is_technician != (key in listed))
+    ]
+    if not plan:
+        services.contacts.put_many([*added, *changed])
+    return Imported(len(added), len(changed), len(wanted) - len(added) - len(changed))
+
+
+_Written = Mapping[str, tuple[ContactDetails, Iterable[str]]]
+"""What the lines say, by address: all details, and the names of those that the line has."""
+
+
+def _checked(lines: Sequence[Line]) -> _Written:
+    if len(lines) > MAX_LINES:
+        raise Invalid([Problem("$", f"has {len(lines)} contacts; {MAX_LINES} at most are imported at once")])
+    places: dict[str, str] = {}
+    written: dict[str, tuple[ContactDetails, Iterable[str]]] = {}
+    problems: list[Problem] = []
+    for line in lines:
+        details, found = (None, [Problem("$", line.wrong)]) if line.wrong else validated(ContactDetails, line.data)
+        problems += map(line.problem, found)
+        if details is None:
+            continue
+        key = same_address(details.address)
+        written[key] = details, details.model_fields_set
+        if (first := places.setdefault(key, line.place)) != line.place:
+            problems.append(line.problem(Problem("$.address", f"is that of {first} already")))
+    if problems:
+        raise Invalid(problems)
+    return written
+
+
+def _merged(details: ContactDetails, contact: Contact, fields: Iterable[str]) -> Contact:
+    """The contact with these fields as the details have them; its address stays as it was first written."""
+    changes = {name: getattr(details, name) for name in fields if name not in ("address", "name", "groups")}
+    if "groups" in fields:
+        changes["groups"] = frozenset(details.groups)
+    if "name" in fields:
+        changes["address"] = Address(contact.address.address, details.name)
+    return replace(contact, **changes)
