@@ -58,6 +58,7 @@ class EwsConnection(Connection):
 
         :raises AppError: what kept the server from answering with SOAP.
         """
+        self._connected()  # first, because a proxy rejects passwords too
         answers: list[HTTPResponse] = []
         request = partial(self._answer, body.encode(), headers, seconds)
         self._credentials.prove(lambda secret: answers.append(request(secret)))
