@@ -22,6 +22,9 @@ _TOKEN = re.compile(
     r"|.",
     re.DOTALL,
 )
+_SPEC = r"[\w.+-]{1,64}+@[\w.-]{1,250}+"
+_PLAIN = re.compile(rf"""\s*+(?:(?:"([^"\\=]*+)"|([^"<>()\\,;:@=\[\]]*+))\s*+<({_SPEC})>|({_SPEC}))\s*+""", re.ASCII)
+"""How nearly every single address is written."""
 _COMMENT = re.compile(r"\([^()]*+\)")
 _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
 
@@ -58,6 +61,10 @@ class _Draft:
 
 
 def _mailboxes(value: str, sibling: str) -> Iterator[Address]:
+    if value.isascii() and (plain := _PLAIN.fullmatch(value)):
+        quoted, bare, angle, alone = plain.groups()
+        yield _named(angle or alone, one_line(quoted or bare or "").strip("'\" ")[:MAX_NAME])
+        return
     surname = ""  # of an unquoted `Doe, John <john@example.com>`
     for draft in _drafts(value):
         address, name = draft.address(), draft.name(sibling)
@@ -67,10 +74,14 @@ def _mailboxes(value: str, sibling: str) -> Iterator[Address]:
             surname = f"{surname}{name}, "[: MAX_NAME // 2] if name else surname
         else:
             name = (surname + name).removesuffix(", ")
-            yield Address(address, "" if name.strip("<>").casefold() == address.casefold() else name)
+            yield _named(address, name)
             surname = ""
     if surname:
         yield Address("", surname.removesuffix(", "))
+
+
+def _named(address: str, name: str) -> Address:
+    return Address(address, "" if name.strip("<>").casefold() == address.casefold() else name)
 
 
 def _drafts(value: str) -> Iterator[_Draft]:

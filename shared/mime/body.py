@@ -28,7 +28,7 @@ MAX_NAMED_BY_SUBJECT = 100
 MAX_STUB = 400
 MAX_CONTENT_ID = 998
 
-_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f]")
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?([\w-]{1,40})", re.IGNORECASE)
 _DATA_IMAGE = re.compile(rb"data:image/[\w.+-]{1,40}+;base64,[\w+/=%\s-]{100,}+", re.IGNORECASE)
 _STUB = re.compile(r"html|multi-?part message in mime", re.IGNORECASE)
@@ -63,13 +63,14 @@ class Mail:
 
     def html(self) -> str:
         """The HTML of the whole body as it was sent; plain segments among it stay as they are written."""
-        return "\n".join(
+        sources = (
             self._source(part)
-            if part.type.value == "text/html"
+            if is_html(part)
             else f'<div style="white-space: pre-wrap">{escape(self._plain(part))}</div>'
             for segment in self.contents.segments
             for part in segment.richest
         )
+        return _CONTROLS.sub("", "\n".join(sources))
 
     def rendered(self, render: Callable[[str], str]) -> str:
         """The text of the whole body as its HTML has it, where there is some; `render` makes text of HTML."""

@@ -1,6 +1,7 @@
 """Readable plain text: of HTML (req X3), and of flowed paragraphs (RFC 3676)."""
 
 import re
+from collections.abc import Iterable
 from html import unescape
 
 from shared.mime.html import INLINE, Token, attributes, well_nested
@@ -9,18 +10,26 @@ MAX_NESTING = 12
 """How many quotes, list items and cells inside each other are shown as such."""
 
 _SPACES = re.compile(r"[ \t\r\n\f]+")
+_UNMARKED = INLINE - {"a", "br", "img"}
 _CONTAINERS = frozenset({"blockquote", "li", "td", "th", "tr"})
 _BLANK_LINE_AROUND = frozenset({"dl", "figure", "h1", "h2", "h3", "h4", "h5", "h6", "pre"})
 _NO_MARGIN = re.compile(r"MsoNormal|MsoPlainText|margin(?:-top|-bottom)?\s*:\s*0", re.IGNORECASE)
-_WEB = re.compile(r"https?://[^\s<>]+", re.IGNORECASE)
-_SCHEME = re.compile(r"https?://(?:www\.)?", re.IGNORECASE)
+_WEB = re.compile(r"https?://[^\s<>]+|mailto:[^\s<>?]+", re.IGNORECASE)
+_SCHEME = re.compile(r"https?://(?:www\.)?|mailto:", re.IGNORECASE)
+_FILLER = re.compile("(?:[\u00ad\u034f\u061c\u180e\u200b-\u200f\u2007\u2060\ufeff][ \xa0]*){4,}|[\u00ad\u200b\ufeff]+")
+"""What newsletters put behind their preview, and characters that only say where a line may be broken."""
+_DRAWN_BULLET = re.compile(r"[\u00b7\u2022\u25aa\uf0b7\u00a7][ \xa0]{2,}")
 _RULE = "_" * 32
 """What Outlook makes of a ruler."""
 
 
 def of_html(source: str) -> str:
+    return of_tokens(well_nested(source))
+
+
+def of_tokens(tokens: Iterable[Token]) -> str:
     renderer = _Renderer()
-    for token in well_nested(source):
+    for token in tokens:
         match token.kind:
             case "text":
                 renderer.write(unescape(token.value))
@@ -51,7 +60,8 @@ class _Container:
         self._is_blank = False
 
     def write(self, text: str) -> None:
-        text = _SPACES.sub(" ", text)
+        if not text.isprintable() or "  " in text:
+            text = _SPACES.sub(" ", text)
         at_start = self._breaks or not self._pieces
         if at_start or self._pieces[-1][-1] == " ":
             text = text.removeprefix(" ")
@@ -67,8 +77,10 @@ class _Container:
         self._breaks, self._is_blank = 0, False
 
     def text(self) -> str:
-        lines = "".join(self._pieces).replace("\xa0", " ").split("\n")
-        return "\n".join(line.rstrip() for line in lines).strip("\n")
+        text = "".join(self._pieces)
+        if not text.isascii():
+            text = _FILLER.sub("", text).replace("\xa0", " ")
+        return "\n".join([line.rstrip() for line in text.split("\n")]).strip("\n") if "\n" in text else text.rstrip()
 
 
 class _Renderer:
@@ -94,6 +106,8 @@ class _Renderer:
 
     def start(self, token: Token) -> None:
         name, top = token.value, self._stack[-1]
+        if name in _UNMARKED:
+            return
         if name in _CONTAINERS:
             self._open_container(name)
         elif name == "br":
@@ -105,7 +119,7 @@ class _Renderer:
         elif name == "a":
             href = _WEB.match(attributes(token.attributes).get("href", "").strip())
             self._link, self._link_text = href[0] if href else "", []
-        elif name not in INLINE:
+        else:
             if name == "p":
                 self._paragraph_gap = 1 if _NO_MARGIN.search(token.attributes) else 2
             top.break_line(self._gap(name))
@@ -114,11 +128,13 @@ class _Renderer:
                 self._lists.append(_first_number(token) if name == "ol" else None)
 
     def end(self, name: str) -> None:
+        if name in _UNMARKED:
+            return
         if name in _CONTAINERS:
             self._close_container(name)
         elif name == "a":
             self._end_link()
-        elif name not in INLINE:
+        else:
             self._pre -= name == "pre"
             if name in ("ol", "ul"):
                 self._lists.pop()

@@ -15,6 +15,7 @@ MAX_ID = 998
 MAX_IDS = 100
 
 _BRACKETED = re.compile(r"<([^<>]*)>")
+_ONE_ID = re.compile(r"<[^\s<>\x00-\x20\x7f-\xff]{1,996}>")
 _BETWEEN_IDS = re.compile(r"[\s<>,;()\"']+")
 _TYPE = re.compile(r"\s*([\w!#$&^.+-]+/[\w!#$&^.+-]+|[\w-]+)", re.ASCII)
 _PARAMETER = re.compile(
@@ -27,6 +28,8 @@ _MAX_PARAMETERS = 1_000
 
 def message_ids(value: str) -> tuple[str, ...]:
     """The ids in a Message-ID, In-Reply-To or References field, whatever stands between, before and behind them."""
+    if not value or _ONE_ID.fullmatch(value):
+        return (value,) if value else ()
     value = characters(value)
     found = ["".join(words) for inside in _BRACKETED.findall(value) for words in _in_one_bracket(inside.split())]
     found = found or [word for word in _BETWEEN_IDS.split(value) if "@" in word]
@@ -68,7 +71,10 @@ class Typed:
 
     def text(self, name: str, sibling: str = "") -> str:
         """A parameter as text; the extended form (RFC 2231) stands before the plain one."""
-        return self._extended(name, sibling) or text(self.parameters.get(name, ""), sibling)
+        plain = self.parameters.get(name, "")
+        if len(self.parameters) == (plain != ""):
+            return text(plain, sibling)
+        return self._extended(name, sibling) or text(plain, sibling)
 
     def _extended(self, name: str, sibling: str) -> str:
         if not any(f"{name}{mark}" in self.parameters for mark in ("*", "*0", "*0*")):
