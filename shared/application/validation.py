@@ -12,7 +12,7 @@ from shared.domain.errors import Problem
 
 M = TypeVar("M", bound=BaseModel)
 
-_DISCRIMINATORS = ("kind", "action")
+_DISCRIMINATORS = ("kind", "action", "operator")
 _A_TIME = "must be a time with its offset from UTC, such as 2026-01-31T00:00:00Z"
 _MESSAGES = {
     "missing": "is missing",

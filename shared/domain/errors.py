@@ -26,6 +26,7 @@ AppError
 │   ├── Conflict             somebody was faster
 │   ├── StoreRejected        the store does not take this data, now or later
 │   └── StoreUnavailable     waiting helps
+├── Unfit                    what a rule, a mapping or a pattern yields here; noted, and the message goes its way
 └── RequestError             an API call that cannot be served
     ├── Invalid
     ├── NotFound
@@ -200,6 +201,12 @@ class StoreRejected(StoreError):
 
 class StoreUnavailable(StoreError):
     code = "store_unavailable"
+
+
+class Unfit(AppError):
+    """A value that its field cannot have, or a pattern that is none; the text continues a sentence about it."""
+
+    code = "unfit"
 
 
 class RequestError(AppError):
