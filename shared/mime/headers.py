@@ -54,7 +54,7 @@ def read_fields(
     while position < len(block) and not (blank := _BLANK.match(block, position)):
         if found := _FIELD.match(block, position):
             value = _FOLD.sub(" ", found[2]) if "\n" in found[2] else found[2]
-            pairs.append((found[1].lower(), value.strip()[:MAX_VALUE]))
+            pairs.append((found[1].lower(), value.strip(" \t\r\n")[:MAX_VALUE]))
             position = found.end()
             continue
         defects.append(Defect.HEADER_INVALID)

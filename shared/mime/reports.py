@@ -40,7 +40,8 @@ _IN_TEXT = re.compile(r"^[> \t]{0,8}(?:Final|Original)-Recipient:", re.IGNORECAS
 _OURS_BELOW = re.compile(
     r"^[ \t>]{0,8}(?:[-_=*]{2,}[ \t]*)?(?:below this line is a copy|this is a copy of (?:the|your) |original message|"
     r"(?:possibly )?truncated original message|unsent message|message headers? follow"
-    r"|the (?:header|body) of the original|(?:ursprüngliche|kopfzeilen|en-têtes|message d.origine|encabezados|mensaje original|received:|return-path:))",
+    r"|the (?:header|body) of the original|ursprüngliche|kopfzeilen|en-têtes|message d.origine|encabezados"
+    r"|mensaje original|received:|return-path:)",
     re.IGNORECASE | re.MULTILINE,
 )
 _QUOTED_ID = re.compile(
