@@ -50,23 +50,29 @@ def _method(mail: Mail, part: Part) -> str:
 
 
 def _automatic_reply(_: Mail, message: InboundMessage) -> Finding | None:
-    is_away = bool(phrases.is_title(phrases.ABSENCE).match(message.subject))
-    is_automatic = bool(phrases.is_title(phrases.AUTOMATIC_REPLY).match(message.subject))
-    declared, hints = tuple(_declarations(message)), tuple(_hints(message))
-    if is_away or is_automatic:
-        suppressed = is_automatic and bool(message.header("x-auto-response-suppress"))
-        by_text = ("text: automatic reply",) if _says(message, phrases.COURTESY, phrases.AWAY) else ()
-        evidence = (*declared, *hints, *(("x-auto-response-suppress",) if suppressed else ()), *by_text)
-        title = "subject: out of office" if is_away else "subject: automatic reply"
-        reasons = (*evidence, title) if evidence else ()
+    reasons, is_away = tuple(_declarations(message)), False
+    for title, titles in (("out of office", phrases.ABSENCE), ("automatic reply", phrases.AUTOMATIC_REPLY)):
+        if phrases.is_title(titles).match(message.subject):
+            is_away = title == "out of office" or bool(message.header("x-auto-response-suppress"))
+            reasons += (*_hints(message), *_hints_beside(title, message))
+            reasons += (f"subject: {title}",) if reasons else ()
+            break
     else:
-        suppressed = False
-        reasons = declared or (hints if {"null return path", "answers a message"} <= set(hints) else ())
+        if not reasons and message.header("return-path") in ("", "<>") and (message.in_reply_to or message.references):
+            reasons = tuple(_hints(message))
     if not reasons:
         return None
-    is_away = is_away or suppressed or "vacation" in (message.header("auto-submitted") or "").lower()
+    is_away = is_away or "vacation" in (message.header("auto-submitted") or "").lower()
     is_away = is_away or _says(message, phrases.ABSENCE, phrases.AWAY)
     return Finding(Kind.OUT_OF_OFFICE if is_away else Kind.AUTOMATIC_REPLY, reasons)
+
+
+def _hints_beside(title: str, message: InboundMessage) -> Iterator[str]:
+    """Signals that mean something beside such a title only; people's mail has them, too."""
+    if title == "automatic reply" and message.header("x-auto-response-suppress"):
+        yield "x-auto-response-suppress"
+    if _says(message, phrases.COURTESY, phrases.AWAY):
+        yield "text: automatic reply"
 
 
 def _declarations(message: InboundMessage) -> Iterator[str]:
