@@ -45,8 +45,10 @@ def test_the_same_sources_give_the_same_bytes(package: Path, tmp_path: Path):
 
 def test_it_holds_the_app_and_its_packages_and_nothing_else(names: set[str]):
     assert {name.split("/")[0] for name in names} == {*CONTENTS, "__pycache__", ".python_packages"}
-    code = {name for name in names if name.startswith("shared/") and name.endswith(".py")}
-    assert code == {path.relative_to(ROOT).as_posix() for path in (ROOT / "shared").rglob("*.py")}
+    shared = {name for name in names if name.startswith("shared/") and "__pycache__" not in name}
+    files = (path for path in (ROOT / "shared").rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    assert shared == {path.relative_to(ROOT).as_posix() for path in files}
+    assert "shared/application/texts/en.toml" in shared
 
 
 def test_it_holds_exactly_the_pinned_packages(app: Path):

@@ -1,0 +1,55 @@
+# ruff: noqa: RUF001 - words of other languages look like Latin letters
+import pytest
+
+from shared.domain.languages import detected, language_for
+
+TEXTS = {
+    "de": "Guten Morgen, seit gestern druckt der Drucker im zweiten Stock nicht mehr. Können Sie bitte nachsehen?",
+    "en": "Hi, since yesterday the printer on the second floor has not been printing. Could you have a look please?",
+    "es": "Buenos días, desde ayer la impresora de la segunda planta no imprime. ¿Pueden ayudarme, por favor?",
+    "fr": "Bonjour, depuis hier l'imprimante du deuxième étage n'imprime plus. Pouvez-vous regarder, s'il vous plaît ?",
+    "pt": "Bom dia, desde ontem a impressora do segundo andar não imprime. Vocês podem verificar, por favor?",
+    "ru": "Добрый день! Со вчерашнего дня принтер на втором этаже не печатает. Посмотрите, пожалуйста, что с ним.",
+}
+
+
+@pytest.mark.parametrize("language", TEXTS)
+def test_a_few_sentences_tell_their_language(language):
+    assert detected(TEXTS[language]) == language
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "OK",
+        "SUP-17 0x80070005 E_ACCESSDENIED",
+        "プリンターが動きません。確認してください。",
+        "Dzień dobry, od wczoraj drukarka na drugim piętrze nie drukuje. Proszę o pomoc.",
+        "Goedemorgen, sinds gisteren print de printer op de tweede verdieping niet meer. Kunt u even kijken?",
+    ],
+)
+def test_a_text_that_is_too_short_or_in_another_language_tells_none(text):
+    assert detected(text) == ""
+
+
+@pytest.mark.parametrize(
+    ("contact", "text", "declared", "language"),
+    [
+        ("fr", TEXTS["de"], "en-US", "fr"),
+        ("", TEXTS["de"], "en-US", "de"),
+        ("", "OK", "de-AT, en;q=0.5", "de"),
+        ("", "OK", "ja, fr", "fr"),
+        ("", "OK", "", "es"),
+        ("pt_BR", "", "", "pt"),
+        ("ja", "", "", "es"),
+    ],
+)
+def test_people_are_answered_in_their_own_language_then_in_the_one_they_write(contact, text, declared, language):
+    chosen = language_for(contact=contact, text=text, declared=declared, default="es", available=TEXTS)
+
+    assert chosen == language
+
+
+def test_where_nothing_fits_english_does():
+    assert language_for(contact="", text="", declared="", default="tlh", available=TEXTS) == "en"
