@@ -72,12 +72,14 @@ class Check:
 class FolderCheck(Check, ABC):
     """Where messages lie in folders and can be settled."""
 
+    counted_at_most: ClassVar[int | None] = None
+
     def __init__(self, mailbox: Mailbox, now: datetime, paths: Sequence[str]) -> None:
         super().__init__(mailbox, now)
         self._paths = paths
 
     def folder(self) -> Finding:
-        return Finding("; ".join(f"`{path}` has {self._total(path)} messages" for path in self._paths) + ".")
+        return Finding("; ".join(map(self._shown, self._paths)) + ".")
 
     def settlement(self) -> Finding:
         if isinstance(self._mailbox.settlement, Keep):
@@ -85,11 +87,13 @@ class FolderCheck(Check, ABC):
         return self._settled()
 
     def waiting(self) -> Finding:
-        return Finding(f"A first poll would take in {sum(map(self._waiting, self._paths))} messages.")
+        count = sum(map(self._waiting, self._paths))
+        more = "or more " if self.counted_at_most is not None and count >= self.counted_at_most else ""
+        return Finding(f"A first poll would take in {count} {more}messages.")
 
     @abstractmethod
-    def _total(self, path: str) -> object:
-        """How many messages are in the folder, which is opened for that."""
+    def _shown(self, path: str) -> str:
+        """What can be seen of the folder. :raises FolderMissing: nothing."""
 
     @abstractmethod
     def _settled(self) -> Finding: ...

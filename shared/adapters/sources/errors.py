@@ -6,9 +6,10 @@ from shared.domain.errors import SourceMisbehaved, SourceUnavailable
 class Refused(SourceMisbehaved):
     """An API refuses this one thing."""
 
-    def __init__(self, text: str, *, is_gone: bool) -> None:
+    def __init__(self, text: str, *, is_gone: bool, status: int = 0) -> None:
         super().__init__(text)
         self.is_gone = is_gone
+        self.status = status
 
 
 class TimedOut(SourceUnavailable):

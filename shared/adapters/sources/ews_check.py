@@ -48,10 +48,10 @@ class EwsCheck(ApiCheck):
         self._denied: set[str] = set()
         return super().folder()
 
-    def _total(self, path: str) -> object:
+    def _shown(self, path: str) -> str:
         folder = self._folders.get(path, "folder:TotalCount", "folder:EffectiveRights")
         self._denied |= {right.tag for right in folder.iterfind("EffectiveRights/*") if right.text == "false"}
-        return folder.findtext("TotalCount", "an unknown number of")
+        return f"`{path}` has {folder.findtext('TotalCount', 'an unknown number of')} messages"
 
     def _settled(self) -> Finding:
         settlement = self._mailbox.settlement

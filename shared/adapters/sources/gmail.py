@@ -1,18 +1,15 @@
 """Gmail through its API (req C6). Folders are labels; a message has one id under all of them."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from shared.adapters.sources.checks import run_stages
-from shared.adapters.sources.folder_listing import list_folders
+from shared.adapters.sources.errors import Refused
+from shared.adapters.sources.folder_listing import Position, list_folders
 from shared.adapters.sources.gmail_check import GmailCheck
 from shared.adapters.sources.gmail_client import GmailClient, items
 from shared.adapters.sources.gmail_download import download
-from shared.adapters.sources.gmail_errors import GmailRefused
 from shared.adapters.sources.gmail_labels import Labels
-from shared.adapters.sources.gmail_settling import Settling
 from shared.adapters.sources.rest_download import fetch_ahead
 from shared.adapters.sources.services import SourceServices
 from shared.application.ports import CheckStage, FetchFailure, Folder, Page
@@ -24,8 +21,8 @@ from shared.domain.settlement import Settled, Settlement
 
 
 @dataclass(frozen=True, slots=True)
-class _Position:
-    """What a cursor says: how far the history of this label was read.
+class _Position(Position):
+    """How far the history of this label was read.
 
     While what was there before is still being listed, `last` is the newest message that was; the history begins
     where that listing did, so that nothing falls between them.
@@ -36,9 +33,6 @@ class _Position:
     label: str
     history: str
     last: str | None = None
-
-    def cursor(self) -> Cursor:
-        return Cursor(json.dumps(asdict(self)))
 
 
 class GmailSource:
@@ -62,7 +56,7 @@ class GmailSource:
             history = _history_id(self._client.get("/profile"))
             position = _Position(self._client.address, path, self._labels.find(path), history)
             return self._backlog(position, limit)
-        position = self._resumed(path, cursor)
+        position = _Position.of(cursor, address=self._client.address, folder=path)
         return self._backlog(position, limit) if position.last else self._history(position, limit)
 
     def _backlog(self, position: _Position, limit: int) -> Page:
@@ -83,7 +77,7 @@ class GmailSource:
         """A record's own id is where the history goes on after it."""
         try:
             page = self._records(position, limit)
-        except GmailRefused as refused:  # Gmail does not remember so far back, or has the label no more
+        except Refused as refused:  # Gmail does not remember so far back, or has the label no more
             raise CursorExpired from refused
         records = items(page, "history")
         more = "nextPageToken" in page
@@ -125,26 +119,16 @@ class GmailSource:
         return fetch_ahead(messages, self._download)
 
     def settle(self, refs: Sequence[MessageRef], settlement: Settlement) -> Sequence[Settled]:
-        return Settling(self._client, self._labels, settlement).settle(refs)
+        return list(self._labels.settle(refs, settlement))
 
     def folders(self) -> Sequence[Folder]:
         return self._labels.list()
 
     def check(self) -> Iterator[CheckStage]:
-        return run_stages(GmailCheck(self._mailbox, self._services, self._client, self._labels).stages())
+        return GmailCheck(self._mailbox, self._services, self._client, self._labels).run()
 
     def close(self) -> None:
         self._client.close()
-
-    def _resumed(self, path: str, cursor: Cursor) -> _Position:
-        """:raises CursorExpired: it is for another label or mailbox, or from another kind of source."""
-        try:
-            position = _Position(**json.loads(cursor))
-        except (TypeError, ValueError) as exc:
-            raise CursorExpired from exc
-        if (position.address, position.folder) != (self._client.address, path):
-            raise CursorExpired
-        return position
 
     def _download(self, ref: MessageRef) -> RawMessage:
         return download(self._client, ref, self._mailbox.intake.max_message_bytes)

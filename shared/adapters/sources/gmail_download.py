@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
+from shared.adapters.sources.fetching import CUT_BYTES, raw_message
 from shared.adapters.sources.gmail_client import GmailClient
-from shared.adapters.sources.rest_download import CUT_BYTES, read_at_most
+from shared.adapters.sources.rest_download import read_at_most
 from shared.domain.errors import MessageError
 from shared.domain.message import MessageRef, RawMessage
 
@@ -26,14 +27,13 @@ def download(client: GmailClient, ref: MessageRef, max_bytes: int) -> RawMessage
         found = _parsed(answer)
         del answer  # a large message is in memory often enough while it is decoded
         content = _decoded(str(found.pop("raw", "")))
-        if len(content) <= max_bytes:
-            return RawMessage(ref, content, _received_at(found), len(content))
+        full_size = 0
     else:
         begun = re.search(rb'"raw"\s*:\s*"([\w-]*)', answer[: CUT_BYTES * 4 // 3 + _WRAPPING])
         text = begun[1].decode() if begun else ""
         content, found = _decoded(text[: len(text) // 4 * 4]), client.get(path, format="minimal")
-    full_size = max(len(content), max_bytes + 1, int(found.get("sizeEstimate", 0)))
-    return RawMessage(ref, content[: min(CUT_BYTES, max_bytes)], _received_at(found), full_size)
+        full_size = max(max_bytes + 1, int(found.get("sizeEstimate", 0)))
+    return raw_message(ref, content, _received_at(found), max_bytes, full_size)
 
 
 def _parsed(answer: bytes) -> dict[str, Any]:

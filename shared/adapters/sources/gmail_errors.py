@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from shared.adapters.sources.rest_client import Refused, TimedOut
+from shared.adapters.sources.errors import Refused, TimedOut
 from shared.domain.errors import (
     AccessDenied,
     AppError,
@@ -40,13 +40,6 @@ _MAILBOX: Mapping[str, tuple[type[MailboxError], str, str]] = {
 _QUOTA = ("dailylimitexceeded", "quotaexceeded", "ratelimitexceeded", "userratelimitexceeded")
 
 
-class GmailRefused(Refused):
-    def __init__(self, status: int, reason: str) -> None:
-        """An id that cannot be one is refused as an argument, not as missing."""
-        is_gone = status == 404 or reason == "invalidargument"
-        super().__init__(f"Gmail answered {status} {reason}".rstrip(), status, is_gone=is_gone)
-
-
 def refusal(status: int, body: Any, wait: timedelta | None) -> AppError:
     reason = _reason(body).casefold()
     if status == 429 or reason in _QUOTA:
@@ -61,7 +54,8 @@ def refusal(status: int, body: Any, wait: timedelta | None) -> AppError:
         return CredentialsRejected("Gmail does not accept the token.", advice="Sign in again.")
     if status == 403:
         return AccessDenied(f"Gmail denies it ({reason}).", advice=_SCOPE)
-    return GmailRefused(status, reason)
+    is_gone = status == 404 or reason == "invalidargument"  # an id that cannot be one
+    return Refused(f"Gmail answered {status} {reason}".rstrip(), is_gone=is_gone, status=status)
 
 
 def _reason(body: Any) -> str:

@@ -1,38 +1,39 @@
 """Exchange Online through Microsoft Graph (req C1). Messages are known by their immutable ids."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from shared.adapters.sources.checks import run_stages
-from shared.adapters.sources.folder_listing import list_folders
+from shared.adapters.sources.errors import Refused
+from shared.adapters.sources.fetching import raw_message
+from shared.adapters.sources.folder_listing import Position, list_folders
 from shared.adapters.sources.graph_check import GraphCheck
 from shared.adapters.sources.graph_client import GraphClient, graph_time, items
-from shared.adapters.sources.graph_download import download
-from shared.adapters.sources.graph_errors import GraphRefused
 from shared.adapters.sources.graph_folders import Folders
 from shared.adapters.sources.graph_settling import Settling
-from shared.adapters.sources.rest_download import fetch_ahead
+from shared.adapters.sources.rest_download import fetch_ahead, read_at_most
 from shared.adapters.sources.services import SourceServices
 from shared.application.ports import CheckStage, FetchFailure, Folder, Page
 from shared.domain import sources as configured
-from shared.domain.errors import CursorExpired, SourceMisbehaved
+from shared.domain.errors import AppError, CursorExpired, SourceMisbehaved
 from shared.domain.mailbox import Mailbox
 from shared.domain.message import Cursor, Listed, MessageRef, RawMessage
 from shared.domain.settlement import Settled, Settlement
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _SELECT = "id,receivedDateTime,isRead"
+_SIZE = "singleValueExtendedProperties($filter=id eq 'LONG 0x0E08')"
+"""PidTagMessageSize. It is no use in a listing: a delta query fails on the filter within."""
+
 _FILTERED_ROUND_LIMIT = 5000
 """A first round with a filter returns at most so many messages, and does not say that there are more."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Position:
-    """What a cursor says: the link that goes on listing this folder of this mailbox.
+class _Position(Position):
+    """The link that goes on listing this folder of this mailbox.
 
     While a first round is filtered by the service, `listed` counts it; `start_from` (ISO) filters one that is not.
     """
@@ -42,9 +43,6 @@ class _Position:
     link: str
     listed: int | None = None
     start_from: str | None = None
-
-    def cursor(self) -> Cursor:
-        return Cursor(json.dumps(asdict(self)))
 
 
 class GraphSource:
@@ -67,7 +65,7 @@ class GraphSource:
         position = self._first_round(path) if cursor is None else self._resumed(path, cursor)
         try:
             page = self._client.get(position.link, f"odata.maxpagesize={limit}")
-        except GraphRefused as refused:
+        except Refused as refused:
             if refused.is_gone:  # the folder; the next round looks for it by its path
                 raise CursorExpired from refused
             raise
@@ -85,7 +83,7 @@ class GraphSource:
         return self._folders.list()
 
     def check(self) -> Iterator[CheckStage]:
-        return run_stages(GraphCheck(self._mailbox, self._services, self._client, self._folders).stages())
+        return GraphCheck(self._mailbox, self._services, self._client, self._folders).run()
 
     def close(self) -> None:
         self._client.close()
@@ -103,13 +101,9 @@ class GraphSource:
         return _Position(self._mailbox.address, path, link)
 
     def _resumed(self, path: str, cursor: Cursor) -> _Position:
-        """:raises CursorExpired: it is for another folder, mailbox or cloud, or from another kind of source."""
-        try:
-            position = _Position(**json.loads(cursor))
-        except (TypeError, ValueError) as exc:
-            raise CursorExpired from exc
-        ours = (self._mailbox.address, path)
-        if (position.address, position.folder) != ours or not self._client.is_own(position.link):
+        """:raises CursorExpired: it is for another folder, mailbox or cloud, or of another kind of source."""
+        position = _Position.of(cursor, address=self._mailbox.address, folder=path)
+        if not self._client.is_own(position.link):
             raise CursorExpired
         return position
 
@@ -143,4 +137,16 @@ class GraphSource:
             return self._services.clock()
 
     def _download(self, ref: MessageRef) -> RawMessage:
-        return download(self._client, ref, self._mailbox.intake.max_message_bytes, self._received.get(ref.id))
+        path, max_bytes = f"/messages/{quote(ref.id, safe='')}", self._mailbox.intake.max_message_bytes
+        content, size = read_at_most(self._client, f"{path}/$value", max_bytes)
+        if size > max_bytes:
+            size = max(size, self._full_size(path))
+        return raw_message(ref, content, self._received.get(ref.id), max_bytes, size)
+
+    def _full_size(self, path: str) -> int:
+        """As Exchange counts it, which is near what it would send; 0 where it does not say."""
+        try:
+            [size] = self._client.get(path, select="id", expand=_SIZE)["singleValueExtendedProperties"]
+            return int(size["value"])
+        except (AppError, KeyError, TypeError, ValueError):
+            return 0

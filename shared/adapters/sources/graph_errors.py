@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from shared.adapters.sources.rest_client import Refused, TimedOut
+from shared.adapters.sources.errors import Refused, TimedOut
 from shared.domain.errors import (
     AccessDenied,
     AppError,
@@ -41,12 +41,6 @@ _MAILBOX: Mapping[str, tuple[type[MailboxError], str, str]] = {
 _CURSOR = ("syncstatenotfound", "syncstateinvalid", "resyncrequired")
 
 
-class GraphRefused(Refused):
-    def __init__(self, status: int, graph_code: str) -> None:
-        is_gone = status == 404 or graph_code.casefold() == "errorinvalididmalformed"
-        super().__init__(f"Graph answered {status} {graph_code}".rstrip(), status, is_gone=is_gone)
-
-
 _BUSY: Mapping[int, tuple[type[SourceUnavailable], str]] = {
     429: (Throttled, "Graph asks us to wait."),
     503: (SourceUnavailable, "Graph is out of order (503)."),
@@ -70,7 +64,8 @@ def refusal(status: int, body: Any, retry_after: timedelta | None) -> AppError:
         return CredentialsRejected("Graph does not accept the app's token.", advice=_SAME_CLOUD)
     if status == 403:
         return AccessDenied(f"Graph denies it ({graph_code}).", advice=_PERMISSION)
-    return GraphRefused(status, graph_code)
+    is_gone = status == 404 or key == "errorinvalididmalformed"
+    return Refused(f"Graph answered {status} {graph_code}".rstrip(), is_gone=is_gone, status=status)
 
 
 def _code(body: Any) -> str:

@@ -7,8 +7,9 @@ from urllib.parse import quote
 from requests.structures import CaseInsensitiveDict
 
 from shared.adapters.https import retry_after
+from shared.adapters.sources.errors import Refused
 from shared.adapters.sources.graph_client import BATCH_REQUESTS, GraphClient
-from shared.adapters.sources.graph_errors import GraphRefused, refusal
+from shared.adapters.sources.graph_errors import refusal
 from shared.adapters.sources.graph_folders import Folders
 from shared.adapters.sources.rest_client import wait_for
 from shared.domain.errors import AppError, MessageError, SourceMisbehaved, SourceUnavailable
@@ -53,7 +54,7 @@ class Settling:
             if status == _NOT_TRIED:
                 break
             error = None if isinstance(status, int) and status < 300 else _refusal(status, answer)
-            if isinstance(error, GraphRefused):
+            if isinstance(error, Refused):
                 if error.is_gone and self._has_lost_its_target():
                     break
                 settled.append(Settled(ref, None if error.is_gone else MessageError(str(error))))
@@ -79,7 +80,7 @@ class Settling:
         """Graph answers the same when the message is gone and when the folder to move to is."""
         if not isinstance(self._settlement, Move) or self._folders.still_knows(self._settlement.folder):
             return False
-        self._folders.forget(self._settlement.folder)
+        self._folders.forget()
         return True
 
 

@@ -1,80 +1,54 @@
 """The stages that connection tests of all JSON APIs have in common."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from abc import abstractmethod
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from shared.adapters.net import Deadline, Timeouts, connect, resolve
-from shared.adapters.sources.checks import Finding, certificate_finding, name_finding, port_finding
+from shared.adapters.connection import Connection
+from shared.adapters.net import Timeouts
+from shared.adapters.sources.checks import ApiCheck, Finding, move_target
+from shared.adapters.sources.errors import Refused
 from shared.adapters.sources.rest_client import RestClient
 from shared.adapters.sources.services import SourceServices
-from shared.adapters.tls import start_tls
-from shared.domain.errors import AppError, CredentialsRejected
 from shared.domain.fields import Tls
 from shared.domain.mailbox import Mailbox
+from shared.domain.settlement import Move
 
 
-class RestCheck(ABC):
-    """One method for each stage, in their order; a provider's own class has the last three and the first request."""
+class RestCheck(ApiCheck):
+    stages = ("name", "port", "tls", "token", "sign_in", "mailbox", "folder", "settlement", "waiting")
 
-    def __init__(self, mailbox: Mailbox, services: SourceServices, client: RestClient) -> None:
-        self._mailbox = mailbox
-        self._services = services
+    def __init__(self, mailbox: Mailbox, paths: Sequence[str], services: SourceServices, client: RestClient) -> None:
+        super().__init__(mailbox, services.clock(), paths)
+        address = urlsplit(client.root)
+        self._connection = Connection(address.hostname or "", address.port or 443, Tls(), services, Timeouts())
         self._rest = client
-        self._refused: AppError | None = None
+        self.service = client.service
 
-    def stages(self) -> Iterator[tuple[str, Callable[[], Finding]]]:
-        yield "name", self._name
-        yield "port", self._port
-        yield "tls", self._tls
-        yield "token", self._token
-        yield "sign_in", self._sign_in
-        yield "mailbox", self._open_mailbox
-        yield "folder", self._folder
-        yield "settlement", self._settlement
-        yield "waiting", self._waiting
+    def tls(self) -> Finding:
+        finding = super().tls()
+        self._connection.drop()
+        return finding
 
-    def _name(self) -> Finding:
-        address = urlsplit(self._rest.root)
-        services = self._services
-        self._endpoint = resolve(address.hostname or "", address.port or 443, services.settings, services.proxy)
-        return name_finding(self._endpoint)
-
-    def _port(self) -> Finding:
-        self._socket = connect(self._endpoint, Deadline(Timeouts()))
-        return port_finding(self._endpoint)
-
-    def _tls(self) -> Finding:
-        with start_tls(self._socket, self._endpoint.host, Tls(), self._services.settings) as secured:
-            return certificate_finding(secured, self._services.clock())
-
-    def _token(self) -> Finding:
+    def token(self) -> Finding:
         self._rest.sign_in()
         return Finding("The identity provider gives a token.")
 
-    def _sign_in(self) -> Finding:
-        """One request shows whether the token is accepted and, if it is, whether it opens the mailbox."""
+    def _settled(self) -> Finding:
+        settlement = self._mailbox.settlement
         try:
-            self._look()
-        except CredentialsRejected:
-            raise
-        except AppError as error:
-            self._refused = error
-        return Finding(f"{self._rest.service} accepts the token.")
-
-    def _open_mailbox(self) -> Finding:
-        if self._refused is not None:
-            raise self._refused
-        return Finding("The mailbox may be read.")
+            self._change_nothing()
+        except Refused as refused:
+            if not refused.is_gone:
+                raise
+        if isinstance(settlement, Move):
+            return Finding(move_target(self._id, self._paths, settlement))
+        return Finding("Messages can be changed.")
 
     @abstractmethod
-    def _look(self) -> None: ...
+    def _change_nothing(self) -> None:
+        """Ask for a change of a message that is not there, which shows whether changes are allowed."""
 
     @abstractmethod
-    def _folder(self) -> Finding: ...
-
-    @abstractmethod
-    def _settlement(self) -> Finding: ...
-
-    @abstractmethod
-    def _waiting(self) -> Finding: ...
+    def _id(self, path: str) -> str:
+        """:raises FolderMissing: there is no such folder."""

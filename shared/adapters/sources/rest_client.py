@@ -21,19 +21,6 @@ CONCURRENCY = 4
 _LONGEST_WAIT = timedelta(seconds=10)
 
 
-class Refused(SourceMisbehaved):
-    """The provider refuses this one request, for a reason that only the caller can make sense of."""
-
-    def __init__(self, text: str, status: int, *, is_gone: bool) -> None:
-        super().__init__(text)
-        self.status = status
-        self.is_gone = is_gone
-
-
-class TimedOut(SourceUnavailable):
-    """The provider gave up on its own back end: the service is busy, or it is this one item."""
-
-
 class RestClient(ABC):
     """Safe to use from several threads. Paths begin below the mailbox; whole addresses are taken as they are."""
 

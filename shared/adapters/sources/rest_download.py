@@ -8,13 +8,12 @@ from itertools import islice
 
 import requests
 
-from shared.adapters.sources.rest_client import CONCURRENCY, Refused, RestClient, TimedOut
+from shared.adapters.sources.errors import Refused, TimedOut
+from shared.adapters.sources.fetching import CUT_BYTES
+from shared.adapters.sources.rest_client import CONCURRENCY, RestClient
 from shared.application.ports import FetchFailure
 from shared.domain.errors import MessageError, MessageGone
 from shared.domain.message import Listed, MessageRef, RawMessage
-
-CUT_BYTES = 262_144
-"""How much is kept of a message that is too large."""
 
 _CHUNK = 65_536
 _MOST_SECONDS = 300
