@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 _OWN = re.compile(r"\s*<?\s*(([a-z0-9][a-z0-9-]{0,62})\.(0|[1-9][0-9]{0,9})\.[0-9a-f]{12})\.([0-9a-f]{24})@", re.ASCII)
 
+_NOT_IN_DOMAINS = re.compile("[^a-z0-9.-]")
+
 
 class OwnId(NamedTuple):
     """`ticket_number` is None for a message that belongs to no ticket."""
@@ -24,7 +26,7 @@ def signed_id(key: bytes, domain: str, mailbox_id: str, ticket_number: int | Non
     """The Message-ID of what is sent for this cause: the same each time, so that a repeated try is recognised."""
     hashed = hashlib.sha256(cause.encode()).hexdigest()[:12]
     signed = f"{mailbox_id}.{ticket_number or 0}.{hashed}"
-    return f"<{signed}.{_signature(key, signed)}@{domain.lower()}>"
+    return f"<{signed}.{_signature(key, signed)}@{_NOT_IN_DOMAINS.sub('-', domain.lower())}>"
 
 
 def read_id(keys: Iterable[bytes], message_id: str) -> OwnId | None:

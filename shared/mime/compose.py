@@ -23,13 +23,18 @@ _CONTENT_ID = re.compile(r"[\w.%+-]{1,100}(?:@[\w.-]{1,100})?", re.ASCII)
 _REPLY_MARKS = re.compile(r"(?:(?:re|aw|antw|sv|rv|res|ответ|отв)(?:\[\d+\])?\s*:\s*)+", re.IGNORECASE)
 _URL = re.compile(r"https://[!-;=?-~]{1,900}")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*")
+_BLOCK = 57 * 1_000
+"""Bytes that are encoded at once, in whole lines."""
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+Pieces = list[bytes]
+"""Bytes that are joined once, at the end: an attachment is in memory as few times as can be."""
 
 
 def compose(message: OutgoingMessage) -> bytes:
     """The whole message, lines ended by CRLF; raises AddressUnusable where it is addressed to what is no address."""
-    fields = b"".join(field(name, value) for name, value in _fields(message) if value)
-    return fields + b"MIME-Version: 1.0\r\n" + _Body(message).whole()
+    fields = (field(name, value) for name, value in _fields(message) if value)
+    return b"".join([*fields, b"MIME-Version: 1.0\r\n", *_Body(message).whole()])
 
 
 def subject_with_tag(subject: str, tag: str) -> str:
@@ -73,11 +78,11 @@ class _Body:
         self._hash = hashlib.sha256(message.message_id.encode(errors="replace")).hexdigest()[:32]
         self._shown = [each for each in message.attachments if _is_shown(each, message.html)]
 
-    def whole(self) -> bytes:
+    def whole(self) -> Pieces:
         attached = [_attachment(each) for each in self._message.attachments if each not in self._shown]
         return self._multipart("mixed", [self._readable(), *attached])
 
-    def _readable(self) -> bytes:
+    def _readable(self) -> Pieces:
         plain = _text_part("plain", self._message.text)
         if not self._message.html:
             return plain
@@ -87,21 +92,22 @@ class _Body:
         )
         return self._multipart("alternative", [plain, related])
 
-    def _multipart(self, subtype: str, parts: list[bytes], parameters: str = "") -> bytes:
+    def _multipart(self, subtype: str, parts: list[Pieces], parameters: str = "") -> Pieces:
         """One part stands for itself. No line of quoted-printable or base64 begins like the boundary."""
         if len(parts) == 1:
             return parts[0]
         boundary = f"=_{subtype}_{self._hash}"
         content_type = field("Content-Type", f"multipart/{subtype}{parameters}{parameter('boundary', boundary)}")
         delimiter = f"--{boundary}\r\n".encode()
-        return b"".join([content_type, b"\r\n", *(delimiter + part for part in parts), f"--{boundary}--\r\n".encode()])
+        pieces = (piece for part in parts for piece in (delimiter, *part))
+        return [content_type, b"\r\n", *pieces, f"--{boundary}--\r\n".encode()]
 
 
 def _is_shown(attachment: OutgoingAttachment, html: str) -> bool:
     return bool(_CONTENT_ID.fullmatch(attachment.content_id)) and f"cid:{attachment.content_id}" in html
 
 
-def _text_part(subtype: str, content: str) -> bytes:
+def _text_part(subtype: str, content: str) -> Pieces:
     lines = _CONTROLS.sub("", "\n".join(content.splitlines() if subtype == "plain" else [content])) + "\n"
     body = lines.replace("\r\n", "\n").replace("\r", "\n").encode(errors="replace")
     if body.isascii() and b"=_" not in body and all(len(line) <= LINE for line in body.split(b"\n")):
@@ -110,22 +116,24 @@ def _text_part(subtype: str, content: str) -> bytes:
         encoding, body = "quoted-printable", b2a_qp(body, istext=True)
     else:
         encoding, body = "base64", encodebytes(body.replace(b"\n", b"\r\n"))
-    return _part(f'text/{subtype}; charset="utf-8"', encoding, body.replace(b"\n", b"\r\n"))
+    return _part(f'text/{subtype}; charset="utf-8"', encoding, [body.replace(b"\n", b"\r\n")])
 
 
-def _attachment_shown(attachment: OutgoingAttachment) -> bytes:
+def _attachment_shown(attachment: OutgoingAttachment) -> Pieces:
     return _attachment(attachment, field("Content-ID", f"<{attachment.content_id}>"), "inline")
 
 
-def _attachment(attachment: OutgoingAttachment, fields: bytes = b"", disposition: str = "attachment") -> bytes:
+def _attachment(attachment: OutgoingAttachment, fields: bytes = b"", disposition: str = "attachment") -> Pieces:
     """Its bytes are never changed. Messages go as files: as such they must not be encoded (RFC 2046 section 5.2.1)."""
     content_type = attachment.content_type.partition(";")[0].strip().lower()
     name = safe_name(attachment.name) or name_by_type(content_type, 1)
     content_type = content_type if _TYPE.fullmatch(content_type) else "application/octet-stream"
     fields += field("Content-Disposition", disposition + parameter("filename", name))
-    return _part(content_type, "base64", encodebytes(attachment.content).replace(b"\n", b"\r\n"), fields)
+    blocks = (attachment.content[start : start + _BLOCK] for start in range(0, len(attachment.content), _BLOCK))
+    body = [encodebytes(block).replace(b"\n", b"\r\n") for block in blocks]
+    return _part(content_type, "base64", body or [b"\r\n"], fields)
 
 
-def _part(content_type: str, encoding: str, body: bytes, fields: bytes = b"") -> bytes:
+def _part(content_type: str, encoding: str, body: Pieces, fields: bytes = b"") -> Pieces:
     described = field("Content-Type", content_type) + field("Content-Transfer-Encoding", encoding)
-    return b"".join([described, fields, b"\r\n", body or b"\r\n"])
+    return [described, fields, b"\r\n", *body]

@@ -32,6 +32,10 @@ def test_it_is_a_valid_id_in_lower_case_that_fits_on_a_line():
     assert len(signed_id(KEY, "example.com", "support", 17, "x")) + len("Message-ID: ") <= 76
 
 
+def test_a_domain_that_is_not_ascii_makes_a_valid_id_all_the_same():
+    assert re.fullmatch(r"<[a-z0-9.-]+@stra-e\.example>", signed_id(KEY, "straße.example", "support", 17, "x"))
+
+
 @pytest.mark.parametrize(
     "rewritten",
     [

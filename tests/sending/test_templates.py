@@ -1,7 +1,6 @@
 """Templates: all messages in all languages; bad ones are refused when saved, and stop no message when they fail."""
 
 import re
-import time
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -233,20 +232,12 @@ def test_a_template_that_becomes_too_large_is_stopped():
     assert rendered.text == "x" * 1_200_000 + "\n"
 
 
-def test_the_worst_template_that_passes_the_check_costs_little():
-    loop = "{% for t in ticket.tags %}" + "{% if ticket.subject|upper in ticket.fields.a|lower %}{% endif %}" * 290
-    text = loop + "{% endfor %}"
-    values = replace(
-        sample(TemplateKind.REPLY),
-        ticket=replace(SAMPLE.ticket, subject="x" * 10**6, fields={"a": "y" * 10**6}, tags=("z" * 10**6,) * 10_000),
-    )
-    assert problems_of(text) == []
-    begun = time.process_time()
+def test_a_loop_sees_so_few_and_short_values_that_it_costs_little():
+    values = replace(sample(TemplateKind.REPLY), ticket=replace(SAMPLE.ticket, tags=("z" * 10**6,) * 10_000))
 
-    rendered = render(TemplateKind.REPLY, "en", values, own(text))
+    text = "{% for t in ticket.tags %}{{ t }}{% endfor %}"
 
-    assert rendered.failed == ""
-    assert time.process_time() - begun < 5
+    assert len(render(TemplateKind.REPLY, "en", values, own(text)).text) == 50 * 2_000 + 1
 
 
 def test_the_template_of_the_mailbox_comes_before_the_one_for_all():
