@@ -67,6 +67,11 @@ service anvil {{
     mode = 0
   }}
 }}
+service auth {{
+  unix_listener {folder}/auth {{
+    mode = 0666
+  }}
+}}
 service imap-login {{
   chroot =
   service_count = 0
@@ -119,13 +124,18 @@ class Introspection:
 
 @dataclass(frozen=True, slots=True)
 class Dovecot:
-    """Where it listens. Every user name is let in with `PASSWORD`, and then has an empty mailbox of its own."""
+    """Where it listens. Every user name is let in with `PASSWORD`, and then has an empty mailbox of its own.
+
+    Another server delivers into `mail`, as the owner of that folder, and asks at `auth_socket` who may send.
+    """
 
     imap_port: int
     imaps_port: int
     pop3_port: int
     pop3s_port: int
     ca_file: Path
+    mail: Path
+    auth_socket: Path
 
 
 @contextmanager
@@ -140,9 +150,9 @@ def run_dovecot(
     with tempfile.TemporaryDirectory(prefix="dovecot-", ignore_cleanup_errors=True) as path:
         folder = Path(path)
         folder.chmod(0o755)
-        imap, imaps, pop3, pop3s = _free(ports)
-        server = Dovecot(imap, imaps, pop3, pop3s, folder / "ca.pem")
-        _configure(server, folder, mail or folder / "mail", introspection)
+        imap, imaps, pop3, pop3s = free_ports(ports)
+        server = Dovecot(imap, imaps, pop3, pop3s, folder / "ca.pem", mail or folder / "mail", folder / "auth")
+        _configure(server, folder, introspection)
         command = [COMMAND or "dovecot", "-F", "-c", str(folder / "dovecot.conf")]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
             try:
@@ -152,15 +162,15 @@ def run_dovecot(
                 process.terminate()
 
 
-def _configure(server: Dovecot, folder: Path, mail: Path, introspection: Introspection | None) -> None:
+def _configure(server: Dovecot, folder: Path, introspection: Introspection | None) -> None:
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(server.ca_file))
     identity = authority.issue_cert(HOST, "127.0.0.1")
     identity.private_key_and_cert_chain_pem.write_to_path(str(folder / "server.pem"))
     me, is_root = pwd.getpwuid(os.getuid()), os.getuid() == 0
     owner = pwd.getpwnam("nobody") if is_root else me
-    mail.mkdir(parents=True, exist_ok=True)
-    os.chown(mail, owner.pw_uid, owner.pw_gid)
+    server.mail.mkdir(parents=True, exist_ok=True)
+    os.chown(server.mail, owner.pw_uid, owner.pw_gid)
     if introspection:
         (folder / "introspection-ca.pem").write_bytes(introspection.ca_file.read_bytes())
         (folder / "oauth2.conf").write_text(_OAUTH_SETTINGS.format(url=introspection.url, folder=folder))
@@ -168,7 +178,7 @@ def _configure(server: Dovecot, folder: Path, mail: Path, introspection: Introsp
         oauth_mechanisms=" xoauth2 oauthbearer" if introspection else "",
         oauth_passdb=_OAUTH_PASSDB.format(folder=folder) if introspection else "",
         folder=folder,
-        mail=mail.absolute(),
+        mail=server.mail.absolute(),
         password=PASSWORD,
         uid=owner.pw_uid,
         gid=owner.pw_gid,
@@ -183,7 +193,7 @@ def _configure(server: Dovecot, folder: Path, mail: Path, introspection: Introsp
     (folder / "dovecot.conf").write_text(text)
 
 
-def _free(ports: Sequence[int]) -> list[int]:
+def free_ports(ports: Sequence[int]) -> list[int]:
     with ExitStack() as held:
         sockets = [held.enter_context(socket.create_server(("127.0.0.1", port))) for port in ports]
         return [listener.getsockname()[1] for listener in sockets]

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from local import dovecot as dovecot_server
+from local import postfix as postfix_server
 from local.azurite import COMMAND, Azurite, run_azurite
 from local.simulators import Simulators
 from tests import capabilities, privacy
@@ -41,6 +42,14 @@ def dovecot() -> Iterator[dovecot_server.Dovecot]:
     """An IMAP and POP3 server of this test process alone; each user name that a test makes up has an empty mailbox."""
     require(dovecot_server.COMMAND is not None, "Dovecot (tools/install-servers)")
     with dovecot_server.run_dovecot() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postfix(dovecot: dovecot_server.Dovecot) -> Iterator[postfix_server.Postfix]:
+    """An SMTP server of this test process alone, which delivers into that Dovecot."""
+    require(postfix_server.CAN_RUN, "Postfix (tools/install-servers; only root can start it)")
+    with postfix_server.run_postfix(dovecot) as server:
         yield server
 
 

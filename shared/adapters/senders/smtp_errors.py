@@ -71,6 +71,7 @@ _BY_CODE: Mapping[int, _Meaning] = {
         "Choose a TLS mode that encrypts the connection.",
     ),
     552: (MessageTooLarge, "The message is too large for the server.", _LARGE),
+    553: (AccessDenied, "The account may not send as this address.", _SEND_AS),
 }
 _BY_STEP: Mapping[Step, _Meaning] = {
     "connect": (AccessDenied, "The server lets this app not connect.", _BLOCKED),
@@ -103,8 +104,10 @@ class Reply:
 
     @property
     def is_about_the_sender(self) -> bool:
-        """Whether a refused recipient would be refused whoever it is."""
-        return self.code in (421, 530) or self.status == "5.7.57"
+        """Whether a recipient was refused for a reason that is none of theirs. Postfix says of each recipient that it
+        does not take the sender.
+        """
+        return self.code in (421, 530) or self.status == "5.7.57" or (self.code, self.status) == (553, "5.7.1")
 
 
 def refusal(step: Step, reply: Reply) -> AppError:
