@@ -5,7 +5,7 @@ BIN      := .venv/bin
 AZURITE  := local/node_modules/.package-lock.json
 UV       := 0.13.9
 
-.PHONY: run clean-run test check tests tests-oldest bench package lock format servers
+.PHONY: run clean-run test check tests tests-oldest bench fuzz package lock format servers
 
 run:
 	@$(MAKE) --no-print-directory --silent --jobs=2 .venv/ready $(AZURITE)
@@ -36,6 +36,10 @@ endif
 
 bench: .venv/ready $(AZURITE) servers
 	$(BIN)/python -m bench
+
+# Damaged and hostile mail by the thousand; what fails is kept in .local/fuzz.
+fuzz: .venv/ready
+	$(BIN)/python -m bench.fuzzing
 
 # What is deployed: dist/app, and the same as dist/mailroom.zip.
 package: .venv/ready

@@ -8,11 +8,12 @@ from datetime import datetime
 from shared.domain.message import Address, Attachment, InboundMessage
 from shared.mime.addresses import MAX_ADDRESSES, addresses
 from shared.mime.body import Mail, read
+from shared.mime.dates import moment
 from shared.mime.defects import Defect
 from shared.mime.headers import characters, text
 from shared.mime.kinds import classify
 from shared.mime.sanitise import sanitise
-from shared.mime.values import MAX_ID, message_ids, moment
+from shared.mime.values import MAX_ID, message_ids
 
 MAX_LINE = 998
 """Characters of a subject or another field that are kept (RFC 5322 section 2.1.1)."""

@@ -1,10 +1,8 @@
-"""Structured values: ids (RFC 5322 section 3.6.4), dates (3.3, 4.3), and types with parameters (RFC 2045, RFC 2231)."""
+"""Structured values: ids (RFC 5322 section 3.6.4), and types with parameters (RFC 2045, RFC 2231)."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_tz
 from itertools import islice
 from urllib.parse import unquote_to_bytes
 
@@ -22,7 +20,7 @@ _PARAMETER = re.compile(
     r"(?:;|(?<![;\s])\s)\s*+([^\s=;\"]{1,100})\s*+=\s*+(?:\"((?:[^\"\\]|\\.)*+)\"?|([^;]*))", re.DOTALL
 )
 _SEGMENT = re.compile(r"(.*?)\*(\d{1,4})?(\*?)")
-_NAMED_OFFSET = re.compile(r"\b(?:GMT|UTC?)(?=[+-]\d)")
+_OFFSET = re.compile(r"\b(?:GMT|UTC?)(?=[+-]\d)")
 _MAX_PARAMETERS = 1_000
 
 
@@ -40,22 +38,6 @@ def message_ids(value: str) -> tuple[str, ...]:
 def _in_one_bracket(words: list[str]) -> list[list[str]]:
     """Several ids, or one that was folded in its middle."""
     return [[word] for word in words] if all("@" in word for word in words) else [words]
-
-
-def moment(value: str) -> datetime | None:
-    """The UTC time of a Date field; None where it says none between 1970 and 2100."""
-    try:
-        value = _NAMED_OFFSET.sub("", value[:200])
-        year, month, day, hour, minute, second, *_, offset = parsedate_tz(value) or _iso(value)
-        at = datetime(year, month, day, hour, minute, min(second, 59), tzinfo=UTC) - timedelta(seconds=offset or 0)
-    except (ValueError, TypeError, IndexError, OverflowError):  # the standard library raises all of them for bad dates
-        return None
-    return at if 1970 <= at.year <= 2100 else None
-
-
-def _iso(value: str) -> tuple[int, ...]:
-    at = datetime.fromisoformat(value.strip()[:40])
-    return (*at.timetuple()[:6], int((at.utcoffset() or timedelta()).total_seconds()))
 
 
 @dataclass(frozen=True, slots=True)

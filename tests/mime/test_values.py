@@ -2,7 +2,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from shared.mime.values import MAX_IDS, message_ids, moment, typed
+from shared.mime.dates import moment
+from shared.mime.values import MAX_IDS, message_ids, typed
 
 
 @pytest.mark.parametrize(
@@ -54,10 +55,21 @@ NOON = datetime(2026, 3, 9, 12, 0, tzinfo=UTC)
         "Mon, 9 Mar 2026 12:00:00",
         "2026-03-09T13:00:00+01:00",
         "2026-03-09 12:00:00Z",
+        "Mon, 9 Mar 2026 13:00:00 CET",
+        "Mon Mar 09 13:00:00 CET 2026",
+        "Mon, 9 Mar 2026 1:00:00 PM +0100",
+        "Monday, March 9, 2026 12:00 PM",
+        "Mo, 9 März 2026 13:00:00 +0100",
+        "lun., 9 mars 2026 13:00:00 +0100",
+        "lunes, 9 de marzo de 2026 13:00:00 +0100",
+        "seg., 9 de mar. de 2026 09:00:00 -0300",
+        "Пн, 9 мар 2026 15:00:00 +0300",
+        "09.03.2026 13:00 +0100",
+        "2026年3月9日 12:00:00 +0000",
     ],
 )
 def test_a_date_is_read_in_all_its_spellings(value):
-    assert moment(value) == NOON
+    assert moment(value.encode().decode("latin-1")) == NOON
 
 
 @pytest.mark.parametrize(
