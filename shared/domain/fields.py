@@ -44,6 +44,16 @@ def _known_secret(name: str, info: ValidationInfo) -> str:
     return name
 
 
+def _not_empty(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not values:
+        raise PydanticCustomError("too_short", "must have at least one item")
+    return values
+
+
+NotEmpty = AfterValidator(_not_empty)
+"""`min_length` counts the items that are valid, and so tells of a second problem where the only item is wrong."""
+
+
 SecretName = Annotated[
     str,
     StringConstraints(pattern=r"^[0-9A-Za-z-]{1,127}$"),

@@ -7,7 +7,6 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, ValidationInfo
 
 from shared.domain.draft import Draft, Target, has_value, with_value
-from shared.domain.errors import Unfit
 from shared.domain.explain import Step, one_by_one
 from shared.domain.facts import Facts, TextField, found
 from shared.domain.fields import Model
@@ -16,13 +15,10 @@ from shared.domain.placeholders import KNOWN, TemplateText, checked, rendered
 
 
 def _over_the_pattern(template: str, info: ValidationInfo) -> str:
-    if info.context is None:
+    if info.context is None or "pattern" not in info.data:
         return template
-    try:
-        there = groups(pattern) if (pattern := info.data.get("pattern")) else ()
-    except Unfit:  # told where the pattern is
-        return template
-    return checked(template, (*KNOWN, *there))
+    pattern = info.data["pattern"]
+    return checked(template, (*KNOWN, *groups(pattern)) if pattern else KNOWN)
 
 
 class FieldMapping(Model):

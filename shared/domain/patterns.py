@@ -16,7 +16,7 @@ from shared.domain.errors import Unfit
 MAX_READ = 30_000
 """Characters of a text that conditions and patterns look at. Much further down is no part of what somebody wrote."""
 MAX_REPLACED = 1_000
-_MAX_PROGRAM = 1_000
+_MAX_PROGRAM = 3_000
 """RE2's instructions. The worst case costs some 10 ns for each of them and each byte of the text."""
 _MAX_GROUPS = 20
 _MAX_MEMORY = 2 << 20

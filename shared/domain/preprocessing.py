@@ -10,7 +10,6 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo
 
-from shared.domain.errors import Unfit
 from shared.domain.explain import Step, one_by_one
 from shared.domain.fields import Model, told
 from shared.domain.patterns import Pattern, groups, replaced
@@ -32,20 +31,34 @@ def _any(*words: str) -> str:
     return f"(?:{'|'.join(words)})"
 
 
+_LEAD = r"(?m)^[ \t>*_#!|(\[\x{26A0}\x{FE0F}-]*"
+"""What stands before the first word of a line that programs wrote."""
+_CAUTION = _any(
+    "caution",
+    "warning",
+    "attention",
+    "achtung",
+    "vorsicht",
+    "hinweis",
+    "precaución",
+    "atención",
+    "atenção",
+    "attenzione",
+    "let op",
+    "внимание",
+)
 _OUTSIDE = _any(
-    "originated (?:from )?outside",
-    "(?:came|comes|is|was sent|received) from (?:an? )?(?:external|outside)",
-    "external (?:e-?mail|sender|message)[ :!.*-]",
-    "stammt von (?:einem externen|außerhalb)",
-    "externe (?:e-?mail|nachricht)[ :!.]",
-    "provient de l.ext[ée]rieur",
-    "exp[ée]diteur externe",
-    "correo externo",
-    "remitente externo",
-    "remetente externo",
-    "mittente esterno",
-    "afkomstig van buiten",
-    "внешн(?:ий отправитель|яя почта)",
+    "this (?:e-?mail|message|mail)[^\\n]* (?:from|by) (?:a |an )?(?:external|outside|someone outside|sender outside)",
+    "this (?:e-?mail|message|mail) originated outside",
+    "external (?:e-?mail|sender|message)[ \\t]*(?:$|[\\]*!:.|-])",
+    "diese (?:e-?mail|nachricht)[^\\n]* (?:von einem externen|von außerhalb)",
+    "externe (?:e-?mail|nachricht)[ \\t]*(?:$|[\\]*!:.|-])",
+    "(?:ce (?:message|courriel)|cet e-?mail)[^\\n]* (?:de l.ext[ée]rieur|d.un exp[ée]diteur externe)",
+    "este (?:correo|mensaje|e-?mail)[^\\n]* (?:extern|fuera de)",
+    "(?:este e-?mail|esta mensagem)[^\\n]* (?:extern|fora d)",
+    "(?:questa e-?mail|questo messaggio)[^\\n]* (?:estern|dall.esterno)",
+    "(?:deze e-?mail|dit bericht)[^\\n]* (?:van buiten|extern)",
+    "это (?:письмо|сообщение)[^\\n]* (?:внешн|извне)",
 )
 _ADVICE = _any("click", "attachment", "sender", "content is safe", "links?", "anh[äa]ng", "absender", "klicken")
 _ADVICE = f"(?:\\n[^\\n]*{_ADVICE}[^\\n]*)"
@@ -54,7 +67,7 @@ _FROM_DEVICE = _any(
     "sent (?:with|via) (?:proton|spark|canary|airmail|superhuman|the|my)",
     "get outlook for",
     "gesendet (?:von|mit) (?:mein|outlook|mail|der|yahoo|proton)",
-    "von meinem [^\\n]{2,40} gesendet",
+    "von meinem [^\\n]+ gesendet",
     "envoyé (?:de(?:puis)? (?:mon|ma|l.|outlook|yahoo)|avec)",
     "t[ée]l[ée]charge[rz] outlook pour",
     "enviado (?:desde|do|a partir do|de mi|con) (?:mi|meu|o|la|outlook|yahoo|iphone)",
@@ -64,7 +77,7 @@ _FROM_DEVICE = _any(
     "scarica outlook per",
     "verzonden vanaf",
     "verstuurd vanaf",
-    "outlook voor [^\\n]{2,20} downloaden",
+    "outlook voor [^\\n]+ downloaden",
     "wysłane z",
     "odesláno z",
     "отправлено (?:\u0441|из)",
@@ -83,15 +96,15 @@ _CONFIDENTIAL = _any(
     "(?:legal )?disclaimer ?:",
     "the (?:information|contents?) (?:contained )?in this (?:e-?mail|message|communication)",
     "this (?:e-?mail|message|communication|transmission)(?: message)?,?"
-    "(?: \\(?(?:and|including|together)[^\\n]{1,80}?)?"
-    " (?:is|are|may be|may contain|contains?) (?:\\w+ ){0,4}(?:confidential|privileged|intended)",
-    "diese (?:e-?mail|nachricht) (?:\\w+ ){0,6}(?:vertraulich|ausschlie)",
-    "(?:ce (?:message|courriel)|cet e-?mail)[^\\n]{0,80} (?:confidentiel|exclusi|[ée]tabli)",
-    "este (?:mensaje|correo|e-?mail|mensagem)[^\\n]{0,80} confidencia",
-    "(?:esta|a presente) mensagem[^\\n]{0,80} confidencia",
-    "(?:questo messaggio|questa e-?mail|le informazioni contenute)[^\\n]{0,100} (?:riservat|confidenzial)",
-    "dit (?:bericht|e-?mailbericht)[^\\n]{0,80} vertrouwelijk",
-    "(?:это сообщение|данное сообщение|настоящее сообщение)[^\\n]{0,80} конфиденциальн",
+    "(?: \\(?(?:and|including|together)[^\\n]*)?"
+    " (?:is|are|may be|may contain|contains?) (?:\\w+ )*(?:confidential|privileged|intended)",
+    "diese (?:e-?mail|nachricht) (?:[^\\n]* )?(?:vertraulich|ausschlie)",
+    "(?:ce (?:message|courriel)|cet e-?mail)[^\\n]* (?:confidentiel|exclusi|[ée]tabli)",
+    "este (?:mensaje|correo|e-?mail|mensagem)[^\\n]* confidencia",
+    "(?:esta|a presente) mensagem[^\\n]* confidencia",
+    "(?:questo messaggio|questa e-?mail|le informazioni contenute)[^\\n]* (?:riservat|confidenzial)",
+    "dit (?:bericht|e-?mailbericht)[^\\n]* vertrouwelijk",
+    "(?:это сообщение|данное сообщение|настоящее сообщение)[^\\n]* конфиденциальн",
 )
 _FORWARDED = _any(
     "forwarded message",
@@ -109,7 +122,7 @@ _FORWARDED = _any(
 )
 _PRINTING = _any(
     "(?:please )?(?:consider|think of) the environment before printing",
-    "(?:bitte )?(?:denken sie an die umwelt|pr[üu]fen sie[^\\n]{1,60} ausdruck)",
+    "(?:bitte )?(?:denken sie an die umwelt|pr[üu]fen sie[^\\n]* ausdruck)",
     "pensez? [àa] l.environnement avant d.imprimer",
     "antes de imprimir",
     "prima di stampare",
@@ -121,39 +134,39 @@ READY_MADE = (
         "external-sender",
         "External sender banner",
         "The warning that Exchange, Google Workspace and gateways put above mail from outside",
-        rf"(?m)^[^\n]{{0,200}}{_OUTSIDE}[^\n]*{_ADVICE}{{0,4}}\n*",
+        rf"{_LEAD}(?:{_CAUTION}[ \t:!*\]>-]*)?{_OUTSIDE}[^\n]*{_ADVICE}{{0,4}}\n*",
     ),
     ReadyMadeStrip(
         "first-contact",
         "First contact tip",
         "Exchange Online's tip that one does not often get mail from the sender",
-        r"(?m)^[^\n]{0,20}(?:you don.t often get e-?mail from|some people who received this message don.t often get|"
+        rf"{_LEAD}(?:you don.t often get e-?mail from|some people who received this message don.t often get|"
         r"sie erhalten nicht oft (?:eine )?e-?mail|vous n.obtenez pas souvent|no suele recibir correo)[^\n]*\n*",
     ),
     ReadyMadeStrip(
         "sent-from-device",
         "Sent from my ...",
         "The line that phones and apps put below a message, in some twenty languages",
-        rf"(?m)^[ \t]*{_FROM_DEVICE}[^\n]{{0,80}}\n?",
+        rf"(?m)^[ \t]*{_FROM_DEVICE}[^\n]*\n?",
     ),
     ReadyMadeStrip(
         "legal-disclaimer",
         "Confidentiality notice",
         "The paragraph of lawyers' text below a message, in nine languages",
-        rf"(?m)^[^\n]{{0,40}}{_CONFIDENTIAL}[^\n]*(?:\n[^\n]+)*\n?",
+        rf"{_LEAD}{_CONFIDENTIAL}[^\n]*(?:\n[^\n]+)*\n?",
     ),
     ReadyMadeStrip(
         "printing",
         "Think before printing",
         "The request to think of the environment before printing",
-        rf"(?m)^[^\n]{{0,40}}{_PRINTING}[^\n]*\n?",
+        rf"{_LEAD}(?:\w+ )?{_PRINTING}[^\n]*\n?",
     ),
     ReadyMadeStrip(
         "virus-scanner",
         "Virus scanner's advertisement",
         "The lines of Avast, AVG, Norton, McAfee, ESET and others that a message was checked",
-        r"(?m)^[^\n]{0,40}(?:(?:virus|malware)[- ]free[.!,]? |(?:no|keine) viru(?:s|ses|sen|ren) (?:found|gefunden)|"
-        r"this e-?mail has been (?:checked|scanned) (?:for viruses|by)|diese e-?mail wurde von [^\n]{2,40} gepr[üu]ft|"
+        rf"{_LEAD}(?:(?:virus|malware)[- ]free[.!,]? |(?:no|keine) viru(?:s|ses|sen|ren) (?:found|gefunden)|"
+        r"this e-?mail has been (?:checked|scanned) (?:for viruses|by)|diese e-?mail wurde von [^\n]+ gepr[üu]ft|"
         r"(?:checked|scanned) by (?:avast|avg|eset|norton|mcafee))[^\n]*\n?",
     ),
     ReadyMadeStrip(
@@ -161,7 +174,7 @@ READY_MADE = (
         "Microsoft Safe Links",
         "Shows the address that a safelinks.protection.outlook.com link leads to",
         r"https://[0-9a-z.-]+\.safelinks\.protection\.(?:outlook\.com|office365\.us|partner\.outlook\.cn)"
-        r"/[^\s?]{0,100}\?(?:[^\s&]{0,500}&)?url=([^&\s<>()\[\]]+)[^\s<>()\[\]]*",
+        r"/[^\s?]*\?(?:[^\s]*&)?url=([^&\s<>()\[\]]+)[^\s<>()\[\]]*",
         "{{ match.1 | url_decoded }}",
     ),
     ReadyMadeStrip(
@@ -175,7 +188,7 @@ READY_MADE = (
         "redirected-links",
         "Barracuda and Google links",
         "Shows the address that a linkprotect.cudasvc.com or google.com/url link leads to",
-        r"https://(?:linkprotect\.cudasvc\.com|www\.google\.com)/url\?(?:[^\s&]{0,500}&)?[aq]=([^&\s<>()\[\]]+)"
+        r"https://(?:linkprotect\.cudasvc\.com|www\.google\.com)/url\?(?:[^\s]*&)?[aq]=([^&\s<>()\[\]]+)"
         r"[^\s<>()\[\]]*",
         "{{ match.1 | url_decoded }}",
     ),
@@ -189,26 +202,26 @@ READY_MADE = (
         "inline-image-names",
         "Names of inline images",
         "What stands in the text where the HTML shows an image: [cid:...] and [image: ...]",
-        r"\[(?:cid:[^\]\s]{1,200}|(?:inline )?image: ?[^\]\n]{1,200})\]",
+        r"\[(?:cid:[^\]\s]+|(?:inline )?image: ?[^\]\n]+)\]",
     ),
     ReadyMadeStrip(
         "forwarded-header",
         "Header of a forwarded message",
         "The lines with sender, date, recipients and subject above what somebody forwarded",
         rf"(?m)^[ \t]*(?:-{{2,}} ?{_FORWARDED} ?-{{2,}}|begin forwarded message:)[ \t]*\n+"
-        r"(?:\*?[\pL][\pL -]{0,20}\*? ?:\*? [^\n]*\n){2,8}\n*",
+        r"(?:[^\s:<>][^\n:<>]*:[^\n]*\n){2,}\n*",
     ),
     ReadyMadeStrip(
         "meeting-invitation",
         "Microsoft Teams invitation",
         "How to join a Teams meeting: the block between lines of underscores",
-        r"(?m)^_{10,}\n(?:[^\n_][^\n]*)?\n?[^\n]*Microsoft Teams[^\n]*\n(?:[^\n]*\n){0,40}?_{10,}[ \t]*\n?",
+        r"(?m)^_{10,}\n(?:[^\n_][^\n]*)?\n?[^\n]*Microsoft Teams[^\n]*\n(?:[^\n]*\n)*?_{10,}[ \t]*\n?",
     ),
     ReadyMadeStrip(
         "list-footer",
         "Mailing list footer",
         "What Mailman and others put below a message, from the line of underscores on",
-        r"(?ms)^_{20,}\n[^\n]{1,100} mailing list\b.*\z",
+        r"(?ms)^_{20,}\n[^\n]+ mailing list\b.*\z",
     ),
     ReadyMadeStrip(
         "signature",
@@ -228,14 +241,9 @@ _BY_ID = {each.id: each for each in READY_MADE}
 
 
 def _over_the_pattern(replacement: str, info: ValidationInfo) -> str:
-    try:
-        return (
-            checked(replacement, groups(info.data["pattern"]))
-            if info.context and "pattern" in info.data
-            else replacement
-        )
-    except Unfit:  # told where the pattern is
+    if info.context is None or "pattern" not in info.data:
         return replacement
+    return checked(replacement, groups(info.data["pattern"]))
 
 
 class ReadyMade(Model):

@@ -16,7 +16,7 @@ from shared.domain.draft import CUSTOM, MAX_CUSTOM, Draft, Priority, TagName, ha
 from shared.domain.errors import Problem, Unfit
 from shared.domain.explain import Attempt, Step, one_by_one
 from shared.domain.facts import Facts
-from shared.domain.fields import EmailAddress, Model
+from shared.domain.fields import EmailAddress, Model, NotEmpty
 from shared.domain.incidents import Incident, Monitoring, incident
 from shared.domain.mapping import FieldMapping, apply_mapping
 from shared.domain.message import Address, InboundMessage
@@ -44,9 +44,8 @@ class Defaults(Model):
 class Processing(Model):
     """The part of a mailbox's settings that makes tickets of its messages."""
 
-    ticket_types: tuple[DocumentId, ...] = Field(
+    ticket_types: Annotated[tuple[DocumentId, ...], NotEmpty] = Field(
         default=("request", "incident"),
-        min_length=1,
         max_length=50,
         description="those that the mailbox may create (req K7); the first unless something else says so",
     )

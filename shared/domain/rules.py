@@ -13,7 +13,7 @@ from shared.domain.document import DocumentId
 from shared.domain.draft import Draft, TagName, Target, with_value
 from shared.domain.explain import Step, one_by_one
 from shared.domain.facts import Facts
-from shared.domain.fields import EmailAddress, Model
+from shared.domain.fields import EmailAddress, Model, NotEmpty
 from shared.domain.placeholders import Template, is_constant, rendered
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
@@ -43,7 +43,7 @@ class Assign(Model):
 
 class Tag(Model):
     action: Literal["tag"]
-    tags: tuple[TagName, ...] = Field(min_length=1, max_length=20)
+    tags: Annotated[tuple[TagName, ...], NotEmpty] = Field(max_length=20)
 
 
 class Ignore(Model):
@@ -80,7 +80,7 @@ class Rule(Model):
     enabled: bool = True
     match: Literal["all", "any"] = "all"
     conditions: tuple[Condition, ...] = Field(default=(), max_length=20, description="without any, it always applies")
-    actions: tuple[Action, ...] = Field(min_length=1, max_length=20)
+    actions: Annotated[tuple[Action, ...], NotEmpty] = Field(max_length=20)
 
 
 @dataclass(frozen=True, slots=True)
