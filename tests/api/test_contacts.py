@@ -237,6 +237,19 @@ def test_roles_that_a_file_changes_show_in_the_list_of_technicians(api: TestClie
     assert everybody(api, role="technician") == {"lee@example.com"}
 
 
+def test_an_import_puts_right_what_a_broken_change_of_roles_left_behind(
+    api: TestClient, services: Services, imported: Import
+):
+    put(api, "lee@example.com")
+    table = services.contacts._table
+    table.create_entity({**next(table.list_entities()), "PartitionKey": "technician", "role": "technician"})
+
+    answer = imported("address,role\nlee@example.com,requester\n")
+
+    assert answer.json()["changed"] == 1
+    assert everybody(api, role="technician") == set()
+
+
 def test_every_bad_line_of_a_file_is_named_and_nothing_is_imported(api: TestClient, imported: Import):
     answer = imported(
         "address,name,role,groups\n"

@@ -202,6 +202,14 @@ def test_many_are_put_whatever_there_was(contacts: TableContactStore):
     assert {each.value.company for each in found.values()} == {"ACME"}
 
 
+def test_hundreds_are_read_by_going_through_all_instead_of_one_by_one(contacts: TableContactStore, requests: list[str]):
+    contacts.put(contact(), None)
+    requests.clear()
+
+    assert contacts.read([KIM, *map(str, range(400))]).keys() == {KIM}
+    assert len(requests) < 10
+
+
 @pytest.mark.parametrize("role", [None, Role.TECHNICIAN])
 def test_a_list_in_pages_shows_everybody_once(contacts: TableContactStore, role: Role | None):
     names = {f"{uuid.uuid4().hex}@example.com" for _ in range(25)}
