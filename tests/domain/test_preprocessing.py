@@ -67,8 +67,8 @@ BEFORE_AND_AFTER = {
     "external-sender": [
         (
             (
-                "CAUTION: This email originated from outside of the organization. Do not click links or open attachments "
-                "unless you recognize the sender and know the content is safe.\n\nHello,\nmy text"
+                "CAUTION: This email originated from outside of the organization. Do not click links or open "
+                "attachments unless you recognize the sender and know the content is safe.\n\nHello,\nmy text"
             ),
             "Hello,\nmy text",
         ),
@@ -153,8 +153,8 @@ BEFORE_AND_AFTER = {
     "forwarded-header": [
         (
             (
-                "For you\n\n---------- Forwarded message ---------\nFrom: Ann <ann@example.com>\nDate: Mon, 1 Jun 2026\n"
-                "Subject: Printer\nTo: <bob@example.org>\n\nIt is broken"
+                "For you\n\n---------- Forwarded message ---------\nFrom: Ann <ann@example.com>\n"
+                "Date: Mon, 1 Jun 2026\nSubject: Printer\nTo: <bob@example.org>\n\nIt is broken"
             ),
             "For you\n\nIt is broken",
         ),

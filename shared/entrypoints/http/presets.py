@@ -1,12 +1,15 @@
-"""What to fill in for well-known providers (req C7)."""
+"""What an editor begins with: well-known providers, and what is ready-made for the text of mail (req C7, K5-K7)."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
+from shared.domain import incidents, preprocessing
 from shared.domain.presets import PRESETS
+from shared.domain.ticket_types import BUILT_IN, TicketTypeSettings
 
 router = APIRouter(prefix="/api/presets", tags=["mailboxes"])
 
@@ -29,3 +32,19 @@ class Presets(BaseModel):
 def list_presets() -> Presets:
     """Sources of well-known providers, with what is left to fill in and the warnings that belong to them."""
     return Presets(presets=[Preset(**asdict(each)) for each in PRESETS])
+
+
+class ProcessingPresets(BaseModel):
+    """A mailbox turns rules on by their ids, or has copies of them as its own; ticket types it names by their ids."""
+
+    preprocessing: tuple[preprocessing.ReadyMadeStrip, ...]
+    incidents: tuple[incidents.ReadyMadeMonitoring, ...]
+    ticket_types: Mapping[str, TicketTypeSettings]
+
+
+@router.get("/processing")
+def list_processing_presets() -> ProcessingPresets:
+    """Ready-made rules that strip text or recognise monitoring mail, with their patterns; and built-in ticket types."""
+    return ProcessingPresets(
+        preprocessing=preprocessing.READY_MADE, incidents=incidents.READY_MADE, ticket_types=BUILT_IN
+    )
