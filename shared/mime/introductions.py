@@ -1,0 +1,179 @@
+"""What introduces quoted or forwarded mail in a text: `On ... wrote:`, a header block, `-----Original Message-----`."""
+
+import re
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from shared.mime.wordings import label_kinds, plain, words
+
+MAX_LINES = 5_000
+"""Lines of a text that are looked at; what comes behind counts as one more."""
+MAX_LINE = 400
+_MAX_WINDOW = 4
+_MAX_ATTRIBUTION = 500
+_MAX_HEADER = 16
+_MAX_FOLDED = 4
+
+_QUOTE = re.compile(r"\s{0,3}>")
+_LABEL = re.compile(r"[\s*_|\"'•]{0,6}([^\s*_|\"'•:][^:*|]{0,30}?)[\s*_|]{0,6}:(?!//)\s*[*_|]*\s*")
+_BEFORE_COLON = re.compile(r"([^\s:*]{1,30})\*?\s?:\s")
+_RULE = re.compile(r"[-_=*\s]{5,}")
+_DASHES = re.compile(r"[-_=*+#~ ]{2,}")
+_AROUND = "-_=*+#~: "
+_TIME = r"\d{1,2}[:.h時时點点시][ ]?\d{2}"
+_DAY = r"(?<!\d)\d{4}(?!\d)|\d{1,2}[./-] ?\d{1,2}[./-] ?\d{2,4}"
+_DATE = re.compile(f"{_DAY}|{_TIME}")
+_EXACT_DATE = re.compile(_DAY)
+_CLOCK = re.compile(_TIME)
+_ADDRESS = re.compile(r"[^\s<>\[\]():@\"]{1,64}@[^\s<>\[\]():@\"]{1,200}")
+_OPEN_ADDRESS = re.compile(r"<[^<>\s]{1,64}@")
+_ADDRESS_AT_END = re.compile(r"@[^\s@]{1,200}\s?:[\s*_]*$")
+_ENDS = re.compile(r"(?::|-{2,})[\s*_]*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Introduction:
+    """Lines `start` to before `end`. `sender` is what they say about the author, if anything."""
+
+    start: int
+    end: int
+    sender: str = ""
+    is_forward: bool = False
+    is_vague: bool = False
+    """Without a date and an author; only quoted lines behind it tell that it is an introduction."""
+
+
+def is_forward(subject: str) -> bool:
+    """Whether the subject says that the message passes another one on, and does not answer."""
+    prefix, colon, _ = plain(subject).partition(":")
+    prefix = prefix.strip("[]() ").casefold()
+    return bool(colon) and prefix in words("forward_prefixes") and prefix not in words("reply_prefixes")
+
+
+class Text:
+    """The lines of a text, with what the rules ask of them."""
+
+    def __init__(self, text: str) -> None:
+        self.lines = text.split("\n", MAX_LINES)
+        self.plain = [plain(line[:MAX_LINE]) for line in self.lines]
+
+    def is_quoted(self, index: int) -> bool:
+        return index < len(self.lines) and bool(_QUOTE.match(self.lines[index]))
+
+    def is_forward(self, index: int) -> bool:
+        """Whether this line, quoted or not, says that forwarded mail follows."""
+        return self.plain[index].strip(_AROUND + ">").casefold() in words("forwarded")
+
+    @cached_property
+    def _next_written(self) -> list[int]:
+        following = [len(self.lines)] * (len(self.lines) + 1)
+        for index in range(len(self.lines) - 1, -1, -1):
+            following[index] = index if self.plain[index] else following[index + 1]
+        return following
+
+    def written_from(self, index: int) -> int:
+        """The first line at or behind `index` that is not blank."""
+        return self._next_written[min(index, len(self.lines))]
+
+    def introduction(self, start: int) -> Introduction | None:
+        """What begins in this line, with everything of its kind that follows at once: a separator, then a header."""
+        found = self._separator(start) or self._header(start) or self._attribution(start)
+        if found is None:
+            return None
+        following = self.written_from(found.end)
+        behind = (self._header(following) or self._attribution(following)) if not self.is_quoted(following) else None
+        if behind is None:
+            return found
+        return replace(found, end=behind.end, sender=found.sender or behind.sender, is_vague=False)
+
+    def _separator(self, start: int) -> Introduction | None:
+        line = self.plain[start] if start < len(self.plain) else ""
+        inner = line.strip(_AROUND).casefold()
+        has_dashes = bool(_DASHES.match(line))
+        if inner in words("forwarded") and (has_dashes or line.endswith(":")):
+            return Introduction(start, start + 1, is_forward=True)
+        if inner in words("original"):
+            header = self._header(self.written_from(start + 1))
+            return Introduction(start, start + 1) if has_dashes or header else None
+        if _RULE.fullmatch(line) or (has_dashes and _DASHES.search(line, len(line) // 2)):
+            header = self._header(self.written_from(start + 1), any_language=True)
+            return replace(header, start=start) if header else None
+        return None
+
+    def _header(self, start: int, *, any_language: bool = False) -> Introduction | None:
+        """A block of labels: the author and two more, of which one is the subject, or an address or a time in it."""
+        if start >= len(self.plain) or not (any_language or self._label(start)):
+            return None
+        values, end = self._labelled(start, any_language=any_language)
+        if len(values) == 1:  # lines that were joined on their way
+            values |= self._labelled_in_line(start)
+        whole = " ".join(self.plain[start:end])
+        is_exact = "subject" in values or "@" in whole or (_CLOCK.search(whole) and _EXACT_DATE.search(whole))
+        if not ("from" in values or any_language) or len(values) < 3 - any_language or not is_exact:
+            return None
+        sender = values.get("from", "") or next((value for value in values.values() if "@" in value), "")
+        return Introduction(start, end, sender)
+
+    def _labelled(self, start: int, *, any_language: bool) -> tuple[dict[str, str], int]:
+        """The values of a block of labels by their kinds, and where it ends. A value may go on in further lines."""
+        values: dict[str, str] = {}
+        kind, end, folded = "", start, 0
+        for index in range(start, min(start + _MAX_HEADER, len(self.plain))):
+            line = self.plain[index]
+            label = _LABEL.match(line)
+            found = self._label(index) or (f"label {index}" if any_language and label else "")
+            if label and found:
+                kind, end, folded = found, index + 1, 0
+                values.setdefault(kind, line[label.end() :])
+            elif not kind or folded == _MAX_FOLDED or not (line or not folded):
+                break
+            else:
+                folded += 1
+                values[kind] += f" {line}" if kind == "from" and not values[kind].endswith(">") else ""
+        return values, end
+
+    def _labelled_in_line(self, index: int) -> dict[str, str]:
+        words_before_colons = (word.casefold() for word in _BEFORE_COLON.findall(self.plain[index]))
+        return {label_kinds()[word]: "" for word in words_before_colons if label_kinds().get(word, "from") != "from"}
+
+    def _label(self, index: int) -> str:
+        label = _LABEL.match(self.plain[index])
+        return label_kinds().get(label[1].strip().casefold(), "") if label else ""
+
+    def _attribution(self, start: int) -> Introduction | None:
+        """`On ... wrote:` over one to four lines; over several only where the first begins like one."""
+        if start >= len(self.plain):
+            return None
+        joined = ""
+        for index in range(start, min(start + _MAX_WINDOW, len(self.plain))):
+            line = self.plain[index]
+            if not line or self.is_quoted(index) or len(joined) > _MAX_ATTRIBUTION:
+                return None
+            joined = f"{joined} {line}" if joined else line
+            if _ENDS.search(line):
+                is_quote_next = self.is_quoted(self.written_from(index + 1))
+                strength = _attributes(joined, is_quote_next=is_quote_next)
+                return Introduction(start, index + 1, joined, is_vague=strength == "vague") if strength else None
+            if index == start and not _begins_attribution(line):
+                return None
+        return None
+
+
+def _begins_attribution(line: str) -> bool:
+    first = line.lstrip("-*\"'„«“<> ").split(" ", 1)[0].rstrip(".,:").casefold()
+    if first[:1].isdigit() or first in words("openers") or line.startswith(("在", "于", "於", "<")):
+        return bool(_DATE.search(line) or _ADDRESS.search(line))
+    return bool(_OPEN_ADDRESS.search(line))
+
+
+def _attributes(joined: str, *, is_quote_next: bool) -> str:
+    """How surely this line says who wrote what follows: "" if it doesn't, "vague" if only a quote behind it tells."""
+    spoken = {word.strip(_AROUND + ",\"'") for word in joined.casefold().split()}
+    verb = spoken & words("wrote") or any(word in joined for word in words("wrote_without_spaces"))
+    exact, clock = _EXACT_DATE.search(joined), _CLOCK.search(joined)
+    if not (joined.rstrip("*_ ").endswith(":") or verb):
+        return ""
+    if (verb and _ADDRESS.search(joined)) or (exact and clock and (verb or _ADDRESS_AT_END.search(joined))):
+        return "sure"
+    is_short = len(joined) <= 100 and joined.count(" ") < 12
+    return "vague" if is_quote_next and ((verb and (is_short or exact or clock)) or (exact and clock)) else ""

@@ -1,0 +1,163 @@
+"""What is new in a reply (req R8): quoted mail and the signature are told apart from what the sender wrote.
+
+In doubt text is kept: to lose what somebody wrote is worse than to show a quote.
+"""
+
+import re
+from dataclasses import dataclass, field
+
+from shared.mime.body import read
+from shared.mime.headers import text as field_text
+from shared.mime.introductions import Text, is_forward
+from shared.mime.reply_marks import MARKS, QUOTED_BEHIND, SIGNATURE_ENDS, SIGNATURE_STARTS, marked
+from shared.mime.signatures import MAX_LINES as MAX_SIGNATURE_LINES
+from shared.mime.signatures import without_lines_of_programs, without_signature
+from shared.mime.wordings import pattern
+
+_LONG_LINE = 64
+_MAX_REMNANT = 30
+_MAX_REQUEST = 160
+_MAX_SEARCHED = 5_000
+_BLANK_LINES = re.compile(r"\n{3,}")
+_QUOTE_MARK = re.compile(r"\s{0,3}> ?")
+
+
+@dataclass(slots=True)
+class _Run:
+    """Lines one after the other that are all quoted, or all not. Only a quote can be introduced: `On ... wrote:`."""
+
+    is_quote: bool
+    lines: list[str] = field(default_factory=list)
+    is_introduced: bool = False
+
+    @property
+    def is_blank(self) -> bool:
+        return not self.is_quote and not any(line.strip("-_=* \t") for line in self.lines)
+
+
+def new_text(content: bytes) -> str | None:
+    """What is new in a reply, without its signature. None where nothing could be told apart, or nothing is new."""
+    mail = read(content)
+    if is_forward(field_text(mail.root.fields.first("subject"), mail.sibling)):
+        return None
+    if mail.has_html and (new := split(mail.rendered(marked))) is not None:
+        return new
+    return split(mail.text()) if any(segment.plain for segment in mail.contents.segments) else None
+
+
+def split(text: str) -> str | None:
+    whole = _tidy(text)
+    text = _until_request(text)
+    unsigned = _without_marked_signatures(text)
+    new = _new(unsigned) or (_new(text.replace(SIGNATURE_STARTS, "").replace(SIGNATURE_ENDS, "")))
+    return new if new and new != whole else None
+
+
+def _until_request(text: str) -> str:
+    """The text above a line such as `## reply above this line ##`, if anything new is there."""
+    request = pattern("reply_above")
+    lines = Text(text)
+    for index, line in enumerate(lines.plain):
+        if len(line) < _MAX_REQUEST and request.search(line):
+            above = "\n".join(lines.lines[:index])
+            return above if _new(above) else text
+    return text
+
+
+def _without_marked_signatures(text: str) -> str:
+    """What the HTML says is a signature goes, if it is short enough to be one; quotes within it stay."""
+    kept: list[str] = []
+    signature: list[str] | None = None
+    for line in text.split("\n"):
+        if SIGNATURE_STARTS in line:
+            kept += signature or []
+            signature = []
+        elif SIGNATURE_ENDS in line:
+            kept += signature if signature and sum(map(bool, signature)) > MAX_SIGNATURE_LINES else []
+            signature = None
+        else:
+            (kept if signature is None or line.startswith(">") or QUOTED_BEHIND in line else signature).append(line)
+    return "\n".join(kept + (signature or []))
+
+
+def _new(text: str) -> str:
+    return _joined(_runs(Text(text)))
+
+
+def _runs(text: Text) -> list[_Run]:
+    """What is quoted and what is not, in turn. Nothing where the message only passes another one on."""
+    runs = [_Run(is_quote=False)]
+    index = 0
+    while index < len(text.lines):
+        if text.is_quoted(index) or _is_remnant(text, index):
+            if len(runs) == 1 and text.is_forward(index):
+                return []
+            if not runs[-1].is_quote:
+                runs.append(_Run(is_quote=True))
+        elif QUOTED_BEHIND in text.lines[index]:
+            return _cut(runs)
+        elif introduction := text.introduction(index):
+            following = text.written_from(introduction.end)
+            if introduction.is_forward and len(runs) == 1:
+                return []
+            if not (following == len(text.lines) or text.is_quoted(following)):
+                return _cut(runs)
+            runs.append(_Run(is_quote=True, is_introduced=True))
+            index = introduction.end
+            continue
+        elif text.plain[index] and runs[-1].is_quote:
+            runs.append(_Run(is_quote=False))
+        runs[-1].lines.append(text.lines[index])
+        index += 1
+    return runs
+
+
+def _is_remnant(text: Text, index: int) -> bool:
+    """The end of a long quoted line that was wrapped on its way, so that it has lost its mark."""
+    return (
+        0 < index < len(text.lines) - 1
+        and len(text.plain[index - 1]) > _LONG_LINE
+        and 0 < len(text.plain[index]) < _MAX_REMNANT
+        and not text.plain[index][0].isupper()
+        and text.is_quoted(index - 1)
+        and text.is_quoted(index + 1)
+    )
+
+
+def _cut(runs: list[_Run]) -> list[_Run]:
+    """All that follows is quoted, without a mark on each line; so answers within it can't be told from it."""
+    written = "\n".join(line for run in runs for line in run.lines if not run.is_quote)[:_MAX_SEARCHED]
+    return [] if pattern("answers_below").search(written) else runs
+
+
+def _joined(runs: list[_Run]) -> str:
+    """The answers; with the quotes that they answer where they stand between several of them."""
+    parts = [run for run in runs if not run.is_blank]
+    written = [run for run in parts if not run.is_quote]
+    while parts and (parts[-1].is_quote or not (closing := without_signature(parts[-1].lines))):
+        parts.pop()
+    if not parts:
+        return _tidy(*("\n".join(without_lines_of_programs(run.lines)) for run in written))
+    parts[-1].lines = closing
+    quotes = [run for run in parts if run.is_quote]
+    for quote in quotes[:1]:
+        _take_introduction_out(quote)
+    if len(quotes) == 1 and (quotes[0].is_introduced or parts[0].is_quote):
+        answers = [without_signature(run.lines) for run in parts if not run.is_quote]
+        return _tidy(*("\n".join(lines).strip("\n") for lines in answers))
+    return _tidy("\n".join(line for run in parts for line in run.lines))
+
+
+def _take_introduction_out(quote: _Run) -> None:
+    """Some programs put who wrote it into the quote itself."""
+    inner = Text("\n".join(_QUOTE_MARK.sub("", MARKS.sub("", line), count=1) for line in quote.lines))
+    start = inner.written_from(0)
+    introduction = inner.introduction(start) if start < len(inner.lines) else None
+    if introduction:
+        quote.is_introduced = True
+        quote.lines = quote.lines[inner.written_from(introduction.end) :]
+
+
+def _tidy(*paragraphs: str) -> str:
+    lines = [line.rstrip() for line in "\n\n".join(paragraphs).split("\n") if not MARKS.search(line)]
+    return _BLANK_LINES.sub("\n\n", "\n".join(lines)).strip("\n")

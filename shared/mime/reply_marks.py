@@ -1,0 +1,94 @@
+"""The HTML of a reply as text in which quotes are lines with `>`, however their mail program marks them."""
+
+import re
+from collections.abc import Iterable, Iterator
+
+from shared.mime.html import VOID, Token, attributes, well_nested
+from shared.mime.text import of_tokens
+
+QUOTED_BEHIND = "\ufdd0"
+SIGNATURE_STARTS = "\ufdd1"
+SIGNATURE_ENDS = "\ufdd2"
+"""Each on a line of its own; noncharacters, which no text holds."""
+MARKS = re.compile("[\ufdd0-\ufdd2]")
+
+_NAMES = re.compile(r"[\w-]+")
+_PREFIXES = re.compile(r"^(?:(?:x|ydp\w{0,12}|m|ecx|yiv\d{1,20})_?)+(?=[a-z])")
+_LIKELY = re.compile(
+    r"quot|cite|sign|fwdmsg|gmail_attr|olk_src|reference-message|zwchr|divider|stopspelling|replysection|zmail_extra"
+    r"|replycontent|reply139|outlookmessageheader|orimsg|origbody|reply-intro|border",
+    re.IGNORECASE,
+)
+"""What one of the names and styles below has to have."""
+_QUOTES = frozenset(
+    """
+    front-blockquote gmail_attr ik_mail_quote isreplycontent mail-editor-reference-message-container
+    messagereplysection moz-cite-prefix olk_src_body_section origbody protonmail_quote quote reply-intro
+    reply139content tutanota_quote yahoo_quoted zmail_extra
+    """.split()  # noqa: SIM905 - a list of these would fill a screen
+)
+_QUOTED_BEHIND = frozenset(
+    """
+    __divider__ beforeblockquote divrplyfwdmsg orimsghtmlseparator orimsghtmlseperator outlookmessageheader
+    stopspelling zwchr
+    """.split()  # noqa: SIM905 - a list of these would fill a screen
+)
+_SIGNATURE = re.compile(r"signature(?!_prefix)|(?:^|[_-])sig$")
+_NO_SIGNATURE = re.compile(r"linebreak|empty")
+_OUTLOOK_LINE = re.compile(
+    r"border:\s*none;\s*border-top:\s*solid\s+(?:#[0-9a-f]{6}|windowtext)\s+1\.0pt;\s*padding:\s*3\.0pt 0"
+    r"|padding-top:\s*5px;\s*border-top-color:\s*rgb\(229, 229, 229\)",
+    re.IGNORECASE,
+)
+_QUOTE_LINE = re.compile(r"border-left(?:-style)?:\s*(?:[\w#.(),]+\s+){0,3}?(?:solid|\d)", re.IGNORECASE)
+_INDENT = re.compile(r"border:\s*(?:none|0|medium none)|margin:\s*0(?:px)?\s+0(?:px)?\s+0(?:px)?\s+40px", re.IGNORECASE)
+_BOXES = frozenset({"article", "blockquote", "div", "p", "section"})
+
+
+def marked(source: str) -> str:
+    return of_tokens(_mark(well_nested(MARKS.sub("", source))))
+
+
+def _mark(tokens: Iterable[Token]) -> Iterator[Token]:
+    ends: list[list[Token]] = []
+    for token in tokens:
+        match token.kind:
+            case "text":
+                yield token
+            case "end":
+                yield from ends.pop()
+            case "start":
+                before, after = _replaced(token)
+                yield from before
+                if token.value not in VOID:
+                    ends.append(after)
+
+
+def _replaced(token: Token) -> tuple[list[Token], list[Token]]:
+    """What stands for an element: the tokens where it starts, and those where it ends."""
+    name, same = token.value, ([token], [Token("end", token.value)])
+    if name == "blockquote" and _INDENT.search(token.attributes) and "cite" not in token.attributes:
+        return [Token("start", "div")], [Token("end", "div")]
+    if not (token.attributes and _LIKELY.search(token.attributes)):
+        return same
+    values = attributes(token.attributes)
+    names = _names(values)
+    style = values.get("style", "")
+    if names & _QUOTED_BEHIND or (name == "div" and _OUTLOOK_LINE.search(style)):
+        return [*_line(QUOTED_BEHIND), token], [Token("end", name)]
+    if name in _BOXES and (names & _QUOTES or (name == "div" and _QUOTE_LINE.search(style))):
+        return [Token("start", "blockquote")], [Token("end", "blockquote")]
+    if name in _BOXES | {"span", "table"} and any(_SIGNATURE.search(n) and not _NO_SIGNATURE.search(n) for n in names):
+        return [*_line(SIGNATURE_STARTS), token], [Token("end", name), *_line(SIGNATURE_ENDS)]
+    return same
+
+
+def _names(values: dict[str, str]) -> set[str]:
+    """Its id, classes and names in lower case, without what mail programs put before those of others."""
+    written = " ".join(values.get(key, "") for key in ("id", "class", "name", "data-marker")).lower()
+    signature = {"data-signatureblock"} if "data-signatureblock" in values else set()
+    return {_PREFIXES.sub("", name) for name in _NAMES.findall(written)} | signature
+
+
+def _line(mark: str) -> list[Token]:
+    return [Token("start", "div"), Token("text", mark), Token("end", "div")]

@@ -1,0 +1,46 @@
+"""The tables of `wordings.toml`: what mail programs write around quoted and forwarded mail."""
+
+import re
+import tomllib
+import unicodedata
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+_FORMAT_CHARACTERS = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+_WIDE_SPACES = re.compile("[\xa0\u2000-\u200a\u202f\u3000]")
+
+
+def plain(line: str) -> str:
+    """A line as the tables have it: composed characters, one kind of space, colon and dash, nothing invisible."""
+    if not line.isascii():
+        line = _WIDE_SPACES.sub(" ", _FORMAT_CHARACTERS.sub("", unicodedata.normalize("NFC", line)))
+        line = line.replace("\uff1a", ":").replace("\u2013", "-").replace("\u2014", "--")
+    return line.replace("\t", " ").strip()
+
+
+@cache
+def words(table: str) -> frozenset[str]:
+    return frozenset(_entries(_tables()[table]))
+
+
+@cache
+def pattern(table: str, form: str = "(?:{})") -> re.Pattern[str]:
+    """The patterns of a table as alternatives, within `form`."""
+    return re.compile(form.format("|".join(_tables()[table].strip().splitlines())), re.IGNORECASE)
+
+
+@cache
+def label_kinds() -> dict[str, str]:
+    """Label -> `from`, `date`, `to`, `cc` or `subject`."""
+    return {word: kind for kind, table in _tables()["labels"].items() for word in _entries(table)}
+
+
+def _entries(table: str) -> list[str]:
+    return [entry.strip() for line in table.strip().splitlines() for entry in line.split("|")]
+
+
+@cache
+def _tables() -> dict[str, Any]:
+    text = Path(__file__).with_suffix(".toml").read_text("utf-8")
+    return tomllib.loads(unicodedata.normalize("NFC", text))
