@@ -49,6 +49,7 @@ class Credentials:
     user: str
     purpose: Purpose
     services: SourceServices
+    is_for_another: bool = False
 
     def secret(self) -> str:
         """The password or an access token. :raises AppError: it cannot be had."""
@@ -99,4 +100,4 @@ def credentials(
         user = target or account or address
     if isinstance(sign_in, GoogleServiceSignIn):
         sign_in = sign_in.model_copy(update={"account": user})  # the token is for whom it acts
-    return Credentials(sign_in, user, purpose, services)
+    return Credentials(sign_in, user, purpose, services, is_for_another=target is not None)

@@ -1,26 +1,24 @@
 """IMAP4rev1: any server (req C2). Messages are known by UIDVALIDITY and UID (RFC 3501 section 2.3.1.1)."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
-from typing import Any, TypeVar
+from typing import Any
 
 from imapclient import DELETED, SEEN
 
 from shared.adapters.net import Timeouts
-from shared.adapters.sources.checks import run_stages
-from shared.adapters.sources.folder_listing import list_folders
+from shared.adapters.sources.errors import CommandRefused
+from shared.adapters.sources.fetching import CUT_BYTES, SLOWEST_BYTES_PER_SECOND, batches, chunks, raw_message
+from shared.adapters.sources.folder_listing import Position, list_folders
 from shared.adapters.sources.imap_check import ImapCheck
 from shared.adapters.sources.imap_connection import ImapConnection, OpenFolder
 from shared.adapters.sources.imap_folders import Folders
-from shared.adapters.sources.imap_wire import CommandRefused
 from shared.adapters.sources.services import SourceServices
 from shared.application.ports import CheckStage, FetchFailure, Folder, Page
 from shared.domain import sources as configured
 from shared.domain.errors import (
-    CursorExpired,
     FolderMissing,
     MessageError,
     MessageGone,
@@ -33,18 +31,14 @@ from shared.domain.mailbox import Mailbox
 from shared.domain.message import Cursor, Listed, MessageRef, RawMessage
 from shared.domain.settlement import Delete, Keep, MarkRead, Move, Settled, Settlement
 
-_BATCH_MESSAGES = 50
-_BATCH_BYTES = 4_000_000
-_CUT_BYTES = 262_144
-_SLOWEST_BYTES_PER_SECOND = 200_000
-_UIDS_PER_COMMAND = 500
+_UIDS_PER_COMMAND = 500  # fit into a line
 _WIDEST_SEARCH = 50_000
 """UIDs in one search: its answer is one line, and lines have a limit."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Position:
-    """What a cursor says: the folder is listed up to `uid`. Messages up to `past` were there when it was first
+class _Position(Position):
+    """The folder is listed up to `uid`. Messages up to `past` were there when it was first
     listed: the mailbox's `start_from` decides about them, later ones are all taken (req D6).
     """
 
@@ -52,9 +46,6 @@ class _Position:
     uidvalidity: int
     uid: int = 0
     past: int = 0
-
-    def cursor(self) -> Cursor:
-        return Cursor(json.dumps(asdict(self)))
 
 
 class ImapSource:
@@ -66,7 +57,6 @@ class ImapSource:
         self._paths = mailbox.source.folders
         self._services = services
         self._max_bytes = mailbox.intake.max_message_bytes
-        self._cut_bytes = min(_CUT_BYTES, self._max_bytes)
         self._connection = ImapConnection(mailbox, services, 2 * self._max_bytes, timeouts or Timeouts())
         self._folders = Folders(self._connection)
         self._has_blamed = False
@@ -97,10 +87,7 @@ class ImapSource:
         start = _Position(path, folder.uidvalidity, past=past)
         if cursor is None:
             return start
-        try:
-            position = _Position(**json.loads(cursor))
-        except (ValueError, TypeError) as exc:
-            raise CursorExpired("The cursor is of another source.") from exc
+        position = _Position.of(cursor)
         is_current = (position.folder, position.uidvalidity) == (start.folder, start.uidvalidity)
         return position if is_current else start
 
@@ -147,7 +134,7 @@ class ImapSource:
         self, path: str, uidvalidity: int, wanted: Mapping[int, Listed]
     ) -> Iterator[RawMessage | FetchFailure]:
         sizes = self._sizes(path, uidvalidity, wanted)
-        for batch in _batches(sizes, self._max_bytes):
+        for batch in batches(sizes, self._max_bytes):
             for uid, body in self._bodies((path, uidvalidity), batch, sizes):
                 yield self._fetched(wanted[uid].ref, sizes[uid], body)
 
@@ -185,8 +172,10 @@ class ImapSource:
     ) -> dict[int, dict[bytes, Any]]:
         if not self._is_open(*place):
             return {}
-        part = f"BODY.PEEK[]<0.{self._cut_bytes}>" if sizes[uids[0]] > self._max_bytes else "BODY.PEEK[]"
-        seconds = sum(sizes[uid] for uid in uids) / _SLOWEST_BYTES_PER_SECOND
+        part = (
+            f"BODY.PEEK[]<0.{min(CUT_BYTES, self._max_bytes)}>" if sizes[uids[0]] > self._max_bytes else "BODY.PEEK[]"
+        )
+        seconds = sum(sizes[uid] for uid in uids) / SLOWEST_BYTES_PER_SECOND
         with self._connection.command("hand over messages", seconds) as client:
             found: dict[int, dict[bytes, Any]] = client.fetch(uids, [part, "INTERNALDATE"])
             empty = [uid for uid, body in found.items() if not _content(body)]
@@ -211,9 +200,7 @@ class ImapSource:
         content = _content(body)
         if not content:
             return FetchFailure(ref, MessageError("The server hands over an empty message."))
-        if size > self._max_bytes:
-            return RawMessage(ref, content[: self._cut_bytes], _arrival(body), size)
-        return RawMessage(ref, content, _arrival(body), len(content))
+        return raw_message(ref, content, _arrival(body), self._max_bytes, size if size > self._max_bytes else 0)
 
     def _is_open(self, path: str, uidvalidity: int, *, writable: bool = False) -> bool:
         """Open the folder; False where it is gone, or has other messages under the same UIDs."""
@@ -228,7 +215,7 @@ class ImapSource:
     def settle(self, refs: Sequence[MessageRef], settlement: Settlement) -> Sequence[Settled]:
         errors: dict[MessageRef, MessageError] = {}
         for (path, uidvalidity), group in groupby(() if isinstance(settlement, Keep) else refs, _place):
-            for some in _chunks(list(group)):
+            for some in chunks(list(group), _UIDS_PER_COMMAND):
                 try:
                     if self._is_open(path, uidvalidity, writable=True):
                         self._apply(settlement, [_uid(ref) for ref in some])
@@ -278,8 +265,7 @@ class ImapSource:
         return self._folders.list()
 
     def check(self) -> Iterator[CheckStage]:
-        now = self._services.clock()
-        return run_stages(ImapCheck(self._connection, self._folders, self._mailbox, now, self._waiting).stages())
+        return ImapCheck(self._mailbox, self._services.clock(), self._folders, self._waiting).run()
 
     def _waiting(self, folder: OpenFolder) -> int:
         """How many messages the first poll of this mailbox would take in."""
@@ -288,7 +274,7 @@ class ImapSource:
             return len(self._all(folder, None))
         certain = self._all(folder, since + timedelta(days=3))
         edge = [uid for uid in self._all(folder, since) if uid not in certain]
-        return len(certain) + sum(len(self._listed(folder, some, since)) for some in _chunks(edge))
+        return len(certain) + sum(len(self._listed(folder, some, since)) for some in chunks(edge, _UIDS_PER_COMMAND))
 
     def _all(self, folder: OpenFolder, since: datetime | None) -> set[int]:
         found: set[int] = set()
@@ -303,7 +289,6 @@ class ImapSource:
 
 
 _Body = dict[bytes, Any] | MessageError
-_T = TypeVar("_T")
 
 
 def _place(ref: MessageRef) -> tuple[str, int]:
@@ -334,23 +319,3 @@ def _arrival(data: Mapping[bytes, Any]) -> datetime | None:
         return moment.astimezone(UTC) if moment else None
     except (ValueError, OverflowError):
         return None
-
-
-def _batches(sizes: Mapping[int, int], max_bytes: int) -> Iterator[list[int]]:
-    """UIDs that are fetched together: few bytes in sum, and a message over the limit by itself."""
-    batch: list[int] = []
-    total = 0
-    for uid, size in sizes.items():
-        is_full = len(batch) == _BATCH_MESSAGES or total + size > _BATCH_BYTES
-        if batch and (is_full or size > max_bytes or sizes[batch[-1]] > max_bytes):
-            yield batch
-            batch, total = [], 0
-        batch.append(uid)
-        total += size
-    if batch:
-        yield batch
-
-
-def _chunks(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
-    """So many at a time as fit into one command line."""
-    return (items[start : start + _UIDS_PER_COMMAND] for start in range(0, len(items), _UIDS_PER_COMMAND))

@@ -1,83 +1,46 @@
-"""The stages of an IMAP connection test; nothing in the mailbox changes."""
+"""The stages of an IMAP connection test."""
 
-import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 
 from imapclient import DELETED, SEEN
 
-from shared.adapters.sources.checks import Finding, certificate_finding, move_target, name_finding, port_finding
+from shared.adapters.sources.checks import Finding, FolderCheck, move_target
 from shared.adapters.sources.imap_connection import ImapConnection, OpenFolder
 from shared.adapters.sources.imap_folders import Folders
 from shared.domain.errors import AccessDenied
 from shared.domain.mailbox import Mailbox
-from shared.domain.retirements import retirement
-from shared.domain.settlement import Keep, MarkRead, Move
+from shared.domain.settlement import MarkRead, Move
 from shared.domain.sources import ImapSource
 
 
-class ImapCheck:
-    """One method for each stage, in their order; `waiting` counts what a first poll would take in."""
+class ImapCheck(FolderCheck):
+    """`count` tells how many messages of a folder a first poll would take in."""
 
-    def __init__(
-        self,
-        connection: ImapConnection,
-        folders: Folders,
-        mailbox: Mailbox,
-        now: datetime,
-        waiting: Callable[[OpenFolder], int],
-    ) -> None:
+    _connection: ImapConnection
+
+    def __init__(self, mailbox: Mailbox, now: datetime, folders: Folders, count: Callable[[OpenFolder], int]) -> None:
         assert isinstance(mailbox.source, ImapSource)
-        self._connection = connection
+        super().__init__(mailbox, now, mailbox.source.folders)
+        self._connection = folders.connection
         self._folders = folders
-        self._mailbox = mailbox
-        self._paths = mailbox.source.folders
-        self._now = now
-        self._count_waiting = waiting
+        self._count = count
 
-    def stages(self) -> Iterator[tuple[str, Callable[[], Finding]]]:
-        yield "name", self._name
-        yield "port", self._port
-        yield "tls", self._tls
-        yield "sign_in", self._sign_in
-        yield "mailbox", self._list_folders
-        yield "folder", self._folder
-        yield "settlement", self._settlement
-        yield "waiting", self._waiting
-
-    def _name(self) -> Finding:
-        self._endpoint = self._connection.resolve()
-        return name_finding(self._endpoint, retirement(self._mailbox.source))
-
-    def _port(self) -> Finding:
-        self._connection.dial(self._endpoint)
-        return port_finding(self._endpoint)
-
-    def _tls(self) -> Finding:
-        sock = self._connection.secure()
-        if not isinstance(sock, ssl.SSLSocket):
-            advice = "Choose the TLS mode `tls` or `starttls`: the password can be read on its way."
-            return Finding("The connection is not encrypted.", advice, warning=True)
-        return certificate_finding(sock, self._now)
-
-    def _sign_in(self) -> Finding:
+    def sign_in(self) -> Finding:
         self._connection.sign_in()
         return Finding("The server accepts the account.")
 
-    def _list_folders(self) -> Finding:
+    def mailbox(self) -> Finding:
         return Finding(f"The mailbox has {len(self._folders.list())} folders.")
 
-    def _folder(self) -> Finding:
-        counts = [f"`{path}` has {self._open(path).message_count} messages" for path in self._paths]
-        return Finding("; ".join(counts) + ".")
+    def _shown(self, path: str) -> str:
+        return f"`{path}` has {self._open(path).message_count} messages"
 
     def _open(self, path: str) -> OpenFolder:
         return self._folders.open(path, writable=False)
 
-    def _settlement(self) -> Finding:
+    def _settled(self) -> Finding:
         settlement = self._mailbox.settlement
-        if isinstance(settlement, Keep):
-            return Finding("Messages are left as they are.")
         folder = self._folders.open(self._paths[0], writable=True)
         with self._connection.command("tell its capabilities") as client:
             can_move, can_expunge = client.has_capability("MOVE"), client.has_capability("UIDPLUS")
@@ -95,9 +58,8 @@ class ImapCheck:
         advice = "The server lacks UIDPLUS: messages stay marked as deleted while others' deleted messages are there."
         return Finding(detail, advice, warning=True)
 
-    def _waiting(self) -> Finding:
-        count = sum(self._count_waiting(self._open(path)) for path in self._paths)
-        return Finding(f"A first poll would take in {count} messages.")
+    def _waiting(self, path: str) -> int:
+        return self._count(self._open(path))
 
 
 def _require(folder: OpenFolder, flag: bytes) -> None:

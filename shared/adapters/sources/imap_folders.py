@@ -3,12 +3,12 @@ r"""The folders of an IMAP mailbox: paths with `/`, `\` or the server's own sepa
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from shared.adapters.sources.errors import CommandRefused
+from shared.adapters.sources.folders import folder_missing
 from shared.adapters.sources.imap_connection import ImapConnection, OpenFolder
-from shared.adapters.sources.imap_wire import CommandRefused
 from shared.application.ports import Folder
 from shared.domain.errors import AppError, FolderMissing, SourceMisbehaved
 
-_NAMED_AT_MOST = 50
 _ROLES = frozenset(("all", "archive", "drafts", "flagged", "junk", "sent", "trash"))  # RFC 6154
 _NO_MESSAGES = frozenset(("noselect", "nonexistent"))
 
@@ -82,8 +82,7 @@ class Folders:
         for spelling in (path, slashed, slashed.replace(self._separator, "/")):
             if _canonical(spelling) in known:
                 return known[_canonical(spelling)][1]
-        names = ", ".join(sorted(known)[:_NAMED_AT_MOST])
-        raise FolderMissing(f"There is no folder `{path}`.", advice=f"The folders are: {names}.") from cause
+        raise folder_missing(path, known) from cause
 
     def find_or_create(self, path: str, *, create: bool) -> str:
         """:raises FolderMissing: it is not there, and may not or cannot be created."""

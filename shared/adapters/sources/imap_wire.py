@@ -4,7 +4,7 @@ import imaplib
 import re
 from base64 import b64encode
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +12,7 @@ from imapclient import IMAPClient
 
 from shared.adapters.net import BoundedSocket, network_errors
 from shared.adapters.sasl import Mechanism
+from shared.adapters.sources.errors import CommandRefused
 from shared.domain.errors import (
     AccessDenied,
     AppError,
@@ -21,11 +22,6 @@ from shared.domain.errors import (
     SourceUnavailable,
     Throttled,
 )
-
-
-class CommandRefused(SourceUnavailable):
-    """The server answered NO or BAD and gave no code that says why; the connection goes on."""
-
 
 _CODES: dict[str, tuple[type[AppError], str]] = {
     "AUTHENTICATIONFAILED": (CredentialsRejected, ""),
@@ -146,6 +142,45 @@ class Client(IMAPClient):  # type: ignore[misc]  # the library is not typed
     def _create_IMAP4(self) -> Wire:  # noqa: N802 - the library's name
         self.wire = Wire(*self._given)
         return self.wire
+
+    @property
+    def mechanisms(self) -> list[str]:
+        return [offer[5:] for offer in self.wire.capabilities if offer.startswith("AUTH=")]
+
+    def begin(self, purpose: str) -> None:
+        self.wire.purpose = purpose
+        self.wire.untagged_responses.clear()  # the library keeps for ever what nobody asks for
+
+    def errors(self) -> AbstractContextManager[None]:
+        return protocol_errors()
+
+    def takes(self, command: str) -> bool:
+        return command in self.wire.capabilities
+
+    def takes_login(self, user: str, secret: str) -> bool:
+        return not self.takes("LOGINDISABLED") and (user + secret).isascii()
+
+    def secure(self, start: Callable[[BoundedSocket], BoundedSocket]) -> BoundedSocket:
+        return self.wire.secure(start)
+
+    def sign_in(self, user: str, password: str) -> None:
+        self.wire.sign_in(user, password)
+        self._note_capabilities()
+
+    def prove(self, mechanism: Mechanism) -> None:
+        self.wire.prove(mechanism)
+        self._note_capabilities()
+
+    def _note_capabilities(self) -> None:
+        """They may have come for free; without this the library would ask for them later."""
+        if "CAPABILITY" in self.wire.untagged_responses:
+            self.capabilities()
+
+    def leave(self) -> None:
+        self.logout()
+
+    def close(self) -> None:
+        self.wire.shutdown()
 
 
 @contextmanager

@@ -1,20 +1,19 @@
 """POP3: any server that has unique ids for messages (req C3). There is one folder, and nothing can be marked."""
 
 import hashlib
-import json
 from base64 import b64encode
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from shared.adapters.net import Timeouts
-from shared.adapters.sources.checks import run_stages
+from shared.adapters.sources.errors import CommandRefused
+from shared.adapters.sources.fetching import CUT_BYTES, SLOWEST_BYTES_PER_SECOND, raw_message
+from shared.adapters.sources.folder_listing import Position
 from shared.adapters.sources.pop3_check import Pop3Check
 from shared.adapters.sources.pop3_connection import Pop3Connection
-from shared.adapters.sources.pop3_wire import CommandRefused
 from shared.adapters.sources.services import SourceServices
 from shared.application.ports import CheckStage, FetchFailure, Folder, Page
 from shared.domain.errors import (
-    CursorExpired,
     MessageError,
     MessageGone,
     SourceMisbehaved,
@@ -27,16 +26,14 @@ from shared.domain.message import Cursor, Listed, MessageRef, RawMessage
 from shared.domain.settlement import Delete, Move, Settled, Settlement
 
 _FOLDER = "INBOX"
-_CUT_BYTES = 262_144
-_CUT_LINES = _CUT_BYTES // 80
-_SLOWEST_BYTES_PER_SECOND = 200_000
+_CUT_LINES = CUT_BYTES // 80
 _MARK_CHARACTERS = 8
 _MAX_MARKS = 3500
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
-    """What a cursor says: which messages are listed already, by 48 bits of the hash of their unique ids, as many of
+class _Known(Position):
+    """Which messages are listed already, by 48 bits of the hash of their unique ids, as many of
     the latest as a table's property has room for. Of those before them only the number is kept: they are known by
     their place, because servers add new messages at the end.
     """
@@ -45,12 +42,9 @@ class _Known:
     before: int = 0
 
     @classmethod
-    def of(cls, marks: Sequence[str], before: int = 0) -> "_Known":
+    def all(cls, marks: Sequence[str], before: int = 0) -> "_Known":
         dropped = max(0, len(marks) - _MAX_MARKS)
         return cls("".join(marks[dropped:]), before + dropped)
-
-    def cursor(self) -> Cursor:
-        return Cursor(json.dumps(asdict(self)))
 
     def place(self, marks: Sequence[str]) -> tuple[int, set[str]]:
         """How many of the messages are known by their place, and the marks of the others that are known.
@@ -82,13 +76,12 @@ class Pop3Source:
         self._connection.close()  # a session does not see what arrives after it began
         uidls = list(self._connection.numbers())
         marks = [_mark(uidl) for uidl in uidls]
-        known = _read(cursor)
-        if known is None:
-            known = _Known.of(marks) if self._mailbox.start_from else _Known()
+        first = _Known.all(marks) if self._mailbox.start_from else _Known()
+        known = first if cursor is None else _Known.of(cursor)
         place, before = known.place(marks)
         fresh = [index for index in range(place, len(marks)) if marks[index] not in before]
         taken = before | {marks[index] for index in fresh[:limit]}
-        following = _Known.of([mark for mark in marks[place:] if mark in taken], place)
+        following = _Known.all([mark for mark in marks[place:] if mark in taken], place)
         return Page(self._listed([uidls[index] for index in fresh[:limit]]), following.cursor(), len(fresh) > limit)
 
     def _listed(self, uidls: Collection[str]) -> tuple[Listed, ...]:
@@ -130,16 +123,15 @@ class Pop3Source:
         if number is None or message.ref.folder != _FOLDER:
             return FetchFailure(message.ref, _gone())
         size = message.size or self._size(number)
-        is_cut, cut_bytes = size > self._max_bytes, min(_CUT_BYTES, self._max_bytes)
-        wanted = cut_bytes if is_cut else 2 * self._max_bytes
-        with self._connection.command("hand over a message", min(size, wanted) / _SLOWEST_BYTES_PER_SECOND) as wire:
+        is_cut = size > self._max_bytes
+        wanted = CUT_BYTES if is_cut else 2 * self._max_bytes
+        with self._connection.command("hand over a message", min(size, wanted) / SLOWEST_BYTES_PER_SECOND) as wire:
             can_cut = is_cut and "TOP" in wire.capabilities
             content, is_whole = wire.download(f"TOP {number} {_CUT_LINES}" if can_cut else f"RETR {number}", wanted)
         if not is_whole:
             self._connection.drop()
-        if is_cut or not is_whole:
-            return RawMessage(message.ref, content[:cut_bytes], None, max(size, len(content) + 1))
-        return RawMessage(message.ref, content, None, len(content))
+        known = max(size, len(content) + 1) if is_cut or not is_whole else 0
+        return raw_message(message.ref, content, None, self._max_bytes, known)
 
     def _size(self, number: int) -> int:
         with self._connection.command("tell sizes") as wire:
@@ -176,7 +168,7 @@ class Pop3Source:
         return [Folder(_FOLDER, "inbox")]
 
     def check(self) -> Iterator[CheckStage]:
-        return run_stages(Pop3Check(self._connection, self._mailbox, self._services.clock()).stages())
+        return Pop3Check(self._mailbox, self._services.clock(), self._connection).run()
 
     def close(self) -> None:
         self._connection.close()
@@ -188,13 +180,3 @@ def _gone() -> MessageGone:
 
 def _mark(uidl: str) -> str:
     return b64encode(hashlib.sha256(uidl.encode()).digest()[:6]).decode()
-
-
-def _read(cursor: Cursor | None) -> _Known | None:
-    """:raises CursorExpired: the cursor is not one of ours."""
-    if cursor is None:
-        return None
-    try:
-        return _Known(**json.loads(cursor))
-    except (ValueError, TypeError) as exc:
-        raise CursorExpired("The cursor is of another source.") from exc

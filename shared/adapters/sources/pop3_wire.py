@@ -3,11 +3,12 @@
 import poplib
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from shared.adapters.net import BoundedSocket, network_errors
 from shared.adapters.sasl import Mechanism
+from shared.adapters.sources.errors import CommandRefused
 from shared.domain.errors import (
     AccessDenied,
     AppError,
@@ -20,10 +21,6 @@ from shared.domain.errors import (
 _ADVICE_ON_PROTOCOL = "Check that host and port are those of a POP3 server."
 _PIECE_BYTES = 65_536
 _MAX_LISTING_BYTES = 32_000_000
-
-
-class CommandRefused(SourceUnavailable):
-    """The server answered -ERR and gave no code that says why; the connection goes on."""
 
 
 _CODES: dict[str, tuple[type[AppError], str]] = {
@@ -83,6 +80,22 @@ class Pop3Wire(poplib.POP3):
         answer: bytes = self._shortcmd(command)  # type: ignore[attr-defined]  # nor this one
         return answer
 
+    @property
+    def mechanisms(self) -> list[str]:
+        return self.capabilities.get("SASL", [])
+
+    def begin(self, purpose: str) -> None:
+        self.purpose = purpose
+
+    def errors(self) -> AbstractContextManager[None]:
+        return protocol_errors()
+
+    def takes(self, command: str) -> bool:
+        return command in self.capabilities
+
+    def takes_login(self, *_: str) -> bool:
+        return self.takes("USER") or not self.mechanisms
+
     def sign_in(self, user: str, password: str) -> None:
         self.request(f"USER {user}")
         self.request(f"PASS {password}")
@@ -96,6 +109,9 @@ class Pop3Wire(poplib.POP3):
         while not answer.startswith(b"+OK"):
             said = first.pop() if first else mechanism.respond(b64decode(answer[1:]))
             answer = self.request(b64encode(said).decode())
+
+    def leave(self) -> None:
+        self.request("QUIT")
 
     def download(self, command: str, max_bytes: int) -> tuple[bytes, bool]:
         """The lines that follow the answer, as they were stored, and whether these are all: after one that is cut
