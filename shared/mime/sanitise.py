@@ -9,7 +9,8 @@ from shared.mime.html import TAGS, Token, attributes, well_nested
 
 _LINK = re.compile(r"\s*(?:https?://|mailto:|tel:)", re.IGNORECASE)
 _DATA_IMAGE = re.compile(r"\s*data:image/(?:png|gif|jpe?g|webp);", re.IGNORECASE)
-_ACTIVE_STYLE = re.compile(r"[\\@]|url|image|expression", re.IGNORECASE)
+_ACTIVE_STYLE = re.compile(r"[\\@]|/\*|url|image|expression|^\s*+margin[^:]{0,20}:[^;]*[(-]", re.IGNORECASE)
+"""What loads, runs, or moves a part of the mail over what is around it."""
 _ATTRIBUTES = {
     "*": {"align", "bgcolor", "dir", "height", "lang", "style", "title", "valign", "width"},
     "a": {"href"},
