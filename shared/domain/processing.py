@@ -3,6 +3,7 @@
 Preprocessing, defaults, importance, field mapping, incidents, rules, and at last what the ticket's type makes of it.
 """
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,7 +16,7 @@ from shared.domain.document import DocumentId
 from shared.domain.draft import CUSTOM, MAX_CUSTOM, Draft, Priority, TagName, has_value, with_value
 from shared.domain.errors import Problem, Unfit
 from shared.domain.explain import Attempt, Step, one_by_one
-from shared.domain.facts import Facts
+from shared.domain.facts import HEADER, HEADER_NAME, Facts
 from shared.domain.fields import EmailAddress, Model, NotEmpty
 from shared.domain.incidents import Incident, Monitoring, incident
 from shared.domain.mapping import FieldMapping, apply_mapping
@@ -91,6 +92,11 @@ def process(processing: Processing, types: Types, facts: Facts, draft: Draft) ->
     draft, typed = one_by_one("ticket type", [typing], ruled.draft)
     steps = (*stripped, *defaulted, *mapped, *monitored, *ruled.steps, *typed)
     return Processed(draft, found, ruled.ignore, ruled.route, steps)
+
+
+def header_names(processing: Processing) -> frozenset[str]:
+    """The headers that conditions, mappings and templates speak of, in lower case: reading a message must keep them."""
+    return frozenset(map(str.lower, re.findall(f"{HEADER}({HEADER_NAME})", processing.model_dump_json())))
 
 
 def stated_priority(message: InboundMessage) -> Priority | None:

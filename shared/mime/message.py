@@ -18,6 +18,7 @@ from shared.mime.values import MAX_ID, message_ids
 MAX_LINE = 998
 """Characters of a subject or another field that are kept (RFC 5322 section 2.1.1)."""
 MAX_SAME_FIELD = 10
+_RECEIVED_COUNT = "received-count"
 
 KEPT_FIELDS = frozenset(
     """
@@ -37,10 +38,11 @@ KEPT_FIELDS = frozenset(
 """Automatic mail and loops; lists; where a message comes from and how it got here; what it is."""
 
 
-def parse(content: bytes) -> InboundMessage:
+def parse(content: bytes, also: frozenset[str] = frozenset()) -> InboundMessage:
     """Read a message. No bytes make it raise; `defects` (see `Defect`) tells what was not as it should be.
 
-    `headers` holds the fields of `KEPT_FIELDS`, and how many `Received` fields there were as `received-count`.
+    `headers` holds the fields of `KEPT_FIELDS` and of `also` (in lower case), and how many `Received` fields there
+    were as `received-count`.
     """
     mail = read(content)
     fields = mail.root.fields
@@ -57,7 +59,7 @@ def parse(content: bytes) -> InboundMessage:
         text=mail.text(),
         has_html=mail.has_html,
         attachments=mail.attachments(),
-        headers=tuple(_kept_fields(mail)),
+        headers=tuple(_kept_fields(mail, KEPT_FIELDS | also)),
         defects=tuple(defect.value for defect in dict.fromkeys(mail.defects)),
     )
     kind, reasons, report = classify(mail, message)
@@ -118,10 +120,10 @@ def _addresses(mail: Mail, name: str) -> tuple[Address, ...]:
     return tuple(address for address in found if address.address)
 
 
-def _kept_fields(mail: Mail) -> Iterator[tuple[str, str]]:
+def _kept_fields(mail: Mail, kept: frozenset[str]) -> Iterator[tuple[str, str]]:
     counts = Counter[str]()
     for name, value in mail.root.fields.pairs:
         counts[name] += 1
-        if name in KEPT_FIELDS and counts[name] <= MAX_SAME_FIELD:
+        if name in kept and name != _RECEIVED_COUNT and counts[name] <= MAX_SAME_FIELD:
             yield name, text(value, mail.sibling)[:MAX_LINE]
-    yield "received-count", str(counts["received"])
+    yield _RECEIVED_COUNT, str(counts["received"])

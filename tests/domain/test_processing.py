@@ -4,7 +4,7 @@ import pytest
 
 from shared.domain.draft import Draft
 from shared.domain.incidents import Incident
-from shared.domain.processing import Processing, process, processing_problems, stated_priority
+from shared.domain.processing import Processing, header_names, process, processing_problems, stated_priority
 from shared.domain.ticket_types import BUILT_IN
 from tests.domain.mail import ANN, BOB, facts, refused, saved
 
@@ -172,6 +172,17 @@ def test_the_steps_stand_in_the_order_in_which_things_apply():
     stages = [step.stage for step in drafted(settings).steps]
 
     assert stages == ["preprocessing", "defaults", "mapping", "incidents", "rules", "ticket type"]
+
+
+def test_a_mailbox_tells_which_headers_reading_must_keep():
+    settings = saved(
+        mapping=[{"target": "category", "template": "{{ header:X-One | lower }}{{header:x-two}}"}],
+        rules=[set_("group", "a", conditions=[{"field": "header:X-Three", "operator": "exists"}])],
+        incidents=[{"kind": "own", "name": "a", "field": "header:x-four", "external_id": "."}],
+    )
+
+    assert header_names(settings) == {"x-one", "x-two", "x-three", "x-four"}
+    assert header_names(saved()) == frozenset()
 
 
 def test_settings_are_read_back_as_they_were_saved():

@@ -56,6 +56,16 @@ def test_fields_that_rules_look_at_are_kept_in_order():
     )
 
 
+def test_other_fields_are_kept_where_they_are_asked_for():
+    content = b"X-Order: =?utf-8?q?=C3=BC?=\nx-other: 1\nReceived-Count: 99\nReceived: a\n\n"
+
+    assert parse(content).headers == (("received-count", "1"),)
+    assert parse(content, frozenset({"x-order", "received-count"})).headers == (
+        ("x-order", "ü"),
+        ("received-count", "1"),
+    )
+
+
 def test_kept_fields_are_bounded_in_number_and_length():
     parsed = parse(message("Subject: " + "s" * 5_000, *["X-Loop: " + "x" * 5_000] * 30))
 
