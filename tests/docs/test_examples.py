@@ -1,12 +1,15 @@
 """The JSON in the guides is what the API takes, and links lead somewhere."""
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from shared.application.templates import check_template
 from shared.domain.mailbox import MailboxSettings
 from shared.domain.sign_in import NewSignIn
+from shared.domain.templates import PART_TYPES, PARTS, TemplateSettings
 
 GUIDES = Path("docs/providers")
 EXAMPLES = [
@@ -36,3 +39,24 @@ def test_links_to_files_lead_somewhere(page):
     targets = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())
 
     assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_every_kind_of_message_and_every_value_of_templates_is_documented():
+    page = Path("docs/messages.md").read_text()
+
+    for kind, parts in PARTS.items():
+        assert re.search(rf"^\| `{kind}` \|.*\| {', '.join(f'`{part}`' for part in parts)} \|$", page, re.MULTILINE)
+    rows = re.findall(r"^\| (`(?:mailbox|ticket|comment|message)`.*?) \| (.*) \|$", page, re.MULTILINE)[-4:]
+    documented = {(part, name) for parts, names in rows for part in _coded(parts) for name in _coded(names)}
+    assert documented == {(part, each.name) for part, kind in PART_TYPES.items() for each in fields(kind)}
+
+
+def _coded(text: str) -> set[str]:
+    return set(re.findall(r"`(\w+)[^`]*`", text))
+
+
+def test_the_template_in_the_guide_passes_the_check():
+    template = re.findall(r"```jinja\n(.*?)```", Path("docs/messages.md").read_text(), re.DOTALL)[0]
+
+    settings = TemplateSettings(name="x", kind="acknowledgement", language="en", subject="x", text=template)
+    assert check_template(settings) == ()
