@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from shared.application.contacts import Line
 from shared.domain.contact import ContactDetails
 from shared.domain.errors import Invalid, Problem
+from shared.mime.charsets import codec
 
 _COLUMNS = tuple(ContactDetails.model_fields)
 _EMPTY: dict[str, object] = {"role": "requester", "groups": [], "bounced_at": None, "unsubscribed_at": None}
@@ -51,13 +52,12 @@ def _wrong_columns(columns: Sequence[str]) -> Iterator[str]:
 
 
 def _text(content: bytes, charset: str) -> str:
-    if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
-        charset = "utf-16"
+    name = "utf_16" if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else codec(charset)
+    if name is None:
+        raise Invalid([Problem("header.Content-Type", "names a charset that is not known")])
     try:
-        text = content.decode(charset).removeprefix("\ufeff")
-        text.encode()
-    except LookupError as error:
-        raise Invalid([Problem("header.Content-Type", "names a charset that is not known")]) from error
+        text = content.decode(name).removeprefix("\ufeff")
+        text.encode()  # UTF-7 can spell half a character
     except UnicodeError as error:
         line = content.count(b"\n", 0, getattr(error, "start", 0)) + 1
         advice = "save the file as UTF-8, or name its charset in the Content-Type"

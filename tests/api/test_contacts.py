@@ -320,6 +320,7 @@ def test_a_file_that_cannot_be_read_is_refused_with_the_place(
         ("address\n", "text/plain", 415),
         ("address\n", "text/csv; charset=klingon", 422),
         ("address\n", "text/csv; charset=rot13", 422),
+        ("address\n", "text/csv; charset=punycode", 422),
         (b"address\n+2AA-@example.com\n", "text/csv; charset=utf-7", 422),
         ('{"address": "kim@example.com"}', "application/json", 422),
         ("[", "application/json", 400),
