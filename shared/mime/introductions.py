@@ -26,6 +26,9 @@ _DATE = re.compile(f"{_DAY}|{_TIME}")
 _EXACT_DATE = re.compile(_DAY)
 _CLOCK = re.compile(_TIME)
 _ADDRESS = re.compile(r"[^\s<>\[\]():@\"]{1,64}@[^\s<>\[\]():@\"]{1,200}")
+_AUTHOR = re.compile(
+    r"(?:[\"„“«]([^\"„“”«»]{1,100})[\"”“»]\s{0,3})?[<(\[]?([^\s<>\[\]():@\"]{1,64}@[^\s<>\[\]():@\",]{1,200})"
+)
 _OPEN_ADDRESS = re.compile(r"<[^<>\s]{1,64}@")
 _ADDRESS_AT_END = re.compile(r"@[^\s@]{1,200}\s?:[\s*_]*$")
 _ENDS = re.compile(r"(?::|-{2,})[\s*_]*$")
@@ -81,7 +84,9 @@ class Text:
         if found is None:
             return None
         following = self.written_from(found.end)
-        behind = (self._header(following) or self._attribution(following)) if not self.is_quoted(following) else None
+        behind = None
+        if not self.is_quoted(following):
+            behind = self._header(following, any_language=not found.sender) or self._attribution(following)
         if behind is None:
             return found
         return replace(found, end=behind.end, sender=found.sender or behind.sender, is_vague=False)
@@ -153,7 +158,9 @@ class Text:
             if _ENDS.search(line):
                 is_quote_next = self.is_quoted(self.written_from(index + 1))
                 strength = _attributes(joined, is_quote_next=is_quote_next)
-                return Introduction(start, index + 1, joined, is_vague=strength == "vague") if strength else None
+                return (
+                    Introduction(start, index + 1, _author(joined), is_vague=strength == "vague") if strength else None
+                )
             if index == start and not _begins_attribution(line):
                 return None
         return None
@@ -177,3 +184,8 @@ def _attributes(joined: str, *, is_quote_next: bool) -> str:
         return "sure"
     is_short = len(joined) <= 100 and joined.count(" ") < 12
     return "vague" if is_quote_next and ((verb and (is_short or exact or clock)) or (exact and clock)) else ""
+
+
+def _author(attribution: str) -> str:
+    author = _AUTHOR.search(attribution)
+    return f'"{author[1] or ""}" <{author[2]}>' if author else ""

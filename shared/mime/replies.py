@@ -19,7 +19,7 @@ _MAX_REMNANT = 30
 _MAX_REQUEST = 160
 _MAX_SEARCHED = 5_000
 _BLANK_LINES = re.compile(r"\n{3,}")
-_QUOTE_MARK = re.compile(r"\s{0,3}> ?")
+_QUOTE_MARK = re.compile(r"\A\s{0,3}> ?")
 
 
 @dataclass(slots=True)
