@@ -78,6 +78,26 @@ def test_text_html_inline_images_and_attachments_are_nested_as_clients_expect():
     assert message.get_body(("html",)).get_content() == '<p>Ö<img src="cid:logo@example.com"></p>'
 
 
+def test_a_text_that_repeats_the_boundary_does_not_end_its_part():
+    boundary = re.search(rb'boundary="(.*?)"', compose(replace(MESSAGE, html="x")))[1].decode()
+
+    message = read(replace(MESSAGE, text=f"a\n--{boundary}\nb\n--{boundary}--\nc", html="x"))
+
+    assert message.get_body(("plain",)).get_content().splitlines() == [
+        "a",
+        f"--{boundary}",
+        "b",
+        f"--{boundary}--",
+        "c",
+    ]
+
+
+def test_an_attachment_without_content_is_a_whole_part():
+    raw = compose(replace(MESSAGE, attachments=(OutgoingAttachment("empty.txt", "text/plain", b""),)))
+
+    assert b"\r\n\r\n\r\n--=_mixed" in raw
+
+
 def test_an_image_that_the_html_does_not_show_is_an_attachment():
     message = read(replace(MESSAGE, html="<p>no picture</p>", attachments=(PNG,)))
 
@@ -249,7 +269,7 @@ def test_names_of_files_arrive_in_every_script(name):
 
 
 def test_a_domain_that_is_not_ascii_is_written_by_its_registered_name():
-    message = replace(MESSAGE, to=(Address("info@straße.example", "Büro"), Address("a@почта.example")))
+    message = replace(MESSAGE, to=(Address("info@straße.example", "Büro"), Address("a@ПОЧТА.example")))
 
     assert compose(message).isascii()
     assert [each.address for each in parse(compose(message)).to] == [
@@ -268,7 +288,7 @@ def test_only_a_local_part_that_is_not_ascii_is_written_in_utf_8():
     "address",
     """
     |ann|@example.org|ann@|a b@example.org|a@b@c.example|a@exa mple.org|a@b.example\r\nBcc: c@d|a@b..example
-    |<a@b.example>|a\x00@b.example|a@-.example|a..b@c.example|a,b@c.example|a@ü\u2028.example
+    |<a@b.example>|a\x00@b.example|a@-.example|a..b@c.example|a,b@c.example|a@ü\u2028.example|a\u2028b@c.example
     """.strip().split("|"),
 )
 def test_what_is_no_address_is_refused_and_never_repaired(address):
@@ -278,6 +298,15 @@ def test_what_is_no_address_is_refused_and_never_repaired(address):
 
 def test_a_quoted_local_part_is_sent_as_it_is():
     assert b'"ann smith"@example.org' in compose(replace(MESSAGE, to=(Address('"ann smith"@example.org'),)))
+
+
+@pytest.mark.parametrize(
+    "name", ['Ann "The Boss" Smith, Ltd. \\', "a@b.example", "<eve@evil.example>", "Ann (home); Bob:"]
+)
+def test_a_name_is_never_taken_for_an_address(name):
+    sender = read(replace(MESSAGE, sender=Address("a@example.com", name)))["from"].addresses
+
+    assert [(each.display_name, each.addr_spec) for each in sender] == [(name, "a@example.com")]
 
 
 def test_many_recipients_stand_each_on_a_line_of_their_own():

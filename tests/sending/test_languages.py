@@ -4,12 +4,17 @@ import pytest
 from shared.domain.languages import detected, language_for
 
 TEXTS = {
+    "bg": "Здравейте, от вчера принтерът на втория етаж не печата. Моля да проверите какво му е. Благодаря!",
     "de": "Guten Morgen, seit gestern druckt der Drucker im zweiten Stock nicht mehr. Können Sie bitte nachsehen?",
     "en": "Hi, since yesterday the printer on the second floor has not been printing. Could you have a look please?",
     "es": "Buenos días, desde ayer la impresora de la segunda planta no imprime. ¿Pueden ayudarme, por favor?",
     "fr": "Bonjour, depuis hier l'imprimante du deuxième étage n'imprime plus. Pouvez-vous regarder, s'il vous plaît ?",
+    "it": "Buongiorno, da ieri la stampante del secondo piano non stampa più. Potete controllare per favore? Grazie.",
+    "nl": "Goedemorgen, sinds gisteren print de printer op de tweede verdieping niet meer. Kunt u even kijken?",
+    "pl": "Dzień dobry, od wczoraj drukarka na drugim piętrze nie drukuje. Proszę o pomoc i dziękuję.",
     "pt": "Bom dia, desde ontem a impressora do segundo andar não imprime. Vocês podem verificar, por favor?",
     "ru": "Добрый день! Со вчерашнего дня принтер на втором этаже не печатает. Посмотрите, пожалуйста, что с ним.",
+    "uk": "Добрий день! З учорашнього дня принтер на другому поверсі не друкує. Подивіться, будь ласка, що з ним.",
 }
 
 
@@ -25,8 +30,9 @@ def test_a_few_sentences_tell_their_language(language):
         "OK",
         "SUP-17 0x80070005 E_ACCESSDENIED",
         "プリンターが動きません。確認してください。",
-        "Dzień dobry, od wczoraj drukarka na drugim piętrze nie drukuje. Proszę o pomoc.",
-        "Goedemorgen, sinds gisteren print de printer op de tweede verdieping niet meer. Kunt u even kijken?",
+        "Hej, sedan igår fungerar inte skrivaren på andra våningen. Kan ni titta på det? Tack på förhand.",
+        "Tisztelt Ügyfélszolgálat! A februári számla hiányzik a fiókomból, kérem, küldjék el új címemre a számlát.",
+        "Merhaba, dünden beri ikinci kattaki yazıcı çalışmıyor. Bakabilir misiniz lütfen?",
     ],
 )
 def test_a_text_that_is_too_short_or_in_another_language_tells_none(text):
