@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, StringConstraints
 
-from shared.domain.fields import Model
+from shared.domain.fields import Model, Name
 
 DocumentId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 """Made from the name when it is first saved; it never changes, because other rows and other documents name it."""
@@ -14,7 +14,7 @@ class Settings(Model):
     """Configuration as people write it."""
 
     schema_version: Literal[1] = 1
-    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+    name: Name
 
 
 class Document(Settings):

@@ -72,6 +72,8 @@ def secret_names(settings: BaseModel) -> Iterator[str]:
             yield value
 
 
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+
 EmailAddress = Annotated[
     str,
     StringConstraints(

@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints
 from shared.domain.conditions import Condition, holds
 from shared.domain.explain import Step, one_by_one
 from shared.domain.facts import Facts, TextField, found
-from shared.domain.fields import Model, told
+from shared.domain.fields import Model, Name, told
 from shared.domain.patterns import Pattern
 
 State = Literal["recovery", "problem"]
@@ -42,7 +42,7 @@ class OwnMonitoring(_Monitoring):
     """`external_id` matches in messages about one incident the same; its first group counts, or all of it."""
 
     kind: Literal["own"]
-    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+    name: Name
     field: TextField = "subject"
     external_id: Pattern
     state_field: TextField = Field(default="subject", description="where `problem` and `recovery` are looked for")
@@ -51,7 +51,7 @@ class OwnMonitoring(_Monitoring):
 
 
 @dataclass(frozen=True, slots=True)
-class ReadyMadeMonitoring:
+class MonitoringPreset:
     """What a monitoring system writes unless somebody changed it; to turn on by its id, or to copy."""
 
     id: str
@@ -63,8 +63,8 @@ class ReadyMadeMonitoring:
     state_field: str = "subject"
 
 
-READY_MADE = (
-    ReadyMadeMonitoring(
+MONITORING_PRESETS = (
+    MonitoringPreset(
         "zabbix",
         "Zabbix",
         r"(?m)^\W*(?:original )?problem id: *(\d+)",
@@ -72,35 +72,35 @@ READY_MADE = (
         r"^(?:resolved|ok)\b",
         field="body",
     ),
-    ReadyMadeMonitoring(
+    MonitoringPreset(
         "nagios",
         "Nagios, Icinga 1 and Naemon",
         r"^\W*[A-Z]+ ((?:service|host) alert: .+?) is [A-Z]+\W*$",
         r"^\W*problem\b",
         r"^\W*recovery\b",
     ),
-    ReadyMadeMonitoring(
+    MonitoringPreset(
         "icinga2",
         "Icinga 2",
         r"^\[[A-Z]+\] (.+?) is [A-Z]+!?$",
         r"^\[problem\]",
         r"^\[recovery\]",
     ),
-    ReadyMadeMonitoring(
+    MonitoringPreset(
         "prtg",
         "PRTG Network Monitor",
         r"^(?:\[[^\]]*\] )?(.+? \(.+?\)) (?:down|up|warning|unusual|partial down|paused)\b",
         r"\) (?:down|warning|unusual|partial down)\b",
         r"\) (?:up\b|(?:down|warning|unusual|partial down) ended)",
     ),
-    ReadyMadeMonitoring(
+    MonitoringPreset(
         "alertmanager",
         "Prometheus Alertmanager and Grafana",
         r"^\[(?:firing|resolved|alerting|ok)[^\]]*\] *([^(\n]+)",
         r"^\[(?:firing|alerting)",
         r"^\[(?:resolved|ok)",
     ),
-    ReadyMadeMonitoring(
+    MonitoringPreset(
         "azure-monitor",
         "Azure Monitor",
         r"azure monitor alert (.+?) at \d",
@@ -108,28 +108,30 @@ READY_MADE = (
         r"^resolved:",
     ),
 )
-_BY_ID = {each.id: each for each in READY_MADE}
+_BY_ID = {each.id: each for each in MONITORING_PRESETS}
 
 
-class ReadyMade(_Monitoring):
+class ReadyMadeMonitoring(_Monitoring):
     """One of the catalogue's monitoring systems."""
 
     kind: Literal["ready_made"]
     id: Annotated[str, StringConstraints(pattern=f"^({'|'.join(_BY_ID)})$"), told(f"one of {', '.join(_BY_ID)}")]
 
 
-Monitoring = Annotated[ReadyMade | OwnMonitoring, Field(discriminator="kind")]
+Monitoring = Annotated[ReadyMadeMonitoring | OwnMonitoring, Field(discriminator="kind")]
 
 
 def incident(rules: Sequence[Monitoring], facts: Facts) -> tuple[Incident | None, tuple[Step, ...]]:
     """The incident by the first rule that finds one."""
-    written = [(rule, _BY_ID[rule.id] if isinstance(rule, ReadyMade) else rule) for rule in rules if rule.enabled]
+    written = [
+        (rule, _BY_ID[rule.id] if isinstance(rule, ReadyMadeMonitoring) else rule) for rule in rules if rule.enabled
+    ]
     attempts = ((patterns.name, partial(_reported, rule, patterns, facts)) for rule, patterns in written)
     return one_by_one("incidents", attempts, None)
 
 
 def _reported(
-    rule: Monitoring, patterns: ReadyMadeMonitoring | OwnMonitoring, facts: Facts, earlier: Incident | None
+    rule: Monitoring, patterns: MonitoringPreset | OwnMonitoring, facts: Facts, earlier: Incident | None
 ) -> tuple[Incident, str] | None:
     if earlier or not all(holds(condition, facts) for condition in rule.conditions):
         return None
@@ -141,6 +143,6 @@ def _reported(
     return Incident(external_id, state, state == "recovery" and rule.close_on_recovery), f"{external_id}: {state}"
 
 
-def _is_in(state: State, patterns: ReadyMadeMonitoring | OwnMonitoring, facts: Facts) -> bool:
+def _is_in(state: State, patterns: MonitoringPreset | OwnMonitoring, facts: Facts) -> bool:
     pattern = patterns.recovery if state == "recovery" else patterns.problem
     return pattern is not None and found(facts, patterns.state_field, pattern) is not None

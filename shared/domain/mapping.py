@@ -4,21 +4,14 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, ValidationInfo
+from pydantic import Field
 
 from shared.domain.draft import Draft, Target, has_value, with_value
 from shared.domain.explain import Step, one_by_one
 from shared.domain.facts import Facts, TextField, found
 from shared.domain.fields import Model
-from shared.domain.patterns import Pattern, groups
-from shared.domain.placeholders import KNOWN, TemplateText, checked, rendered
-
-
-def _over_the_pattern(template: str, info: ValidationInfo) -> str:
-    if info.context is None or "pattern" not in info.data:
-        return template
-    pattern = info.data["pattern"]
-    return checked(template, (*KNOWN, *groups(pattern)) if pattern else KNOWN)
+from shared.domain.patterns import Pattern
+from shared.domain.placeholders import KNOWN, TemplateText, beside_pattern, rendered
 
 
 class FieldMapping(Model):
@@ -27,7 +20,7 @@ class FieldMapping(Model):
     target: Target
     field: TextField = Field(default="body", description="where the pattern is looked for")
     pattern: Pattern | None = None
-    template: Annotated[TemplateText, AfterValidator(_over_the_pattern)] = Field(
+    template: Annotated[TemplateText, beside_pattern(*KNOWN)] = Field(
         default="{{ match }}",
         validate_default=True,
         description="the value; `{{ match }}` is the first group of the pattern, or all that it matches",

@@ -5,12 +5,12 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Annotated
 from urllib.parse import unquote
 
-from pydantic import AfterValidator, StringConstraints
+from pydantic import AfterValidator, StringConstraints, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from shared.domain.facts import HEADER, HEADER_NAME, Facts, texts
 from shared.domain.message import Address
-from shared.domain.patterns import Match
+from shared.domain.patterns import Match, groups
 
 MAX_RENDERED = 100_000
 
@@ -76,13 +76,24 @@ def fault(template: str, known: Collection[str]) -> str | None:
     return None
 
 
-def checked(template: str, known: Collection[str]) -> str:
-    """For validators. :raises PydanticCustomError: the template has a fault."""
+def _checked(template: str, known: Collection[str]) -> str:
     if why := fault(template, known):
         raise PydanticCustomError("template", "{why}", {"why": why})
     return template
 
 
+def beside_pattern(*known: str) -> AfterValidator:
+    """For a template that may also hold what the model's `pattern`, declared before it, finds."""
+
+    def checked(template: str, info: ValidationInfo) -> str:
+        if info.context is None or "pattern" not in info.data:
+            return template
+        pattern = info.data["pattern"]
+        return _checked(template, {*known, *(groups(pattern) if pattern else ())})
+
+    return AfterValidator(checked)
+
+
 TemplateText = Annotated[str, StringConstraints(max_length=2000)]
-Template = Annotated[TemplateText, AfterValidator(lambda template: checked(template, KNOWN))]
-"""A template over a message alone; where a pattern is beside it, its groups count as well (see `mapping`)."""
+Template = Annotated[TemplateText, AfterValidator(lambda template: _checked(template, KNOWN))]
+"""A template over a message alone."""

@@ -4,249 +4,21 @@ The whole text stays in the raw message. Nothing is stripped that a mailbox does
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo
+from pydantic import Field, StringConstraints
 
 from shared.domain.explain import Step, one_by_one
-from shared.domain.fields import Model, told
-from shared.domain.patterns import Pattern, groups, replaced
-from shared.domain.placeholders import TemplateText, checked, rendered
+from shared.domain.fields import Model, Name, told
+from shared.domain.patterns import Pattern, replaced
+from shared.domain.placeholders import TemplateText, beside_pattern, rendered
+from shared.domain.strip_presets import STRIP_PRESETS, StripPreset
+
+_BY_ID = {each.id: each for each in STRIP_PRESETS}
 
 
-@dataclass(frozen=True, slots=True)
-class ReadyMadeStrip:
-    """A rule to turn on by its id, or to copy: `pattern` and `replacement` are those of a rule of one's own."""
-
-    id: str
-    name: str
-    description: str
-    pattern: str
-    replacement: str = ""
-
-
-def _any(*words: str) -> str:
-    return f"(?:{'|'.join(words)})"
-
-
-_LEAD = r"(?m)^[ \t>*_#!|(\[\x{26A0}\x{FE0F}-]*"
-"""What stands before the first word of a line that programs wrote."""
-_CAUTION = _any(
-    "caution",
-    "warning",
-    "attention",
-    "achtung",
-    "vorsicht",
-    "hinweis",
-    "precaución",
-    "atención",
-    "atenção",
-    "attenzione",
-    "let op",
-    "внимание",
-)
-_OUTSIDE = _any(
-    "this (?:e-?mail|message|mail)[^\\n]* (?:from|by) (?:a |an )?(?:external|outside|someone outside|sender outside)",
-    "this (?:e-?mail|message|mail) originated outside",
-    "external (?:e-?mail|sender|message)[ \\t]*(?:$|[\\]*!:.|-])",
-    "diese (?:e-?mail|nachricht)[^\\n]* (?:von einem externen|von außerhalb)",
-    "externe (?:e-?mail|nachricht)[ \\t]*(?:$|[\\]*!:.|-])",
-    "(?:ce (?:message|courriel)|cet e-?mail)[^\\n]* (?:de l.ext[ée]rieur|d.un exp[ée]diteur externe)",
-    "este (?:correo|mensaje|e-?mail)[^\\n]* (?:extern|fuera de)",
-    "(?:este e-?mail|esta mensagem)[^\\n]* (?:extern|fora d)",
-    "(?:questa e-?mail|questo messaggio)[^\\n]* (?:estern|dall.esterno)",
-    "(?:deze e-?mail|dit bericht)[^\\n]* (?:van buiten|extern)",
-    "это (?:письмо|сообщение)[^\\n]* (?:внешн|извне)",
-)
-_ADVICE = _any("click", "attachment", "sender", "content is safe", "links?", "anh[äa]ng", "absender", "klicken")
-_ADVICE = f"(?:\\n[^\\n]*{_ADVICE}[^\\n]*)"
-_FROM_DEVICE = _any(
-    "sent from (?:my|the|outlook|mail for|yahoo|samsung|aol|proton|gmail|mailbird|spark)",
-    "sent (?:with|via) (?:proton|spark|canary|airmail|superhuman|the|my)",
-    "get outlook for",
-    "gesendet (?:von|mit) (?:mein|outlook|mail|der|yahoo|proton)",
-    "von meinem [^\\n]+ gesendet",
-    "envoyé (?:de(?:puis)? (?:mon|ma|l.|outlook|yahoo)|avec)",
-    "t[ée]l[ée]charge[rz] outlook pour",
-    "enviado (?:desde|do|a partir do|de mi|con) (?:mi|meu|o|la|outlook|yahoo|iphone)",
-    "obtener outlook para",
-    "obter o outlook para",
-    "inviato da(?:l| |ll)",
-    "scarica outlook per",
-    "verzonden vanaf",
-    "verstuurd vanaf",
-    "outlook voor [^\\n]+ downloaden",
-    "wysłane z",
-    "odesláno z",
-    "отправлено (?:\u0441|из)",
-    "надіслано з",
-    "skickat från min",
-    "sendt fra min",
-    "lähetetty ",
-    "gönderildi:? ",
-    "iphone\\s?から送信",
-    "发自我的",
-    "從我的",
-    "나의 iphone에서 보냄",
-)
-_CONFIDENTIAL = _any(
-    "confidentiality (?:notice|note|warning)",
-    "(?:legal )?disclaimer ?:",
-    "the (?:information|contents?) (?:contained )?in this (?:e-?mail|message|communication)",
-    "this (?:e-?mail|message|communication|transmission)(?: message)?,?"
-    "(?: \\(?(?:and|including|together)[^\\n]*)?"
-    " (?:is|are|may be|may contain|contains?) (?:\\w+ )*(?:confidential|privileged|intended)",
-    "diese (?:e-?mail|nachricht) (?:[^\\n]* )?(?:vertraulich|ausschlie)",
-    "(?:ce (?:message|courriel)|cet e-?mail)[^\\n]* (?:confidentiel|exclusi|[ée]tabli)",
-    "este (?:mensaje|correo|e-?mail|mensagem)[^\\n]* confidencia",
-    "(?:esta|a presente) mensagem[^\\n]* confidencia",
-    "(?:questo messaggio|questa e-?mail|le informazioni contenute)[^\\n]* (?:riservat|confidenzial)",
-    "dit (?:bericht|e-?mailbericht)[^\\n]* vertrouwelijk",
-    "(?:это сообщение|данное сообщение|настоящее сообщение)[^\\n]* конфиденциальн",
-)
-_FORWARDED = _any(
-    "forwarded message",
-    "original message",
-    "weitergeleitete nachricht",
-    "urspr[üu]ngliche nachricht",
-    "message (?:transf[ée]r[ée]|d.origine)",
-    "mensaje (?:reenviado|original)",
-    "mensagem (?:encaminhada|original)",
-    "messaggio (?:inoltrato|originale)",
-    "doorgestuurd bericht",
-    "oorspronkelijk bericht",
-    "пересылаемое сообщение",
-    "исходное сообщение",
-)
-_PRINTING = _any(
-    "(?:please )?(?:consider|think of) the environment before printing",
-    "(?:bitte )?(?:denken sie an die umwelt|pr[üu]fen sie[^\\n]* ausdruck)",
-    "pensez? [àa] l.environnement avant d.imprimer",
-    "antes de imprimir",
-    "prima di stampare",
-    "denk aan het milieu",
-)
-
-READY_MADE = (
-    ReadyMadeStrip(
-        "external-sender",
-        "External sender banner",
-        "The warning that Exchange, Google Workspace and gateways put above mail from outside",
-        rf"{_LEAD}(?:{_CAUTION}[ \t:!*\]>-]*)?{_OUTSIDE}[^\n]*{_ADVICE}{{0,4}}\n*",
-    ),
-    ReadyMadeStrip(
-        "first-contact",
-        "First contact tip",
-        "Exchange Online's tip that one does not often get mail from the sender",
-        rf"{_LEAD}(?:you don.t often get e-?mail from|some people who received this message don.t often get|"
-        r"sie erhalten nicht oft (?:eine )?e-?mail|vous n.obtenez pas souvent|no suele recibir correo)[^\n]*\n*",
-    ),
-    ReadyMadeStrip(
-        "sent-from-device",
-        "Sent from my ...",
-        "The line that phones and apps put below a message, in some twenty languages",
-        rf"(?m)^[ \t]*{_FROM_DEVICE}[^\n]*\n?",
-    ),
-    ReadyMadeStrip(
-        "legal-disclaimer",
-        "Confidentiality notice",
-        "The paragraph of lawyers' text below a message, in nine languages",
-        rf"{_LEAD}{_CONFIDENTIAL}[^\n]*(?:\n[^\n]+)*\n?",
-    ),
-    ReadyMadeStrip(
-        "printing",
-        "Think before printing",
-        "The request to think of the environment before printing",
-        rf"{_LEAD}(?:\w+ )?{_PRINTING}[^\n]*\n?",
-    ),
-    ReadyMadeStrip(
-        "virus-scanner",
-        "Virus scanner's advertisement",
-        "The lines of Avast, AVG, Norton, McAfee, ESET and others that a message was checked",
-        rf"{_LEAD}(?:(?:virus|malware)[- ]free[.!,]? |(?:no|keine) viru(?:s|ses|sen|ren) (?:found|gefunden)|"
-        r"this e-?mail has been (?:checked|scanned) (?:for viruses|by)|diese e-?mail wurde von [^\n]+ gepr[üu]ft|"
-        r"(?:checked|scanned) by (?:avast|avg|eset|norton|mcafee))[^\n]*\n?",
-    ),
-    ReadyMadeStrip(
-        "safe-links",
-        "Microsoft Safe Links",
-        "Shows the address that a safelinks.protection.outlook.com link leads to",
-        r"https://[0-9a-z.-]+\.safelinks\.protection\.(?:outlook\.com|office365\.us|partner\.outlook\.cn)"
-        r"/[^\s?]*\?(?:[^\s]*&)?url=([^&\s<>()\[\]]+)[^\s<>()\[\]]*",
-        "{{ match.1 | url_decoded }}",
-    ),
-    ReadyMadeStrip(
-        "proofpoint-links",
-        "Proofpoint links",
-        "Shows the address that a urldefense.com link (version 3) leads to",
-        r"https://urldefense\.(?:com|us|proofpoint\.com)/v3/__([^\s<>]+?)__;[^\s<>()\[\]]*",
-        "{{ match.1 }}",
-    ),
-    ReadyMadeStrip(
-        "redirected-links",
-        "Barracuda and Google links",
-        "Shows the address that a linkprotect.cudasvc.com or google.com/url link leads to",
-        r"https://(?:linkprotect\.cudasvc\.com|www\.google\.com)/url\?(?:[^\s]*&)?[aq]=([^&\s<>()\[\]]+)"
-        r"[^\s<>()\[\]]*",
-        "{{ match.1 | url_decoded }}",
-    ),
-    ReadyMadeStrip(
-        "tracking-parameters",
-        "Tracking parameters",
-        "What advertising adds to links: utm_..., fbclid, gclid, mc_cid and mc_eid",
-        r"\b(?:utm_[a-z]{2,20}|fbclid|gclid|msclkid|mc_[ce]id)=[^&\s<>()\[\]#]*&?",
-    ),
-    ReadyMadeStrip(
-        "inline-image-names",
-        "Names of inline images",
-        "What stands in the text where the HTML shows an image: [cid:...] and [image: ...]",
-        r"\[(?:cid:[^\]\s]+|(?:inline )?image: ?[^\]\n]+)\]",
-    ),
-    ReadyMadeStrip(
-        "forwarded-header",
-        "Header of a forwarded message",
-        "The lines with sender, date, recipients and subject above what somebody forwarded",
-        rf"(?m)^[ \t]*(?:-{{2,}} ?{_FORWARDED} ?-{{2,}}|begin forwarded message:)[ \t]*\n+"
-        r"(?:[^\s:<>][^\n:<>]*:[^\n]*\n){2,}\n*",
-    ),
-    ReadyMadeStrip(
-        "meeting-invitation",
-        "Microsoft Teams invitation",
-        "How to join a Teams meeting: the block between lines of underscores",
-        r"(?m)^_{10,}\n(?:[^\n_][^\n]*)?\n?[^\n]*Microsoft Teams[^\n]*\n(?:[^\n]*\n)*?_{10,}[ \t]*\n?",
-    ),
-    ReadyMadeStrip(
-        "list-footer",
-        "Mailing list footer",
-        "What Mailman and others put below a message, from the line of underscores on",
-        r"(?ms)^_{20,}\n[^\n]+ mailing list\b.*\z",
-    ),
-    ReadyMadeStrip(
-        "signature",
-        "Signature",
-        "All below the line `-- ` that separates a signature (RFC 3676 section 4.3)",
-        r"(?ms)^-- \n.*\z",
-    ),
-    ReadyMadeStrip(
-        "blank-lines",
-        "Blank lines",
-        "Several blank lines become one",
-        r"\n(?:[ \t\x{a0}]*\n){2,}",
-        "\n\n",
-    ),
-)
-_BY_ID = {each.id: each for each in READY_MADE}
-
-
-def _over_the_pattern(replacement: str, info: ValidationInfo) -> str:
-    if info.context is None or "pattern" not in info.data:
-        return replacement
-    return checked(replacement, groups(info.data["pattern"]))
-
-
-class ReadyMade(Model):
+class ReadyMadeStrip(Model):
     """One of the catalogue's rules."""
 
     kind: Literal["ready_made"]
@@ -254,27 +26,27 @@ class ReadyMade(Model):
     enabled: bool = True
 
 
-class Own(Model):
+class OwnStrip(Model):
     """Replaces every match of a pattern."""
 
     kind: Literal["own"]
-    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+    name: Name
     pattern: Pattern
-    replacement: Annotated[TemplateText, AfterValidator(_over_the_pattern)] = Field(
+    replacement: Annotated[TemplateText, beside_pattern()] = Field(
         default="", description="a template that may hold `{{ match }}` and the pattern's groups"
     )
     enabled: bool = True
 
 
-Preprocessing = Annotated[ReadyMade | Own, Field(discriminator="kind")]
+Preprocessing = Annotated[ReadyMadeStrip | OwnStrip, Field(discriminator="kind")]
 
 
 def preprocess(rules: Sequence[Preprocessing], text: str) -> tuple[str, tuple[Step, ...]]:
     """The text with what the rules strip left out, unless nothing remained."""
-    enabled = [_BY_ID[rule.id] if isinstance(rule, ReadyMade) else rule for rule in rules if rule.enabled]
+    enabled = [_BY_ID[rule.id] if isinstance(rule, ReadyMadeStrip) else rule for rule in rules if rule.enabled]
     return one_by_one("preprocessing", ((each.name, partial(_stripped, each)) for each in enabled), text)
 
 
-def _stripped(rule: ReadyMadeStrip | Own, text: str) -> tuple[str, str] | None:
+def _stripped(rule: StripPreset | OwnStrip, text: str) -> tuple[str, str] | None:
     after, count = replaced(rule.pattern, text, lambda match: rendered(rule.replacement, match=match))
     return (after.strip(), f"replaced {count}") if count and after.strip() else None

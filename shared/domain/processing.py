@@ -17,13 +17,13 @@ from shared.domain.draft import CUSTOM, MAX_CUSTOM, Draft, Priority, TagName, ha
 from shared.domain.errors import Problem, Unfit
 from shared.domain.explain import Attempt, Step, one_by_one
 from shared.domain.facts import HEADER, HEADER_NAME, Facts
-from shared.domain.fields import EmailAddress, Model, NotEmpty
+from shared.domain.fields import EmailAddress, Model, Name, NotEmpty
 from shared.domain.incidents import Incident, Monitoring, incident
 from shared.domain.mapping import FieldMapping, apply_mapping
 from shared.domain.message import Address, InboundMessage
 from shared.domain.placeholders import is_constant
 from shared.domain.preprocessing import Preprocessing, preprocess
-from shared.domain.rules import Action, Name, Route, Rule, Set, apply_rules
+from shared.domain.rules import Action, Route, Rule, SetField, apply_rules
 from shared.domain.ticket_types import TicketTypeSettings, Types, field_problem, fitting
 
 
@@ -170,7 +170,7 @@ def _settings(processing: Processing) -> Iterator[tuple[str, str, str, str]]:
     for number, each in enumerate(processing.mapping):
         yield f"$.mapping[{number}].target", f"$.mapping[{number}].template", each.target, each.template
     for path, action in _actions(processing):
-        if isinstance(action, Set):
+        if isinstance(action, SetField):
             yield f"{path}.field", f"{path}.value", action.field, action.value
 
 

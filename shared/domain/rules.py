@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from shared.domain.conditions import Condition, holds
@@ -13,13 +13,11 @@ from shared.domain.document import DocumentId
 from shared.domain.draft import Draft, TagName, Target, with_value
 from shared.domain.explain import Step, one_by_one
 from shared.domain.facts import Facts
-from shared.domain.fields import EmailAddress, Model, NotEmpty
+from shared.domain.fields import EmailAddress, Model, Name, NotEmpty
 from shared.domain.placeholders import Template, is_constant, rendered
 
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 
-
-class Set(Model):
+class SetField(Model):
     """Set a field of the ticket; tags and CC are added to."""
 
     action: Literal["set"]
@@ -41,7 +39,7 @@ class Assign(Model):
         return self
 
 
-class Tag(Model):
+class AddTags(Model):
     action: Literal["tag"]
     tags: Annotated[tuple[TagName, ...], NotEmpty] = Field(max_length=20)
 
@@ -70,7 +68,9 @@ class Stop(Model):
     action: Literal["stop"]
 
 
-Action = Annotated[Set | Assign | Tag | Ignore | Route | NoAcknowledgement | Stop, Field(discriminator="action")]
+Action = Annotated[
+    SetField | Assign | AddTags | Ignore | Route | NoAcknowledgement | Stop, Field(discriminator="action")
+]
 
 
 class Rule(Model):
@@ -129,9 +129,9 @@ def _act(action: Action, facts: Facts, result: RuleResult) -> tuple[RuleResult, 
             return replace(result, draft=draft), what
 
 
-def _change(action: Set | Assign | Tag | NoAcknowledgement, facts: Facts, draft: Draft) -> tuple[Draft, str]:
+def _change(action: SetField | Assign | AddTags | NoAcknowledgement, facts: Facts, draft: Draft) -> tuple[Draft, str]:
     match action:
-        case Set():
+        case SetField():
             value = rendered(action.value, facts).strip()
             if value or is_constant(action.value):
                 return with_value(draft, action.field, value), f"set {action.field} to {value}"
@@ -140,7 +140,7 @@ def _change(action: Set | Assign | Tag | NoAcknowledgement, facts: Facts, draft:
             given = tuple(each for each in (action.assignee, action.group) if each)
             draft = replace(draft, assignee=action.assignee or draft.assignee, group=action.group or draft.group)
             return draft, f"assign to {', '.join(given)}"
-        case Tag():
+        case AddTags():
             return replace(
                 draft, tags=tuple(dict.fromkeys((*draft.tags, *action.tags)))
             ), f"tag {', '.join(action.tags)}"

@@ -35,7 +35,7 @@ def test_an_example_is_accepted(block):
 
 def test_every_field_operator_action_and_placeholder_is_told():
     words = choices(Processing.model_json_schema()) | choices(TicketTypeSettings.model_json_schema())
-    ready_made = {each.id for each in incidents.READY_MADE}
+    ready_made = {each.id for each in incidents.MONITORING_PRESETS}
     names = {*words, *ready_made, *BUILT_IN, *facts._TEXTS, *draft._READ, *placeholders._VALUES, *Kind}
     names |= {*Processing.model_fields, *Defaults.model_fields} | placeholders._FILTERS.keys()
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.domain.incidents import READY_MADE, Incident, incident
+from shared.domain.incidents import MONITORING_PRESETS, Incident, incident
 from tests.domain.mail import facts, refused, saved
 
 DISK = {"kind": "own", "name": "Disks", "external_id": r"disk (\w+)", "problem": "full", "recovery": "free again"}
@@ -110,7 +110,7 @@ MAILS = {
 }
 
 
-@pytest.mark.parametrize("name", [each.id for each in READY_MADE])
+@pytest.mark.parametrize("name", [each.id for each in MONITORING_PRESETS])
 def test_the_mails_of_a_known_system_about_one_incident_have_one_id_and_tell_their_state(name):
     found = [reported(ready_made(name), subject=subject, text=text) for subject, text, _ in MAILS[name]]
 
@@ -118,13 +118,13 @@ def test_the_mails_of_a_known_system_about_one_incident_have_one_id_and_tell_the
     assert [each.state for each in found] == [state for _, _, state in MAILS[name]]
 
 
-@pytest.mark.parametrize("name", [each.id for each in READY_MADE])
+@pytest.mark.parametrize("name", [each.id for each in MONITORING_PRESETS])
 @pytest.mark.parametrize("subject", ["Problem with my printer is URGENT", "Re: the server is down", "[Support] is OK"])
 def test_what_people_write_is_no_incident(name, subject):
     assert reported(ready_made(name), subject=subject) is None
 
 
-@pytest.mark.parametrize("preset", READY_MADE, ids=lambda preset: preset.id)
+@pytest.mark.parametrize("preset", MONITORING_PRESETS, ids=lambda preset: preset.id)
 def test_what_is_ready_made_can_be_copied_as_ones_own(preset):
     copied = {"kind": "own"} | {name: getattr(preset, name) for name in preset.__slots__ if name != "id"}
 

@@ -5,7 +5,8 @@
 import pytest
 
 from shared.domain.patterns import MAX_READ
-from shared.domain.preprocessing import READY_MADE, preprocess
+from shared.domain.preprocessing import preprocess
+from shared.domain.strip_presets import STRIP_PRESETS
 from tests.domain.mail import refused, saved
 
 LINK = "https://example.com/a?b=1&c=%C3%BC"
@@ -201,17 +202,17 @@ Best regards
 Ann"""
 
 
-@pytest.mark.parametrize("name", [each.id for each in READY_MADE])
+@pytest.mark.parametrize("name", [each.id for each in STRIP_PRESETS])
 def test_a_ready_made_rule_strips_what_it_says(name):
     for before, after in BEFORE_AND_AFTER[name]:
         assert stripped(ready_made(name), before) == after
 
 
 def test_all_ready_made_rules_together_leave_alone_what_people_wrote():
-    assert stripped(ready_made(*(each.id for each in READY_MADE)), WRITTEN_BY_PEOPLE) == WRITTEN_BY_PEOPLE
+    assert stripped(ready_made(*(each.id for each in STRIP_PRESETS)), WRITTEN_BY_PEOPLE) == WRITTEN_BY_PEOPLE
 
 
-@pytest.mark.parametrize("preset", READY_MADE, ids=lambda preset: preset.id)
+@pytest.mark.parametrize("preset", STRIP_PRESETS, ids=lambda preset: preset.id)
 def test_what_is_ready_made_can_be_copied_as_ones_own(preset):
     copied = {"kind": "own", "name": preset.name, "pattern": preset.pattern, "replacement": preset.replacement}
 
@@ -220,13 +221,13 @@ def test_what_is_ready_made_can_be_copied_as_ones_own(preset):
 
 
 def test_what_is_ready_made_has_an_id_a_name_and_a_description():
-    assert len({each.id for each in READY_MADE}) == len(READY_MADE)
-    assert all(each.name and each.description for each in READY_MADE)
+    assert len({each.id for each in STRIP_PRESETS}) == len(STRIP_PRESETS)
+    assert all(each.name and each.description for each in STRIP_PRESETS)
 
 
 @pytest.mark.parametrize("bait", ["_" * MAX_READ, "From: a\n" * 4000, "https://" * 4000, "\n" * MAX_READ, "- " * 15000])
 def test_no_text_makes_all_ready_made_rules_together_slow(bait):
-    assert stripped(ready_made(*(each.id for each in READY_MADE)), f"a{bait}b")
+    assert stripped(ready_made(*(each.id for each in STRIP_PRESETS)), f"a{bait}b")
 
 
 @pytest.mark.parametrize(

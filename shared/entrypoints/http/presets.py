@@ -7,8 +7,9 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from shared.domain import incidents, preprocessing
+from shared.domain.incidents import MONITORING_PRESETS, MonitoringPreset
 from shared.domain.presets import PRESETS
+from shared.domain.strip_presets import STRIP_PRESETS, StripPreset
 from shared.domain.ticket_types import BUILT_IN, TicketTypeSettings
 
 router = APIRouter(prefix="/api/presets", tags=["mailboxes"])
@@ -37,14 +38,12 @@ def list_presets() -> Presets:
 class ProcessingPresets(BaseModel):
     """A mailbox turns rules on by their ids, or has copies of them as its own; ticket types it names by their ids."""
 
-    preprocessing: tuple[preprocessing.ReadyMadeStrip, ...]
-    incidents: tuple[incidents.ReadyMadeMonitoring, ...]
+    preprocessing: tuple[StripPreset, ...]
+    incidents: tuple[MonitoringPreset, ...]
     ticket_types: Mapping[str, TicketTypeSettings]
 
 
 @router.get("/processing")
 def list_processing_presets() -> ProcessingPresets:
     """Ready-made rules that strip text or recognise monitoring mail, with their patterns; and built-in ticket types."""
-    return ProcessingPresets(
-        preprocessing=preprocessing.READY_MADE, incidents=incidents.READY_MADE, ticket_types=BUILT_IN
-    )
+    return ProcessingPresets(preprocessing=STRIP_PRESETS, incidents=MONITORING_PRESETS, ticket_types=BUILT_IN)
