@@ -174,18 +174,23 @@ def _delivery(address: str, diagnostic: str, status: str, *, is_final: bool) -> 
 def _original(mail: Mail, message: InboundMessage, *reported: Fields) -> _Original:
     source = _part(mail, _ORIGINAL_TYPES) or b""
     fields, _ = read_fields(source.lstrip(), 0, len(source.lstrip()), [])
-    said = [group.first(name) for group in reported for name in ("original-message-id", "x-original-message-id")]
-    quoted = [_first(pattern, message.text[:MAX_SOURCE]) for pattern in (_QUOTED_ID, _QUOTED_SUBJECT, _QUOTED_TO)]
-    candidates = (fields.first("message-id"), *said, quoted[0])
-    ids = next(filter(None, map(message_ids, candidates)), message.in_reply_to or message.references[-1:])
+    ids = [group.first(name) for group in reported for name in ("original-message-id", "x-original-message-id")]
+    said = message.text[:MAX_SOURCE]
+    quoted = [_as_field(_first(pattern, said)) for pattern in (_QUOTED_ID, _QUOTED_SUBJECT, _QUOTED_TO)]
+    candidates = map(message_ids, (fields.first("message-id"), *ids, quoted[0]))
+    known = next(filter(None, candidates), message.in_reply_to or message.references[-1:])
     title = phrases.begins(phrases.UNDELIVERABLE, phrases.DELAYED, phrases.READ).match(message.subject)
     recipients = [*fields.every("to"), *fields.every("cc")] or [quoted[2]]
     return _Original(
-        id=ids[0] if ids else None,
-        subject=text(fields.first("subject") or quoted[1].encode().decode("latin-1"))
-        or (_first(_TITLE_REST, message.subject) if title else ""),
+        id=known[0] if known else None,
+        subject=text(fields.first("subject") or quoted[1]) or (_first(_TITLE_REST, message.subject) if title else ""),
         recipients=frozenset(address.key for address in addresses(recipients) if "@" in address.address),
     )
+
+
+def _as_field(value: str) -> str:
+    """A text as fields are read: one byte in each character."""
+    return value.encode().decode("latin-1")
 
 
 def _first(pattern: re.Pattern[str], source: str) -> str:
@@ -237,7 +242,7 @@ def _chosen(
 ) -> list[str]:
     """Of the addresses in a report, those that failed: named in a field, written to, or standing first in a line."""
     fields = ",".join(value for name, value in message.headers if name == "x-failed-recipients")
-    named = [address.key for address in addresses([fields])]
+    named = [address.key for address in addresses([_as_field(fields)]) if "@" in address.address]
     ours = {address.key for address in (*message.to, *message.cc)} - original.recipients
     other = [(address, found) for address, found in mentions if address not in ours and not is_daemon(Address(address))]
     written_to = [address for address, _ in other if address in original.recipients]
