@@ -39,6 +39,14 @@ def test_a_text_that_is_too_short_or_in_another_language_tells_none(text):
     assert detected(text) == ""
 
 
+def test_a_text_in_two_languages_tells_neither():
+    assert detected(TEXTS["es"] + TEXTS["pt"]) == ""
+
+
+def test_a_few_words_in_much_that_is_no_language_tell_nothing():
+    assert detected("the printer is on " + "srv backup node cluster disk raid controller firmware " * 10) == ""
+
+
 @pytest.mark.parametrize(
     ("contact", "text", "declared", "language"),
     [

@@ -180,6 +180,8 @@ REFUSED = [
     ("{% endfor %}", "line 1: Encountered unknown tag 'endfor'"),
     ("{{ " + "(" * 5_000 + "1" + ")" * 5_000 + " }}", "is nested more than"),
     ("{% if 1 %}" * 900 + "{% endif %}" * 900, "is nested more than"),
+    ("{% if 1 %}" * 25 + "{% endif %}" * 25, "is nested more than"),
+    ("{{ " + "(" * 250 + "1" + " == 1)" * 250 + " }}", "is nested more than"),
     ("{{ " + "not " * 4_000 + "1 }}", "is nested more than"),
     ("{{ " + "ticket." * 2_500 + "x }}", "is nested more than"),
     ("{{ 1" + "|upper" * 3_000 + " }}", "is nested more than"),
