@@ -6,6 +6,15 @@ from shared.mime.structure import Part
 
 _PLAIN = frozenset({"text/enriched", "text/markdown", "text/plain", "text/richtext", "text/x-markdown"})
 _TNEF = frozenset({"application/ms-tnef", "application/octet-stream", "application/vnd.ms-tnef"})
+_PROTECTIONS = {
+    "application/pgp-encrypted": "pgp-encrypted",
+    "application/pgp-signature": "pgp-signed",
+    "application/pkcs7-signature": "smime-signed",
+}
+_PGP_MARKS = {
+    "-----BEGIN PGP MESSAGE-----": "pgp-encrypted",
+    "-----BEGIN PGP SIGNED MESSAGE-----": "pgp-signed",
+}
 _RESOURCE_FORKS = frozenset({"application/applefile", "application/mac-binhex40"})
 
 
@@ -72,6 +81,19 @@ def _is_rendering(part: Part) -> bool:
     """Whether it is the same text once more, for some programs only, such as text/x-amp-html."""
     main, _, subtype = part.type.value.partition("/")
     return main == "text" and subtype not in ("calendar", "html", "plain") and not part.declared_name
+
+
+def protection(root: Part, text: str) -> str:
+    """How a message is signed or encrypted; its parts are kept as they are. Empty where it is neither."""
+    for part in root.leaves():
+        type_ = part.type.value.replace("/x-", "/")
+        if type_ == "application/octet-stream" and part.declared_name.lower() == "smime.p7m":
+            type_ = "application/pkcs7-mime"
+        if type_ == "application/pkcs7-mime":
+            return "smime-signed" if part.type.token("smime-type").lower() == "signed-data" else "smime-encrypted"
+        if type_ in _PROTECTIONS:
+            return _PROTECTIONS[type_]
+    return next((found for mark, found in _PGP_MARKS.items() if text.startswith(mark)), "")
 
 
 def is_html(part: Part) -> bool:

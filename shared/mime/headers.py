@@ -72,7 +72,10 @@ def read_fields(
 
 def text(value: str, sibling: str = "") -> str:
     """What a field says, on one line: 8-bit characters, encoded words and white space put right."""
-    return one_line(decode_words(characters(value[:MAX_TEXT], sibling), sibling))
+    decoded = decode_words(characters(value[:MAX_TEXT], sibling), sibling)
+    if decoded.startswith("=?") and decoded.endswith("?="):  # encoded twice
+        decoded = decode_words(decoded, sibling)
+    return one_line(decoded)
 
 
 def characters(value: str, sibling: str = "") -> str:

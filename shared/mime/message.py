@@ -8,6 +8,7 @@ from datetime import datetime
 from shared.domain.message import Address, Attachment, InboundMessage
 from shared.mime.addresses import MAX_ADDRESSES, addresses
 from shared.mime.body import Mail, read
+from shared.mime.contents import protection
 from shared.mime.dates import moment
 from shared.mime.defects import Defect
 from shared.mime.headers import characters, text
@@ -41,11 +42,12 @@ KEPT_FIELDS = frozenset(
 def parse(content: bytes, also: frozenset[str] = frozenset()) -> InboundMessage:
     """Read a message. No bytes make it raise; `defects` (see `Defect`) tells what was not as it should be.
 
-    `headers` holds the fields of `KEPT_FIELDS` and of `also` (in lower case), and how many `Received` fields there
-    were as `received-count`.
+    `headers` holds the fields of `KEPT_FIELDS` and of `also` (in lower case), how many `Received` fields there were as
+    `received-count`, and for signed and encrypted messages `protection` (`smime-signed`, `pgp-encrypted`, ...).
     """
     mail = read(content)
     fields = mail.root.fields
+    body = mail.text()
     message = InboundMessage(
         message_id=_message_id(mail),
         in_reply_to=message_ids(fields.first("in-reply-to")),
@@ -56,10 +58,10 @@ def parse(content: bytes, also: frozenset[str] = frozenset()) -> InboundMessage:
         reply_to=_addresses(mail, "reply-to"),
         to=_addresses(mail, "to"),
         cc=_addresses(mail, "cc"),
-        text=mail.text(),
+        text=body,
         has_html=mail.has_html,
         attachments=mail.attachments(),
-        headers=tuple(_kept_fields(mail, KEPT_FIELDS | also)),
+        headers=(*_kept_fields(mail, KEPT_FIELDS | also), *_protection(mail, body)),
         defects=tuple(defect.value for defect in dict.fromkeys(mail.defects)),
     )
     kind, reasons, report = classify(mail, message)
@@ -118,6 +120,11 @@ def _addresses(mail: Mail, name: str) -> tuple[Address, ...]:
     found = addresses(mail.root.fields.every(name), mail.sibling)
     mail.defects += [Defect.TOO_MANY_ADDRESSES] if len(found) == MAX_ADDRESSES else []
     return tuple(address for address in found if address.address)
+
+
+def _protection(mail: Mail, body: str) -> list[tuple[str, str]]:
+    found = protection(mail.root, body)
+    return [("protection", found)] if found else []
 
 
 def _kept_fields(mail: Mail, kept: frozenset[str]) -> Iterator[tuple[str, str]]:

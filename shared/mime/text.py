@@ -18,7 +18,10 @@ _WEB = re.compile(r"https?://[^\s<>]+|mailto:[^\s<>?]+", re.IGNORECASE)
 _SCHEME = re.compile(r"https?://(?:www\.)?|mailto:", re.IGNORECASE)
 _FILLER = re.compile("(?:[\u00ad\u034f\u061c\u180e\u200b-\u200f\u2007\u2060\ufeff][ \xa0]*){4,}|[\u00ad\u200b\ufeff]+")
 """What newsletters put behind their preview, and characters that only say where a line may be broken."""
-_DRAWN_BULLET = re.compile(r"[\u00b7\u2022\u25aa\uf0b7\u00a7][ \xa0]{2,}")
+_DRAWN_MARK = re.compile(
+    "^(?:([\u00b7\u2022\u25aa\u00a7\uf0b7\uf0a7o])|(\\w{1,3}[.)]))(?: ?\xa0){2,}[ \xa0]*", re.MULTILINE
+)
+"""Of a list item in Word's HTML, where it is text."""
 _RULE = "_" * 32
 """What Outlook makes of a ruler."""
 
@@ -79,7 +82,8 @@ class _Container:
     def text(self) -> str:
         text = "".join(self._pieces)
         if not text.isascii():
-            text = _FILLER.sub("", text).replace("\xa0", " ")
+            text = _DRAWN_MARK.sub(lambda mark: "- " if mark[1] else f"{mark[2]} ", _FILLER.sub("", text))
+            text = text.replace("\xa0", " ")
         return "\n".join([line.rstrip() for line in text.split("\n")]).strip("\n") if "\n" in text else text.rstrip()
 
 

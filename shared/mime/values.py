@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from urllib.parse import unquote_to_bytes
 
-from shared.mime.charsets import decode
+from shared.mime.charsets import codec, decode
 from shared.mime.headers import characters, one_line, text
 
 MAX_ID = 998
@@ -21,6 +21,11 @@ _PARAMETER = re.compile(
 )
 _SEGMENT = re.compile(r"(.*?)\*(\d{1,4})?(\*?)")
 _OFFSET = re.compile(r"\b(?:GMT|UTC?)(?=[+-]\d)")
+_PERCENT_ENCODED = re.compile(
+    r"(?:([\w-]{1,40})'[\w-]{0,20}'|(?=.{0,200}%[C-Fc-f][\dA-Fa-f]%[89ABab]))([^%]*+(?:%[0-9A-Fa-f]{2}[^%]*+)+)",
+    re.ASCII,
+)
+"""An extended value under a plain name; without a charset it is UTF-8."""
 _MAX_PARAMETERS = 1_000
 
 
@@ -54,6 +59,8 @@ class Typed:
     def text(self, name: str, sibling: str = "") -> str:
         """A parameter as text; the extended form (RFC 2231) stands before the plain one."""
         plain = self.parameters.get(name, "")
+        if "%" in plain and (encoded := _PERCENT_ENCODED.fullmatch(plain)) and codec(encoded[1] or "utf-8"):
+            return one_line(decode(unquote_to_bytes(encoded[2]), encoded[1] or "utf-8", sibling)[0])
         if len(self.parameters) == (plain != ""):
             return text(plain, sibling)
         return self._extended(name, sibling) or text(plain, sibling)

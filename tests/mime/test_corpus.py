@@ -16,7 +16,7 @@ NAMES = sorted(path.stem for path in CORPUS.glob("*.eml"))
 
 def test_every_message_has_its_expectations():
     assert sorted(path.stem for path in CORPUS.glob("*.json")) == NAMES
-    assert len(NAMES) >= 75
+    assert len(NAMES) >= 150
 
 
 @pytest.mark.parametrize("name", NAMES)
