@@ -6,9 +6,11 @@ from functools import cache
 
 ABSENCE = (
     # en, de, fr, es, pt, it, nl
-    r"out of (?:the )?office\b|away from (?:my |the )?(?:office|desk|e-?mail)",
+    r"out of (?:the )?office\b|away from (?:my |the )?(?:office|desk|(?:e-?)?mail)",
     r"(?:on|am on) (?:annual |parental )?leave\b",
     r"on (?:vacation|holidays?)\b|vacation (?:reply|response|message|notice)|currently away|not in the office|ooo\b",
+    r"[^:]{1,60} is (?:currently )?(?:out of (?:the )?office|away|on (?:vacation|leave))",
+    r"[^:]{1,60} ist (?:außer haus|abwesend)",
     r"abwesen(?:d|heit)\w*|nicht im (?:büro|hause?)\b|außer haus|im urlaub\b|(?:zurzeit|derzeit) nicht erreichbar",
     r"absente? (?:du|de mon|jusqu|actuellement)|(?:avis|message|notification|gestionnaire) d['’]absence|en congés?\b",
     r"absence du bureau|actuellement absente?|fuera de (?:la |mi )?oficina|de vacaciones|me encuentro ausente",
@@ -77,7 +79,8 @@ UNDELIVERABLE = (
     r"mail could not be delivered|could ?n[o']t (?:deliver|be delivered)|permanent delivery failure",
     r"nondeliverable mail",
     r"message (?:status - )?undeliverable|message (?:you sent )?(?:blocked|rejected)|rejected:|unable to deliver",
-    r"email (?:bounced|rejected)|bounced? (?:mail|message)|\**message you sent blocked|delivery status notification$",
+    r"(?:e-?mail|message) (?:bounced|rejected)|bounced? (?:mail|message)|\**message you sent blocked",
+    r"delivery status notification$",
     # de, fr, es, pt, it, nl
     r"unzustellbar|nicht zustellbar|unzustellbarkeit|zustellung fehlgeschlagen|fehlgeschlagene zustellung",
     r"non remis|non délivr|échec de (?:la )?(?:remise|livraison|distribution)|avis de non[- ]remise",
@@ -98,7 +101,8 @@ UNDELIVERABLE = (
     r"не ?доставлен|не удается доставить|не удалось доставить|недоставленное|не вдалося доставити|недоставлено",
     r"невъзможно доставяне|недоставим|δεν (?:είναι δυνατή|παραδόθηκε)|αδύνατη η παράδοση|μη δυνατή",
     # ja, zh, ko, ar, he, th
-    r"配信不能|配信(?:に)?失敗|配信できません|送信できません|未送達|无法(?:投递|传递|送达)|未传递|退信|投递失败",
+    r"配信不能|配信(?:に)?失敗|配信できません|送信できません|未送達|未送达|未能送达|无法(?:投递|传递|送达)",
+    r"未传递|退信|投递失败",
     r"無法(?:傳遞|投遞|送達)|未能傳遞",
     r"배달되지 않음|배달할 수 없음|반송|تعذر التسليم|غير قابل للتسليم|לא ניתן למסור|ไม่สามารถส่ง",
 )
@@ -144,7 +148,7 @@ READ = (
 
 WAS_READ = (
     r"was (?:read|displayed|opened) on|has been (?:displayed|read|opened) (?:on|by)|this is a (?:return )?receipt for",
-    r"return receipt for the (?:mail|message)",
+    r"return receipt for the (?:mail|message)|was received by:",
     r"wurde am .{1,60} gelesen|wurde (?:auf dem|gelesen|angezeigt)|a été lu|fue leíd[oa]|se leyó|foi lid[ao]",
     r"è stato letto|is gelezen|lästes|blev læst|ble lest",
     r"luettiin|zosta(?:ła|ło) (?:przeczytan|wyświetlon)|byla? přečten|elolvas|a fost citit|okundu|было прочитано",
@@ -192,13 +196,13 @@ AWAY = (
     r"(?:я )?(?:сейчас |нахожусь |буду )+.{0,20}(?:в отпуске|вне офиса|отсутств)",
     r"меня не будет|вернусь|休暇を(?:いただ|取)|不在にして|不在のため",
     r"(?:目前|现在|正在).{0,10}(?:休假|外出|不在)|부재 ?중",
-    r"(?:autoresponder|automatically generated|automatic (?:reply|response))",
+    r"(?:autoresponder|automatically generated|auto(?:matic|mated) (?:reply|response))",
 )
 
 
 @cache
 def begins(*phrases: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile(rf"\s*(?:\[[^\]]{{1,40}}\]\s*|\*{{2,5}}\s*)?(?:{_either(phrases)})", re.IGNORECASE)
+    return re.compile(rf"\s*(?:\[[^\]]{{1,40}}\]\s*|\*{{2,5}}\s*|auto:\s*)?(?:{_either(phrases)})", re.IGNORECASE)
 
 
 @cache

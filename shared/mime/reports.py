@@ -48,7 +48,8 @@ _QUOTED_ID = re.compile(
     r"^[>| \t]{0,20}(?:Original-)?Message[- ]?ID:\s{0,9}(<[^<>\s]{1,900}>)", re.IGNORECASE | re.MULTILINE
 )
 _QUOTED_SUBJECT = re.compile(
-    r"^[>| \t]{0,20}(?:Subject|Betreff|Objet|Asunto|Oggetto|Assunto|Onderwerp|Ämne|Emne|Aihe|Temat|Předmět|Tárgy|Konu"
+    r"^[>| \t]{0,20}(?:Original )?(?:Subject|Betreff|Objet|Asunto|Oggetto|Assunto|Onderwerp|Ämne|Emne|Aihe"
+    r"|Temat|Předmět|Tárgy|Konu"
     r"|Тема|件名|主题|主旨|제목)[ \t]{0,9}[:\uff1a][ \t]{0,20}(\S[^\n]{0,998})",
     re.IGNORECASE | re.MULTILINE,
 )
