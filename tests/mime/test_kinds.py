@@ -21,7 +21,8 @@ def mail(
     [
         "Automatic reply: Printer", "Out of Office: Printer", "Out of Office AutoReply: Printer", "Auto-Reply: Printer",
         "Autoreply", "[EXTERNAL] Automatic reply: Printer", "Out of the office", "On vacation",
-        "Away from my mail", "AUTO: Bob Miller is out of the office (returning 07/10/2026)", "Bob is out of the office.",
+        "Away from my mail", "AUTO: Bob Miller is out of the office (returning 07/10/2026)",
+        "Bob is out of the office.",
         "Automatische Antwort: Drucker", "Abwesenheitsnotiz: Drucker", "Abwesenheit", "Abwesend: Drucker",
         "Réponse automatique : Imprimante", "Absence du bureau : Imprimante", "Respuesta automática: Impresora",
         "Fuera de la oficina: Impresora", "Resposta automática: Impressora", "Fora do escritório",
