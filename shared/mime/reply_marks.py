@@ -13,20 +13,20 @@ SIGNATURE_ENDS = "\ufdd2"
 MARKS = re.compile("[\ufdd0-\ufdd2]")
 
 _NAMES = re.compile(r"[\w-]+")
-_PREFIXES = re.compile(r"^(?:(?:x|ydp\w{0,12}|m|ecx|yiv\d{1,20})_?)+(?=[a-z])")
+_PREFIXES = re.compile(r"^(?:(?:x|m|zm)_-?\d{0,20}_?|ydp[0-9a-f]{1,12}|ecx|yiv\d{1,20})+(?=[a-z_])")
 _LIKELY = re.compile(
-    r"quot|cite|sign|fwdmsg|gmail_attr|olk_src|reference-message|zwchr|divider|stopspelling|replysection|zmail_extra"
-    r"|replycontent|reply139|outlookmessageheader|orimsg|origbody|reply-intro|border",
+    r"quot|sign|fwdmsg|gmail_attr|olk_src|reference-message|zwchr|divider|stopspelling|replycontent|reply139"
+    r"|outlookmessageheader|orimsg|origbody|border",
     re.IGNORECASE,
 )
 """What one of the names and styles below has to have."""
 _QUOTES = frozenset(
     """
-    front-blockquote gmail_attr ik_mail_quote isreplycontent mail-editor-reference-message-container
-    messagereplysection moz-cite-prefix olk_src_body_section origbody protonmail_quote quote reply-intro
-    reply139content tutanota_quote yahoo_quoted zmail_extra
+    gmail_attr isreplycontent mail-editor-reference-message-container olk_src_body_section origbody quote
+    reply139content yahoo_quoted
     """.split()  # noqa: SIM905 - a list of these would fill a screen
 )
+"""Not those that hold a `blockquote` beside other text, which may be what the sender wrote."""
 _QUOTED_BEHIND = frozenset(
     """
     __divider__ beforeblockquote divrplyfwdmsg orimsghtmlseparator orimsghtmlseperator outlookmessageheader

@@ -11,12 +11,14 @@ _MAX_LINE = 200
 _MAX_PARAGRAPH = 3_000
 
 _DELIMITER = re.compile(r"--|__")
+_RULE = re.compile(r"[-_=*]{3,}")
 _ONLY_RULES = re.compile(r"[-_=*\s|]*")
 _POSTSCRIPT = re.compile(r"P\.? ?S\.?\b", re.IGNORECASE)
 _LINK = re.compile(r"\s*<https?://[^\s<>]*>")
+_NAME = re.compile(r"[^\d:?!]{2,60}(?<![.;])")
+_PHONE = re.compile(r"\+?\d(?:[ ()/.-]{0,3}\d){6,}")
 _CONTACT = re.compile(
-    r"\+?\d(?:[ ()/.-]{0,3}\d){6,}|https?://|www\.|@|\b(?:tel|fon|phone|mob|fax|gmbh|ltd|llc|inc|s\.?a\.?|b\.?v\.?)\b",
-    re.IGNORECASE,
+    r"https?://|www\.|@|\b(?:tel|fon|phone|mob|fax|gmbh|ltd|llc|inc|s\.?a\.?|b\.?v\.?)\b", re.IGNORECASE
 )
 _WHOLE_LINE = "[(<*_ ]{{0,3}}(?:{})[.!,>)*_ ]{{0,3}}"
 
@@ -40,11 +42,21 @@ def _is_of_program(line: str) -> bool:
 
 def _above_delimiter(lines: list[str]) -> list[str]:
     left = sum(bool(line.strip()) for line in lines)
+    last = ""
     for index, line in enumerate(lines):
         left -= bool(line.strip())
-        if left <= MAX_LINES and _DELIMITER.fullmatch(plain(line[:_MAX_LINE])):
-            return lines[:index]
+        if left <= MAX_LINES and not line[:1].isalnum():
+            shown = plain(line[:_MAX_LINE])
+            if _DELIMITER.fullmatch(shown) or (_RULE.fullmatch(shown) and _repeats_name(last, lines[index + 1 :])):
+                return lines[:index]
+        last = line.strip() or last
     return lines
+
+
+def _repeats_name(last: str, below: list[str]) -> bool:
+    """Whether a card begins with the name that the text ends with."""
+    card = [line.strip() for line in below if line.strip()]
+    return bool(card and last) and last.rsplit(maxsplit=1)[-1] in card[0].split() and _is_card(card[1:])
 
 
 def _above_confidential(lines: list[str]) -> list[str]:
@@ -68,12 +80,14 @@ def _above_card(lines: list[str]) -> list[str]:
     closing = pattern("closings", _WHOLE_LINE)
     for index in range(len(lines) - 1, max(len(lines) - 2 * MAX_LINES, -1), -1):
         if closing.fullmatch(plain(lines[index][:_MAX_LINE])):
-            name, *card = [below for below in range(index + 1, len(lines)) if lines[below].strip()] or [0]
-            return lines[: name + 1] if _is_card([lines[below].strip() for below in card]) else lines
+            name, *card = [below for below in range(index + 1, len(lines)) if lines[below].strip()] or [index]
+            is_signed = _NAME.fullmatch(lines[name].strip()) and _is_card([lines[below].strip() for below in card])
+            return lines[: name + 1] if is_signed else lines
     return lines
 
 
 def _is_card(lines: list[str]) -> bool:
-    return any(map(_CONTACT.search, lines)) and not any(
-        len(line) > _MAX_CARD_LINE or line.endswith("?") or _POSTSCRIPT.match(line) for line in lines
+    is_likely = any(map(_PHONE.search, lines)) or (len(lines) > 1 and any(map(_CONTACT.search, lines)))
+    return is_likely and not any(
+        len(line) > _MAX_CARD_LINE or line.endswith(("?", "!")) or _POSTSCRIPT.match(line) for line in lines
     )
