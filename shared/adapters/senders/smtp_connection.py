@@ -48,10 +48,15 @@ class SmtpConnection(MailServer):
     def secure(self) -> BoundedSocket:
         """Start TLS as the mode wants it; the socket is what is used from then on."""
         sock = self._dialled()
-        with protocol_errors():
-            self._wire = SmtpWire(sock, self._timeouts)
-            if self._uses("STARTTLS", is_offered=self._wire.has_extn("starttls")):
-                self._sock = sock = self._wire.secure(self._secured)
+        self._wire = SmtpWire(sock, self._timeouts)
+        try:
+            with protocol_errors():
+                self._wire.begin()
+                if self._uses("STARTTLS", is_offered=self._wire.has_extn("starttls")):
+                    self._sock = sock = self._wire.secure(self._secured)
+        except AppError:
+            self._drop()
+            raise
         return sock
 
     def sign_in(self) -> SmtpWire:

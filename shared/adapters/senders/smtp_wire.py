@@ -28,11 +28,13 @@ class SmtpWire(smtplib.SMTP):
     file: Any
 
     def __init__(self, sock: BoundedSocket, timeouts: Timeouts) -> None:
-        """Hear the greeting and say hello."""
         address = sock.getsockname()[0]
         super().__init__(local_hostname=f"[IPv6:{address}]" if ":" in address else f"[{address}]")  # there is no name
         self._timeouts = timeouts
         self._use(sock)
+
+    def begin(self) -> None:
+        """Hear the greeting and say hello."""
         self._expect("connect", 220)
         self.hello()
 
