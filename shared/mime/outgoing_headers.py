@@ -65,7 +65,7 @@ def written_address(address: str) -> str:
     import idna  # only needed when somebody is written to
 
     local, _, domain = address.strip().rpartition("@")
-    if not domain.isascii():
+    if not domain.isascii() and len(domain) <= 253:
         try:
             domain = idna.encode(domain, uts46=True).decode()
         except idna.IDNAError as exc:

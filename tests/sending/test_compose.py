@@ -296,6 +296,12 @@ def test_what_is_no_address_is_refused_and_never_repaired(address):
         compose(replace(MESSAGE, to=(Address(address, "Ann"),)))
 
 
+def test_an_address_that_is_far_too_long_is_refused():
+    for address in ("a" * 300 + "@b.example", "a@" + "ü" * 100_000, "a@" + "b." * 100_000 + "example"):
+        with pytest.raises(AddressUnusable):
+            compose(replace(MESSAGE, to=(Address(address),)))
+
+
 def test_a_quoted_local_part_is_sent_as_it_is():
     assert b'"ann smith"@example.org' in compose(replace(MESSAGE, to=(Address('"ann smith"@example.org'),)))
 

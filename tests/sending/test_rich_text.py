@@ -19,6 +19,7 @@ def test_nothing_is_nothing():
             '<p>see <a href="https://a.example/x?a=1&amp;b=2">https://a.example/x?a=1&amp;b=2</a>.</p>',
         ),
         ("(http://a.example)", '<p>(<a href="http://a.example">http://a.example</a>)</p>'),
+        ("<b> http://a.example <i>", '<p>&lt;b&gt; <a href="http://a.example">http://a.example</a> &lt;i&gt;</p>'),
         ("javascript:alert(1) <b>", "<p>javascript:alert(1) &lt;b&gt;</p>"),
         ('https://a.example/"onclick="x', '<p><a href="https://a.example/">https://a.example/</a>"onclick="x</p>'),
     ],
