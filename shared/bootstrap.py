@@ -19,9 +19,12 @@ from shared.adapters.storage.tickets import TableTicketStore
 from shared.adapters.tokens import Tokens
 from shared.adapters.tokens.browser import BrowserSignIns
 from shared.adapters.vault import KeyVaultSecrets
+from shared.application.own_ids import OwnIds
 from shared.application.ports import Clock, SecretStore, Source
 from shared.application.services import Services
 from shared.domain.mailbox import Mailbox
+from shared.domain.senders import Sender
+from shared.domain.ticket_types import TicketType
 from shared.settings import Settings, read_settings
 
 
@@ -49,12 +52,15 @@ def compose(settings: Settings, clock: Clock = utc_now) -> Services:
 
     return Services(
         mailboxes=TableDocuments(clients, "mailboxes", "mailbox", Mailbox),
+        ticket_types=TableDocuments(clients, "mailboxes", "ticket type", TicketType),
+        senders=TableDocuments(clients, "senders", "sender", Sender),
         tickets=TableTicketStore(clients),
         raws=TableAndBlobRawStore(clients),
         contacts=TableContactStore(clients),
         schedule=TableScheduleStore(clients),
         polls=StoragePollQueue(clients),
         secrets=vault,
+        own_ids=OwnIds(vault),
         open_source=open_mailbox,
         sign_ins=TableSignInStore(clients),
         sign_in_service=BrowserSignIns(settings, vault, vault_tokens),

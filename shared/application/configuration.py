@@ -16,10 +16,18 @@ from shared.domain.errors import Conflict, Invalid, NotFound, PreconditionFailed
 
 D = TypeVar("D", bound=Document)
 
-Check = Callable[[Services, object, D | None, Sequence[D]], Iterable[Problem]]
-"""The rules between fields and between documents. They see the data as far as it goes, so that all problems are told
-at once; the stored version, where there is one; and all others of the kind.
-"""
+
+@dataclass(frozen=True, slots=True)
+class Checked(Generic[D]):
+    """What the rules between fields and between documents see: the data as far as it goes, so that all problems are
+    told at once; the settings, where the data are such; the stored version, where there is one; all others of the kind.
+    """
+
+    services: Services
+    data: object
+    settings: Any
+    current: D | None
+    others: Sequence[D]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +40,7 @@ class Kind(Generic[D]):
     settings: type[Settings]
     stored: type[D]
     store: Callable[[Services], DocumentStore[D]]
-    check: Check[D]
+    check: Callable[[Checked[D]], Iterable[Problem]] = field(default=lambda _checked: ())
     read_only: Sequence[str] = ()
     saving: Callable[[Services, D], None] = field(default=lambda _services, _document: None)
     deleted: Callable[[Services, D], None] = field(default=lambda _services, _document: None)
@@ -86,7 +94,7 @@ def text_at(data: object, *path: str) -> str:
     return data if isinstance(data, str) else ""
 
 
-def name_taken(data: object, others: Sequence[Document], noun: str) -> Iterable[Problem]:
+def _name_taken(data: object, others: Sequence[Document], noun: str) -> Iterable[Problem]:
     name = text_at(data, "name").casefold().strip()
     for other in others:
         if name == other.name.casefold():
@@ -103,7 +111,7 @@ def _checked(services: Services, kind: Kind[D], data: object, current: D | None)
     settings, problems = validated(kind.settings, data, {"secret_exists": partial(_exists, services.secrets)})
     stored = [each.value for each in kind.store(services).all()]
     others = [each for each in stored if current is None or each.id != current.id]
-    problems += [*name_taken(data, others, kind.noun), *kind.check(services, data, current, others)]
+    problems += [*_name_taken(data, others, kind.noun), *kind.check(Checked(services, data, settings, current, others))]
     if problems or settings is None:
         raise Invalid(problems)
     return settings

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 
+from shared.application.arrived import Arrived, Taken, arrived
 from shared.application.intake import BATCH_MESSAGES, Intake
-from shared.application.plan import Arrived, Taken, arrived
 from shared.application.ports import Fenced
 from shared.application.services import Services
 from shared.domain.errors import AppError, StoreError
@@ -35,7 +35,7 @@ def hand_in(services: Services, mailbox: Mailbox, contents: Sequence[bytes]) -> 
 
     :raises Fenced: the mailbox is being polled. Messages that were taken in before are duplicates the next time.
     """
-    items = [_arrived(index, content) for index, content in enumerate(contents)]
+    items = handed_in(contents)
     taken: dict[MessageRef, Taken] = {}
     for attempt in range(1, _TRIES + 1):
         try:
@@ -47,9 +47,13 @@ def hand_in(services: Services, mailbox: Mailbox, contents: Sequence[bytes]) -> 
     return [_told(services, mailbox, item, taken[item.raw.ref]) for item in items]
 
 
-def _arrived(index: int, content: bytes) -> Arrived:
-    ref = MessageRef("http", f"{hashlib.sha256(content).hexdigest()}:{index}")
-    return arrived(RawMessage(ref, content, None, len(content)), parse(content))
+def handed_in(contents: Sequence[bytes]) -> list[Arrived]:
+    """Messages that no source has a ref for."""
+    refs = [MessageRef("http", f"{hashlib.sha256(each).hexdigest()}:{index}") for index, each in enumerate(contents)]
+    return [
+        arrived(RawMessage(ref, content, None, len(content)), parse(content))
+        for ref, content in zip(refs, contents, strict=True)
+    ]
 
 
 def _take_in(services: Services, mailbox: Mailbox, items: Sequence[Arrived], taken: dict[MessageRef, Taken]) -> None:

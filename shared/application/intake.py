@@ -1,34 +1,40 @@
 """Taking messages in: a batch in one transaction, exactly once, whatever goes wrong (design section 4)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 
-from shared.application.plan import Arrived, Found, Plan, Taken
+from shared.application.arrived import Arrived, Taken
+from shared.application.finding import Finder, Found
+from shared.application.plan import Plan
 from shared.application.ports import (
     Commit,
+    Fenced,
     FetchFailure,
     ReceiptExists,
     StoredRaw,
     TicketChanged,
-    Versioned,
 )
 from shared.application.services import Services
+from shared.domain.decision import Elsewhere, Facts
 from shared.domain.errors import AppError, MailboxError, MessageError, MessageGone, StoreRejected, StoreUnavailable
 from shared.domain.intake import MAX_ATTEMPTS, Deferred, MailboxState, PollRun, QuarantineEntry
-from shared.domain.keys import id_key, reused_id_key
+from shared.domain.keys import reused_id_key
 from shared.domain.mailbox import Mailbox
-from shared.domain.message import Cursor, InboundMessage, MessageRef
-from shared.domain.threading import referred_ids, subject_tags
-from shared.domain.ticket import Outcome, RawPointer, Ticket
+from shared.domain.message import Cursor, MessageRef
+from shared.domain.ticket import Outcome, RawPointer
 
-BATCH_MESSAGES = 19
-"""Five rows each and the state: 96 of the 100 operations that a transaction may have."""
+BATCH_MESSAGES = 16
+"""Six rows each and the state: 97 of the 100 operations that a transaction may have. Where a batch needs more, it is
+split.
+"""
 
 _LEASE = timedelta(minutes=5)
 _MAX_DEFERRED = 100
 _MAX_CONFLICTS = 10
+_MAX_OPERATIONS = 100
 
 
 Item = Arrived | FetchFailure
@@ -41,8 +47,10 @@ class Intake:
     """
 
     def __init__(
-        self, services: Services, mailbox: Mailbox, state: MailboxState, etag: str | None, *, owner: str
+        self, services: Services, mailbox: Mailbox, state: MailboxState, etag: str | None, *, owner: str | None
     ) -> None:
+        """Without an owner it takes no lease: it adds to a mailbox that somebody else may be polling."""
+        self._services = services
         self._tickets = services.tickets
         self._raws = services.raws
         self._clock = services.clock
@@ -51,6 +59,7 @@ class Intake:
         self._etag = etag
         self._owner = owner
         self._attempts = {item.ref: item.attempts for item in state.deferred}
+        self._finder = Finder(services, mailbox)
         self._readers = ThreadPoolExecutor(8, thread_name_prefix="find")
 
     def close(self) -> None:
@@ -100,7 +109,10 @@ class Intake:
                 return taken
             try:
                 plan = self._plan(fresh)
-                self._store(plan.commit(self._etag))
+                commit = plan.commit(self._etag)
+                if commit.operations > _MAX_OPERATIONS:
+                    return taken + self._by_halves(fresh)
+                self._store(commit)
                 return taken + plan.taken
             except ReceiptExists:
                 fresh, known = self._recognised(fresh)
@@ -129,6 +141,8 @@ class Intake:
         self._attempts[ref] = attempts
 
     def _owned_state(self) -> MailboxState:
+        if self._owner is None:
+            return self._state
         return replace(
             self._state,
             deferred=tuple(Deferred(ref, attempts) for ref, attempts in self._attempts.items()),
@@ -141,29 +155,45 @@ class Intake:
         self._state = commit.state
 
     def _plan(self, batch: Sequence[Arrived]) -> Plan:
-        found = self._readers.map(self._find, [item.message for item in batch])
-        plan = Plan(self._mailbox, self._owned_state(), self._clock(), self._pack)
-        for item, ticket in zip(batch, found, strict=True):
-            _add(plan, item, ticket)
+        looked_up = self._readers.map(self._look_up, batch)
+        plan = Plan(self._mailbox, self._owned_state(), self._clock(), self._pack, self._finder.insiders)
+        for item, (facts, found) in zip(batch, looked_up, strict=True):
+            with _of_one_message():
+                decision = plan.decide(facts, found).decision
+                if isinstance(decision, Elsewhere):
+                    plan.add_from_elsewhere(item, decision.mailbox_id, self._pass_on(item, decision.mailbox_id))
+                else:
+                    plan.add(item, decision)
         return plan
+
+    def _look_up(self, item: Arrived) -> tuple[Facts, Found | None]:
+        with _of_one_message():
+            facts, found = self._finder.look_up(item, self._clock())
+            if self._owner is None:  # it was passed on once, and stays here
+                facts = replace(facts, processed=replace(facts.processed, route=None))
+                found = found if found and found.mailbox_id == self._mailbox.id else None
+            return facts, found
+
+    def _pass_on(self, item: Arrived, mailbox_id: str) -> Taken:
+        """Take the message into another mailbox first: where the receipt here is then not stored, a repeat finds the
+        one there (design section 4).
+        """
+        mailbox = next((each for each in self._services.mailboxes.cached() if each.id == mailbox_id), None)
+        if mailbox is None:
+            raise MessageError("the mailbox that its ticket is in is not there any more")
+        for _ in range(_MAX_CONFLICTS):
+            with (
+                suppress(Fenced),
+                closing(Intake(self._services, mailbox, *self._tickets.state(mailbox_id), owner=None)) as there,
+            ):
+                taken = there.take_in([item])[0]
+                if taken.is_stored:
+                    return taken
+                break
+        raise MessageError("the mailbox that its ticket is in cannot take it now")
 
     def _pack(self, content: bytes) -> tuple[RawPointer, StoredRaw | None]:
         return self._raws.pack(self._mailbox.id, content)
-
-    def _find(self, message: InboundMessage) -> Found | None:
-        """The stored ticket that the message speaks of: by the newest id that is known, then by its tag."""
-        for message_id in referred_ids(message):
-            key = id_key(message_id)
-            receipt = self._tickets.receipts(self._mailbox.id, [key]).get(key)
-            if receipt and receipt.ticket_number and (ticket := self._ticket(receipt.ticket_number)):
-                return Found(ticket, by_id=message_id)
-        for tag in subject_tags(message.subject):
-            if tag.prefix == self._mailbox.ticket_prefix and (ticket := self._ticket(tag.number)):
-                return Found(ticket, by_id=None)
-        return None
-
-    def _ticket(self, number: int) -> Versioned[Ticket] | None:
-        return self._tickets.ticket(self._mailbox.id, number)
 
     def _recognised(self, batch: Sequence[Arrived]) -> tuple[list[Arrived], list[Taken]]:
         """Split into messages that are new after all and those with a receipt.
@@ -176,6 +206,8 @@ class Intake:
             receipt = receipts.get(item.key)
             if receipt is None:
                 fresh.append(item)
+            elif receipt.outcome is None:
+                known.append(Taken(item.raw.ref, Outcome.IGNORED, "own_message"))
             elif receipt.fingerprint == item.fingerprint:
                 known.append(Taken(item.raw.ref, Outcome.DUPLICATE))
             else:
@@ -183,16 +215,21 @@ class Intake:
         return fresh, known
 
     def _one_by_one(self, batch: Sequence[Arrived], error: AppError) -> list[Taken]:
-        """Halve the batch until the message that cannot be stored is alone, so that it holds up no other."""
+        """The message that cannot be stored ends up alone, so that it holds up no other."""
         if len(batch) > 1:
-            middle = len(batch) // 2
-            return self._commit(batch[:middle]) + self._commit(batch[middle:])
+            return self._by_halves(batch)
         return [self._failed(batch[0].raw.ref, error, batch[0].raw.content)]
 
+    def _by_halves(self, batch: Sequence[Arrived]) -> list[Taken]:
+        middle = len(batch) // 2
+        return self._commit(batch[:middle]) + self._commit(batch[middle:])
 
-def _add(plan: Plan, item: Arrived, found: Found | None) -> None:
+
+@contextmanager
+def _of_one_message() -> Iterator[None]:
+    """A defect of ours in deciding on one message must not hold up the others."""
     try:
-        plan.add(item, found)
+        yield
     except AppError:
         raise
     except Exception as error:

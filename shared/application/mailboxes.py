@@ -4,11 +4,13 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 
-from shared.application.configuration import Kind, find, text_at
+from shared.application.configuration import Checked, Kind, find, text_at
 from shared.application.ports import Versioned
 from shared.application.services import Services
 from shared.domain.errors import Problem
 from shared.domain.mailbox import Mailbox, MailboxSettings
+from shared.domain.processing import processing_problems
+from shared.domain.ticket_types import all_types
 
 
 def find_mailbox(services: Services, mailbox_id: str) -> Versioned[Mailbox]:
@@ -26,11 +28,15 @@ def _forget(services: Services, mailbox: Mailbox) -> None:
     services.schedule.delete(mailbox.id)
 
 
-def _problems(_: Services, data: object, current: Mailbox | None, others: Sequence[Mailbox]) -> Iterator[Problem]:
+def _problems(checked: Checked[Mailbox]) -> Iterator[Problem]:
+    services, data = checked.services, checked.data
     yield from _settled_where_it_is_read(data)
-    yield from _taken(data, others)
-    yield from _changed_for_good(data, current)
+    yield from _taken(data, checked.others)
+    yield from _changed_for_good(data, checked.current)
     yield from _beyond_pop3(data)
+    if isinstance(checked.settings, MailboxSettings):
+        types = all_types(each.value for each in services.ticket_types.all())
+        yield from processing_problems(checked.settings, [each.id for each in checked.others], types)
 
 
 def _settled_where_it_is_read(data: object) -> Iterator[Problem]:

@@ -4,12 +4,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from shared.application.arrived import Arrived, Taken
+from shared.application.finding import Found
 from shared.application.ports import ChangedTicket, Commit, StoredRaw, Versioned
-from shared.domain.decision import CommentOn, Match, OpenTicket, decide
+from shared.domain.decision import By, CommentOn, Facts, Ignore, Match, OpenTicket, Verdict, decide
+from shared.domain.draft import Draft
 from shared.domain.intake import MailboxState
-from shared.domain.keys import fingerprint, id_key, message_key
+from shared.domain.keys import id_key, incident_key
+from shared.domain.kinds import REPORTS
 from shared.domain.mailbox import Mailbox
-from shared.domain.message import Address, InboundMessage, MessageRef, RawMessage
+from shared.domain.message import Address, InboundMessage, RawMessage
+from shared.domain.people import Insiders
+from shared.domain.preprocessing import preprocess
 from shared.domain.threading import referred_ids, subject_tags
 from shared.domain.ticket import (
     MAX_PARTICIPANTS,
@@ -21,44 +27,9 @@ from shared.domain.ticket import (
     Status,
     Ticket,
 )
+from shared.mime import new_text
 
 _NOBODY = Address("", "unknown sender")
-
-
-@dataclass(frozen=True, slots=True)
-class Arrived:
-    """A message that is ready to be taken in: its bytes, what they say, and how it is recognised."""
-
-    raw: RawMessage
-    message: InboundMessage
-    key: str
-    fingerprint: str
-
-
-def arrived(raw: RawMessage, message: InboundMessage) -> Arrived:
-    return Arrived(raw, message, message_key(message, raw.content), fingerprint(message))
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """What became of one message; `reason` tells why it was ignored."""
-
-    ref: MessageRef
-    outcome: Outcome
-    reason: str = ""
-
-    @property
-    def is_stored(self) -> bool:
-        """Whether its ticket is stored, so that the message may be settled (req D7)."""
-        return self.outcome in (Outcome.CREATED, Outcome.APPENDED, Outcome.DUPLICATE)
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """The stored ticket that a message speaks of, and what led there: the Message-ID, or None for the tag."""
-
-    ticket: Versioned[Ticket]
-    by_id: str | None
 
 
 Pack = Callable[[bytes], tuple[RawPointer, StoredRaw | None]]
@@ -72,54 +43,85 @@ class Plan:
     state: MailboxState
     now: datetime
     pack: Pack
+    insiders: Insiders
     taken: list[Taken] = field(default_factory=list)
     _receipts: dict[str, Receipt] = field(default_factory=dict)
+    _incidents: dict[str, Receipt] = field(default_factory=dict)
     _new: dict[int, Ticket] = field(default_factory=dict)
     _before: dict[int, Versioned[Ticket]] = field(default_factory=dict)
     _after: dict[int, Ticket] = field(default_factory=dict)
     _comments: list[Comment] = field(default_factory=list)
     _raws: dict[str, StoredRaw] = field(default_factory=dict)
 
-    def add(self, item: Arrived, found: Found | None) -> None:
-        """Decide about one message and note all that follows from it."""
-        match decide(item.message, self._match(item.message, found)):
-            case OpenTicket(linked_to):
-                ticket = self._open(item, linked_to)
-                outcome = Outcome.CREATED
-            case CommentOn(number):
-                ticket = self._ticket(number)
-                outcome = Outcome.APPENDED
-        self._put(self._commented(ticket, item))
-        self._receipts[item.key] = Receipt(item.key, item.fingerprint, outcome, self.now, ticket.number)
-        self.taken.append(Taken(item.raw.ref, outcome))
+    def decide(self, facts: Facts, found: Found | None) -> Verdict:
+        """What to do with a message, now that those before it in the batch are known."""
+        match, elsewhere = self._match(facts, found)
+        return decide(replace(facts, match=match, elsewhere=elsewhere))
+
+    def add(self, item: Arrived, decision: OpenTicket | CommentOn | Ignore) -> None:
+        """Note all that follows from the decision."""
+        match decision:
+            case OpenTicket(draft, linked_to):
+                number = self._commented(self._open(draft, linked_to), item, CommentKind.PUBLIC, draft.text).number
+                self._note(item, Outcome.CREATED, ticket_number=number)
+                if draft.external_id:
+                    key = incident_key(draft.external_id)
+                    self._incidents[key] = Receipt(key, "", None, self.now, number)
+            case CommentOn(number, kind, status):
+                ticket = _with_status(self._ticket(number), status, self.now)
+                text, _ = preprocess(self.mailbox.preprocessing, new_text(item.raw.content) or item.message.text)
+                self._commented(ticket, item, kind, text)
+                self._note(item, Outcome.APPENDED, ticket_number=number)
+            case Ignore(reason):
+                self._note(item, Outcome.IGNORED, reason)
+
+    def add_from_elsewhere(self, item: Arrived, mailbox_id: str, taken: Taken) -> None:
+        """Note what became of a message that another mailbox has taken in."""
+        self._note(item, taken.outcome, taken.reason or mailbox_id)
+
+    def _note(self, item: Arrived, outcome: Outcome, reason: str = "", ticket_number: int | None = None) -> None:
+        self._receipts[item.key] = Receipt(item.key, item.fingerprint, outcome, self.now, ticket_number, reason)
+        self.taken.append(Taken(item.raw.ref, outcome, reason))
 
     def commit(self, etag: str | None) -> Commit:
         return Commit(
             state=self.state,
             state_etag=etag,
             receipts=[*self._receipts.values()],
+            incidents=[*self._incidents.values()],
             new_tickets=[*self._new.values()],
             changed_tickets=[ChangedTicket(self._before[number], after) for number, after in self._after.items()],
             comments=self._comments,
             raws=[*self._raws.values()],
         )
 
-    def _match(self, message: InboundMessage, found: Found | None) -> Match | None:
-        """The newest id wins, whether it was stored before or comes earlier in this batch; then the tag."""
-        for message_id in referred_ids(message):
+    def _match(self, facts: Facts, found: Found | None) -> tuple[Match | None, Match | None]:
+        """The ticket here, or in another mailbox. The newest id wins, whether it was stored before or comes earlier in
+        this batch; then a tag; then an incident.
+        """
+        for message_id in referred_ids(facts.message):
             if found and message_id == found.by_id:
                 break
-            if receipt := self._receipts.get(id_key(message_id)):
-                assert receipt.ticket_number is not None
-                return Match(self._ticket(receipt.ticket_number), by_tag=False)
+            receipt = self._receipts.get(id_key(message_id))
+            if receipt and receipt.ticket_number:
+                return Match(self._ticket(receipt.ticket_number), By.REFERENCE), None
+        if found and found.mailbox_id != self.mailbox.id:
+            return None, Match(found.ticket.value, found.by)
+        if found and found.by is By.INCIDENT and (newer := self._match_by_name(facts)):
+            return newer, None
         if found:
             number = found.ticket.value.number
             self._before.setdefault(number, found.ticket)
-            return Match(self._ticket(number), by_tag=found.by_id is None)
-        for tag in subject_tags(message.subject):
+            return Match(self._ticket(number), found.by), None
+        return self._match_by_name(facts), None
+
+    def _match_by_name(self, facts: Facts) -> Match | None:
+        for tag in subject_tags(facts.message.subject):
             if tag.prefix == self.mailbox.ticket_prefix and tag.number in self._new:
-                return Match(self._new[tag.number], by_tag=True)
-        return None
+                return Match(self._new[tag.number], By.TAG)
+        incident = facts.processed.incident
+        known = self._incidents.get(incident_key(incident.external_id)) if incident else None
+        return Match(self._ticket(known.ticket_number), By.INCIDENT) if known and known.ticket_number else None
 
     def _ticket(self, number: int) -> Ticket:
         return self._new.get(number) or self._after.get(number) or self._before[number].value
@@ -127,24 +129,35 @@ class Plan:
     def _put(self, ticket: Ticket) -> None:
         (self._new if ticket.number in self._new else self._after)[ticket.number] = ticket
 
-    def _open(self, item: Arrived, linked_to: int | None) -> Ticket:
+    def _open(self, draft: Draft, linked_to: int | None) -> Ticket:
         ticket = Ticket(
             mailbox_id=self.mailbox.id,
             number=self.state.next_number,
             prefix=self.mailbox.ticket_prefix,
-            subject=item.message.subject,
-            requester=item.message.sender or _NOBODY,
+            subject=draft.subject,
+            requester=draft.requester if draft.requester.address or draft.requester.name else _NOBODY,
             status=Status.NEW,
             created_at=self.now,
             updated_at=self.now,
             comment_count=0,
             linked_to=linked_to,
+            type=draft.type,
+            priority=draft.priority,
+            group=draft.group,
+            assignee=draft.assignee,
+            category=draft.category,
+            service=draft.service,
+            company=draft.company,
+            custom=draft.custom,
+            tags=draft.tags,
+            cc=draft.cc,
+            external_id=draft.external_id,
         )
         self.state = replace(self.state, next_number=ticket.number + 1)
         self._new[ticket.number] = ticket
         return ticket
 
-    def _commented(self, ticket: Ticket, item: Arrived) -> Ticket:
+    def _commented(self, ticket: Ticket, item: Arrived, kind: CommentKind, text: str) -> Ticket:
         """The ticket with the message as its newest comment."""
         message = item.message
         pointer, row = self.pack(item.raw.content)
@@ -153,30 +166,40 @@ class Plan:
         comment = Comment(
             ticket_number=ticket.number,
             seq=ticket.comment_count + 1,
-            kind=CommentKind.PUBLIC,
+            kind=kind,
             author=message.sender or _NOBODY,
             at=item.raw.received_at or message.sent_at or self.now,
-            text=message.text,
+            text=text,
+            full_text=message.text if message.text != text else None,
             message_id=message.message_id,
             raw=pointer,
             attachments=() if item.raw.is_cut else message.attachments,
             notes=_notes(item.raw),
         )
         self._comments.append(comment)
-        return replace(
+        commented = replace(
             ticket,
             comment_count=comment.seq,
             updated_at=self.now,
             participants=self._participants(ticket, message),
         )
+        self._put(commented)
+        return commented
 
     def _participants(self, ticket: Ticket, message: InboundMessage) -> frozenset[str]:
-        """Everybody who wrote or received a message of the ticket, but never the mailbox itself."""
+        """Everybody who wrote or received a message of the ticket, but no address of our own."""
         senders = (message.sender,) if message.sender else ()
-        new = [each.key for each in (*senders, *message.reply_to, *message.to, *message.cc) if each.address]
-        own = self.mailbox.address.casefold()
-        known = ticket.participants | {key for key in new[:MAX_PARTICIPANTS] if key != own}
+        if message.kind in REPORTS:
+            return ticket.participants
+        everybody = (ticket.requester, *senders, *message.reply_to, *message.to, *message.cc, *ticket.cc)
+        new = [each.key for each in everybody if each.address and not self.insiders.owns(each)]
+        known = ticket.participants | set(new[:MAX_PARTICIPANTS])
         return known if len(known) <= MAX_PARTICIPANTS else ticket.participants
+
+
+def _with_status(ticket: Ticket, status: Status, now: datetime) -> Ticket:
+    closes = status is Status.CLOSED and ticket.status is not Status.CLOSED
+    return replace(ticket, status=status, closed_at=now if closes else ticket.closed_at)
 
 
 def _notes(raw: RawMessage) -> tuple[str, ...]:

@@ -9,8 +9,8 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from shared.application.arrived import Arrived, Taken, arrived
 from shared.application.intake import BATCH_MESSAGES, Intake, Item
-from shared.application.plan import Arrived, Taken, arrived
 from shared.application.ports import Fenced, FetchFailure, Page, PollRequest, Source
 from shared.application.services import Services
 from shared.domain.backoff import next_due
@@ -19,7 +19,7 @@ from shared.domain.fields import secret_names
 from shared.domain.intake import MailboxHealth, MailboxState, PollRun, RunCounts
 from shared.domain.mailbox import Mailbox
 from shared.domain.message import Cursor, Listed, MessageRef, RawMessage
-from shared.domain.settlement import Keep, Move, Settled
+from shared.domain.settlement import Delete, Keep, MarkRead, Move, Settled, Settlement
 from shared.domain.ticket import Outcome
 from shared.mime import parse
 from shared.telemetry import Event, correlated, emit
@@ -165,16 +165,23 @@ class _Poll:
     def _settle(self, source: Source, intake: Intake, taken: Sequence[Taken]) -> None:
         self._tell()
         self._set_aside(source, [each.ref for each in taken if each.outcome is Outcome.QUARANTINED])
-        stored = [each.ref for each in taken if each.is_stored]
-        if isinstance(self.mailbox.settlement, Keep):
-            for ref in stored:
-                intake.settled(ref)
-            return
-        for settled in source.settle(stored, self.mailbox.settlement) if stored else ():
-            if settled.error is None:
-                intake.settled(settled.ref)
-            elif not intake.unsettled(settled.ref):
-                _tell_unsettled(settled)
+        for settlement, refs in self._settlements(taken):
+            if isinstance(settlement, Keep):
+                for ref in refs:
+                    intake.settled(ref)
+                continue
+            for settled in source.settle(refs, settlement) if refs else ():
+                if settled.error is None:
+                    intake.settled(settled.ref)
+                elif not intake.unsettled(settled.ref):
+                    _tell_unsettled(settled)
+
+    def _settlements(self, taken: Sequence[Taken]) -> Iterator[tuple[Settlement, list[MessageRef]]]:
+        """What was ignored is nowhere but in the mailbox: it is never deleted."""
+        settlement = self.mailbox.settlement
+        spared = [each.ref for each in taken if each.outcome is Outcome.IGNORED and isinstance(settlement, Delete)]
+        yield settlement, [each.ref for each in taken if each.is_stored and each.ref not in spared]
+        yield MarkRead(), spared
 
     def _set_aside(self, source: Source, quarantined: Sequence[MessageRef]) -> None:
         """Move what is in quarantine out of the way of people who read the mailbox (req D5)."""

@@ -183,7 +183,7 @@ class Commit:
     """Everything that is stored at once or not at all: one entity group transaction.
 
     `state` replaces the row with `state_etag` (None: there is none yet). `new_tickets` and `receipts` must not
-    exist yet; `changed_tickets` replace the versions they were read as.
+    exist yet; `changed_tickets` replace the versions they were read as; `incidents` name the newest ticket of each.
     """
 
     state: MailboxState
@@ -196,6 +196,14 @@ class Commit:
     outbox: Sequence[OutboxEntry] = ()
     quarantined: Sequence[QuarantineEntry] = ()
     run: PollRun | None = None
+    incidents: Sequence[Receipt] = ()
+
+    @property
+    def operations(self) -> int:
+        """How many changes it makes; a transaction may have 100. A ticket has its row and its place in a list."""
+        tickets = 2 * (len(self.new_tickets) + len(self.changed_tickets))
+        others = (self.receipts, self.incidents, self.comments, self.raws, self.outbox, self.quarantined)
+        return 1 + tickets + sum(map(len, others)) + (self.run is not None)
 
 
 class Fenced(Conflict):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from shared.application.own_ids import OwnIds
 from shared.application.ports import (
     Clock,
     ContactStore,
@@ -17,6 +18,8 @@ from shared.application.ports import (
     TicketStore,
 )
 from shared.domain.mailbox import Mailbox
+from shared.domain.senders import Sender
+from shared.domain.ticket_types import TicketType
 from shared.settings import Settings
 
 
@@ -30,12 +33,15 @@ class OpenSource(Protocol):
 @dataclass(frozen=True, slots=True)
 class Services:
     mailboxes: DocumentStore[Mailbox]
+    ticket_types: DocumentStore[TicketType]
+    senders: DocumentStore[Sender]
     tickets: TicketStore
     raws: RawStore
     contacts: ContactStore
     schedule: ScheduleStore
     polls: PollQueue
     secrets: SecretStore
+    own_ids: OwnIds
     open_source: OpenSource
     sign_ins: SignInStore
     sign_in_service: SignInService

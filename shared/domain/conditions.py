@@ -43,6 +43,8 @@ class Compare(_Condition):
 
 
 class Matches(_Condition):
+    """A pattern is found in the text."""
+
     field: TextField
     operator: Literal["matches"]
     value: Pattern

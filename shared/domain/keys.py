@@ -28,3 +28,8 @@ def fingerprint(message: InboundMessage) -> str:
 def reused_id_key(key: str, print_: str) -> str:
     """The key of another message under an id that is taken."""
     return hashlib.sha256(f"reused:{key}:{print_}".encode()).hexdigest()
+
+
+def incident_key(external_id: str) -> str:
+    """The key of what a monitoring system calls one incident (req K6)."""
+    return hashlib.sha256(f"incident:{external_id}".encode()).hexdigest()

@@ -47,6 +47,9 @@ class Kind(StrEnum):
     CALENDAR_ANSWER = "calendar_answer"
 
 
+REPORTS = (Kind.DELIVERY_FAILURE, Kind.DELIVERY_DELAY)
+
+
 @dataclass(frozen=True, slots=True)
 class FailedDelivery:
     """One address that a message did not reach. `status` is an enhanced code (`5.1.1`, RFC 3463) or empty.

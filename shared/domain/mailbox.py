@@ -7,6 +7,9 @@ from pydantic import AwareDatetime, Field, StringConstraints
 
 from shared.domain.document import Document, Settings
 from shared.domain.fields import EmailAddress, FolderPath, Model, Proxy, told
+from shared.domain.people import People
+from shared.domain.processing import Processing
+from shared.domain.replies import Replies
 from shared.domain.settlement import MarkRead, Settlement
 from shared.domain.sources import Source
 
@@ -37,7 +40,7 @@ class Schedule(Model):
         return timedelta(seconds=self.interval_seconds)
 
 
-class MailboxSettings(Settings):
+class MailboxSettings(Settings, Processing):
     """A mailbox as people write it."""
 
     address: EmailAddress
@@ -48,6 +51,8 @@ class MailboxSettings(Settings):
     schedule: Schedule = Schedule()
     intake: Intake = Intake()
     settlement: Settlement = MarkRead()
+    people: People = People()
+    replies: Replies = Replies()
     failed_folder: FolderPath | None = Field(
         default=None, description="where messages go that are in quarantine, created if missing; unset leaves them"
     )

@@ -20,9 +20,11 @@ class Tag:
 def referred_ids(message: InboundMessage) -> tuple[str, ...]:
     """The Message-IDs this message answers, newest first, without repeats.
 
-    In-Reply-To names the parent and stands before the older References (RFC 5322 section 3.6.4).
+    A delivery report answers the message that it is about. In-Reply-To names the parent and stands before the older
+    References (RFC 5322 section 3.6.4).
     """
-    newest_first = (*message.in_reply_to, *reversed(message.references))
+    reported = message.report.original_id if message.report else None
+    newest_first = (*([reported] if reported else []), *message.in_reply_to, *reversed(message.references))
     return tuple(dict.fromkeys(newest_first))[:MAX_REFERENCES]
 
 

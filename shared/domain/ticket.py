@@ -114,11 +114,14 @@ class Outcome(StrEnum):
 class Receipt:
     """The processed message id: "this message was taken in, with this outcome".
 
-    `key` is the SHA-256 (hex) of the message key; `fingerprint` tells two messages with one Message-ID apart.
+    `key` is the SHA-256 (hex) of the message key; `fingerprint` tells two messages with one Message-ID apart. `reason`
+    tells why it was ignored, or the mailbox whose ticket it is for. Messages that we send have a receipt without an
+    outcome, so that answers to them are recognised, and they themselves where they come back.
     """
 
     key: str
     fingerprint: str
-    outcome: Outcome
+    outcome: Outcome | None
     at: datetime
     ticket_number: int | None = None
+    reason: str = ""

@@ -7,12 +7,15 @@ import pytest
 
 from local.azurite import Azurite
 from shared.application.poll import poll
-from shared.application.ports import PollRequest
+from shared.application.ports import ChangedTicket, Commit, PollRequest
 from shared.application.services import Services
 from shared.bootstrap import compose
+from shared.domain.contact import Contact, Role
 from shared.domain.mailbox import Mailbox
+from shared.domain.message import Address
 from shared.domain.sign_in import PasswordSignIn
 from shared.domain.sources import ImapSource
+from shared.domain.ticket import Status
 from shared.settings import Settings, StorageSettings
 from tests.intake.memory_source import MemoryMailbox
 
@@ -44,6 +47,21 @@ class Desk:
     def poll(self, **request) -> None:
         poll(self.services, PollRequest(self.mailbox.id, "schedule", "test", **request))
         self.clock.advance(minutes=5)
+
+    def contact(self, address: str, role: Role = Role.TECHNICIAN) -> None:
+        self.services.contacts.put_many([Contact(Address(address), role)])
+
+    def change(self, number: int, **changes) -> None:
+        """Change a ticket as people do, between polls."""
+        before = self.services.tickets.ticket(self.mailbox.id, number)
+        state, etag = self.services.tickets.state(self.mailbox.id)
+        after = replace(before.value, updated_at=self.clock.now, **changes)
+        self.services.tickets.commit(
+            self.mailbox.id, Commit(state, etag, changed_tickets=[ChangedTicket(before, after)])
+        )
+
+    def close(self, number: int) -> None:
+        self.change(number, status=Status.CLOSED, closed_at=self.clock.now)
 
     def tickets(self):
         found = self.services.tickets.tickets(self.mailbox.id, open_only=False, limit=1000, before=None)
@@ -85,12 +103,23 @@ def storage_services(azurite: Azurite) -> Iterator[Services]:
 
 @pytest.fixture
 def desk(storage_services: Services) -> Iterator[Desk]:
+    yield from _desk(storage_services, "support@example.com")
+
+
+@pytest.fixture
+def billing(storage_services: Services) -> Iterator[Desk]:
+    """Another mailbox of the same organisation."""
+    yield from _desk(storage_services, "billing@example.com")
+
+
+def _desk(storage_services: Services, address: str) -> Iterator[Desk]:
+    name = uuid.uuid4().hex
     mailbox = Mailbox(
-        id=f"desk-{uuid.uuid4().hex[:12]}",
+        id=f"desk-{name[:12]}",
         created_at=datetime(2026, 11, 21, tzinfo=UTC),
-        name=uuid.uuid4().hex,
-        address="support@example.com",
-        ticket_prefix="SUP",
+        name=name,
+        address=address,
+        ticket_prefix="SUP" if address.startswith("support") else "BIL",
         source=ImapSource(
             host="mail.example.com", sign_in=PasswordSignIn(account="support", password_secret="support-password")
         ),

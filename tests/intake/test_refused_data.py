@@ -14,7 +14,7 @@ from shared.adapters.storage.clients import StorageClients
 from shared.adapters.storage.raws import TableAndBlobRawStore
 from shared.adapters.storage.tickets import TableTicketStore
 from shared.settings import StorageSettings
-from tests.intake.test_poll import mail
+from tests.intake.mail import mail
 
 POISON = "storage chokes on this"
 

@@ -111,9 +111,10 @@ def receipt_row(receipt: Receipt) -> Row:
         "RowKey": receipt_key(receipt.key),
         "v": VERSION,
         "fingerprint": receipt.fingerprint,
-        "outcome": receipt.outcome.value,
+        "outcome": receipt.outcome.value if receipt.outcome else "",
         "at": _time(receipt.at),
         "ticket_number": receipt.ticket_number or 0,
+        **({"reason": receipt.reason} if receipt.reason else {}),
     }
 
 
@@ -121,9 +122,10 @@ def to_receipt(row: Mapping[str, Any]) -> Receipt:
     return Receipt(
         key=row["RowKey"].removeprefix("receipt|"),
         fingerprint=row["fingerprint"],
-        outcome=Outcome(row["outcome"]),
+        outcome=Outcome(row["outcome"]) if row["outcome"] else None,
         at=datetime.fromisoformat(row["at"]),
         ticket_number=row["ticket_number"] or None,
+        reason=row.get("reason", ""),
     )
 
 

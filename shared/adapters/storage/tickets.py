@@ -101,6 +101,8 @@ def _operations(commit: Commit) -> Iterator[_Operation]:
     yield _replace(rows.state_row(commit.state), commit.state_etag)
     for receipt in commit.receipts:
         yield "create", rows.receipt_row(receipt)
+    for incident in commit.incidents:
+        yield "upsert", rows.receipt_row(incident), {"mode": UpdateMode.REPLACE}
     for ticket in commit.new_tickets:
         yield "create", rows.ticket_row(ticket)
         yield "create", rows.open_row(ticket)

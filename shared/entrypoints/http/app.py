@@ -21,7 +21,18 @@ from shared.domain.contact import ContactDetails
 from shared.domain.errors import AppError, SettingsError
 from shared.domain.mailbox import MailboxSettings
 from shared.domain.sign_in import NewSignIn
-from shared.entrypoints.http import contacts, handing_in, health, mailboxes, presets, problems, sign_ins, tickets
+from shared.domain.ticket_types import TicketTypeSettings
+from shared.entrypoints.http import (
+    contacts,
+    handing_in,
+    health,
+    mailboxes,
+    presets,
+    problems,
+    sign_ins,
+    ticket_types,
+    tickets,
+)
 from shared.telemetry import Event, correlated, emit
 
 _DESCRIPTION = """Configure mailboxes, test them, and read the tickets made from their mail.
@@ -61,7 +72,7 @@ def build(services: Services | SettingsError) -> FastAPI:
         },
     )
     app.state.services = services
-    for part in (mailboxes, handing_in, presets, tickets, contacts, sign_ins, health):
+    for part in (mailboxes, handing_in, presets, tickets, ticket_types, contacts, sign_ins, health):
         app.include_router(part.router)
     app.add_middleware(_Answered)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # how FastAPI wants it to be replaced
@@ -107,6 +118,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         )
         bodies: list[type[BaseModel]] = [
             MailboxSettings,
+            TicketTypeSettings,
             ConnectionTest,
             ContactDetails,
             NewSignIn,

@@ -9,9 +9,11 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from shared.application import mailboxes
-from shared.application.handing_in import hand_in
+from shared.application.explain import explain
+from shared.application.handing_in import hand_in, handed_in
 from shared.application.ports import Fenced
 from shared.domain.ticket import Outcome
+from shared.entrypoints.http import models
 from shared.entrypoints.http.mailboxes import Id
 from shared.entrypoints.http.problems import described
 from shared.entrypoints.http.requests import Ready, ready
@@ -62,7 +64,8 @@ def _unpacked(unpacker: "zlib._Decompress", chunk: bytes, max_bytes: int) -> byt
         raise HTTPException(400, "the body is no gzip stream") from error
 
 
-def _messages(kind: str, body: bytes, max_bytes: int) -> list[bytes]:
+def _messages(request: Request, body: bytes, max_bytes: int) -> list[bytes]:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in _KINDS:
         raise HTTPException(415, f"the body must be {' or '.join(_KINDS)}")
     messages = [body] if kind == "message/rfc822" and body else [*mbox.messages(body)]
@@ -86,11 +89,24 @@ def hand_in_messages(
     before is a duplicate, so a request can be repeated.
     """
     mailbox = mailboxes.find_mailbox(services, mailbox_id).value
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    messages = _messages(kind, body, mailbox.intake.max_message_bytes)
+    messages = _messages(request, body, mailbox.intake.max_message_bytes)
     try:
         found = hand_in(services, mailbox, messages)
     except Fenced as fenced:
         headers = {"Retry-After": str(_RETRY_AFTER_SECONDS)}
         raise HTTPException(409, "the mailbox is being polled; repeat the request", headers) from fenced
     return HandedInMessages(messages=[HandedIn(**asdict(each)) for each in found])
+
+
+@router.post(
+    "/{mailbox_id}/explain",
+    openapi_extra={"requestBody": {"required": True, **_BODY}},
+    responses=described(400, 404, 413, 415),
+)
+def explain_messages(
+    mailbox_id: Id, request: Request, services: Ready, body: Annotated[bytes, Depends(_body)]
+) -> models.Explanations:
+    """What would become of each message if it came now, and why; nothing is stored (req O5)."""
+    mailbox = mailboxes.find_mailbox(services, mailbox_id).value
+    items = handed_in(_messages(request, body, mailbox.intake.max_message_bytes))
+    return models.Explanations(messages=[models.explanation(each) for each in explain(services, mailbox, items)])

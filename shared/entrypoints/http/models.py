@@ -1,12 +1,16 @@
 """The shapes of answers. Requests have the shapes of the configuration itself (`shared.domain.mailbox`)."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from shared.application import explain
 from shared.application.health import MailboxStatus
-from shared.domain import mailbox, ticket
+from shared.domain import mailbox
+from shared.domain.kinds import Kind
+from shared.domain.ticket import CommentKind, Outcome, Status
 
 
 class Failure(BaseModel):
@@ -145,19 +149,39 @@ class Address(BaseModel):
     name: str
 
 
-class Ticket(BaseModel):
-    """One ticket; `linked_to` is the tag of a ticket that its first message speaks of."""
+class TicketFields(BaseModel):
+    """What a ticket has beside its messages; empty where nobody has said."""
+
+    subject: str
+    requester: Address
+    type: str
+    priority: str
+    group: str
+    assignee: str
+    category: str
+    service: str
+    company: str
+    custom: dict[str, str]
+    tags: tuple[str, ...]
+    cc: list[Address]
+    external_id: str
+
+
+class Ticket(TicketFields):
+    """One ticket; `linked_to` is the tag of a ticket that its first message speaks of, `merged_into` the tag of the one
+    that has its messages now.
+    """
 
     tag: str
     mailbox_id: str
     number: int
-    subject: str
-    requester: Address
-    status: ticket.Status
+    status: Status
     created_at: datetime
     updated_at: datetime
+    closed_at: datetime | None
     comment_count: int
     linked_to: str | None
+    merged_into: str | None
     href: str
 
 
@@ -189,13 +213,16 @@ class Message(BaseModel):
 
 
 class Comment(BaseModel):
-    """One entry of the log. `is_cut`: `text` is only the beginning, the whole is in the message."""
+    """One entry of the log. `text` is what its author wrote, `full_text` what the reply quotes as well, where it does.
+    `is_cut`: they are only the beginning, the whole is in the message.
+    """
 
     seq: int
-    kind: ticket.CommentKind
+    kind: CommentKind
     author: Address
     at: datetime
     text: str
+    full_text: str | None
     is_cut: bool
     notes: tuple[str, ...]
     message: Message | None
@@ -206,3 +233,49 @@ class TicketWithComments(Ticket):
     """One ticket with its log, oldest comment first."""
 
     comments: list[Comment]
+
+
+class Draft(TicketFields):
+    """The ticket that a message would open; `acknowledge` is whether its requester would be told."""
+
+    text: str
+    acknowledge: bool
+
+
+class Step(BaseModel):
+    """One thing that was looked at: whether it had a say in the matter, and what it said."""
+
+    stage: str
+    name: str
+    matched: bool
+    detail: str
+
+
+class Explanation(BaseModel):
+    """What would become of a message: `ticket` is the tag of the ticket that it would be added to, or linked to where
+    it would open one of its own (`draft`); `mailbox_id` is the mailbox whose ticket it would be instead.
+    """
+
+    subject: str
+    outcome: Outcome
+    reason: str
+    kind: Kind
+    kind_reasons: tuple[str, ...]
+    ticket: str | None
+    draft: Draft | None
+    comment: CommentKind | None
+    status: Status | None
+    mailbox_id: str | None
+    steps: list[Step]
+
+
+class Explanations(BaseModel):
+    """In the order of the messages."""
+
+    messages: list[Explanation]
+
+
+def explanation(explained: explain.Explanation) -> Explanation:
+    message = explained.message
+    shown = {"subject": message.subject, "kind": message.kind, "kind_reasons": message.kind_reasons}
+    return Explanation(**asdict(explained) | shown)

@@ -124,8 +124,11 @@ def _href(ticket: Ticket, *below: str | int) -> str:
 
 
 def _ticket(ticket: Ticket) -> models.Ticket:
-    linked_to = f"{ticket.prefix}-{ticket.linked_to}" if ticket.linked_to else None
-    return models.Ticket(**asdict(ticket) | {"tag": ticket.tag, "linked_to": linked_to, "href": _href(ticket)})
+    tags = {
+        name: f"{ticket.prefix}-{number}" if (number := getattr(ticket, name)) else None
+        for name in ("linked_to", "merged_into")
+    }
+    return models.Ticket(**asdict(ticket) | tags | {"tag": ticket.tag, "href": _href(ticket)})
 
 
 def _comment(ticket: Ticket, comment: Comment) -> models.Comment:

@@ -1,0 +1,71 @@
+"""What would become of a message, and why: everything but storing it (req O5)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from shared.application.arrived import Arrived
+from shared.application.finding import Finder
+from shared.application.plan import Plan
+from shared.application.services import Services
+from shared.domain.decision import CommentOn, Elsewhere, Ignore, OpenTicket
+from shared.domain.draft import Draft
+from shared.domain.explain import Step
+from shared.domain.intake import MailboxState
+from shared.domain.keys import reused_id_key
+from shared.domain.mailbox import Mailbox
+from shared.domain.message import InboundMessage
+from shared.domain.ticket import CommentKind, Outcome, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """`ticket` is the tag of the ticket that the message would be added to, or linked to where it would open one of its
+    own; `draft` is what that would be, `mailbox_id` where it would be taken in instead.
+    """
+
+    message: InboundMessage
+    outcome: Outcome
+    reason: str = ""
+    ticket: str | None = None
+    draft: Draft | None = None
+    comment: CommentKind | None = None
+    status: Status | None = None
+    mailbox_id: str | None = None
+    steps: tuple[Step, ...] = ()
+
+
+def explain(services: Services, mailbox: Mailbox, items: Sequence[Arrived]) -> list[Explanation]:
+    """Each message by itself, as if the others were not there. Changes nothing."""
+    finder = Finder(services, mailbox)
+    return [_known(services, mailbox, item) or _explained(services, finder, mailbox, item) for item in items]
+
+
+def _known(services: Services, mailbox: Mailbox, item: Arrived) -> Explanation | None:
+    """Messages that were taken in before, and those that we have sent."""
+    keys = [item.key, reused_id_key(item.key, item.fingerprint)]
+    for receipt in services.tickets.receipts(mailbox.id, keys).values():
+        if receipt.outcome is None:
+            return Explanation(item.message, Outcome.IGNORED, "own_message")
+        if receipt.fingerprint == item.fingerprint:
+            tag = f"{mailbox.ticket_prefix}-{receipt.ticket_number}" if receipt.ticket_number else None
+            return Explanation(item.message, Outcome.DUPLICATE, receipt.reason, tag)
+    return None
+
+
+def _explained(services: Services, finder: Finder, mailbox: Mailbox, item: Arrived) -> Explanation:
+    now = services.clock()
+    plan = Plan(mailbox, MailboxState(), now, partial(services.raws.pack, mailbox.id), finder.insiders)
+    verdict = plan.decide(*finder.look_up(item, now))
+    message, steps = item.message, verdict.steps
+    match verdict.decision:
+        case OpenTicket(draft, linked_to):
+            tag = f"{mailbox.ticket_prefix}-{linked_to}" if linked_to else None
+            return Explanation(message, Outcome.CREATED, ticket=tag, draft=draft, steps=steps)
+        case CommentOn(number, kind, status):
+            tag = f"{mailbox.ticket_prefix}-{number}"
+            return Explanation(message, Outcome.APPENDED, ticket=tag, comment=kind, status=status, steps=steps)
+        case Elsewhere(mailbox_id):
+            return Explanation(message, Outcome.APPENDED, mailbox_id=mailbox_id, steps=steps)
+        case Ignore(reason):
+            return Explanation(message, Outcome.IGNORED, reason, steps=steps)

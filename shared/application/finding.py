@@ -1,0 +1,113 @@
+"""What is known about a message before it is decided on: the ticket it speaks of, and who sent it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+
+from shared.application.arrived import Arrived
+from shared.application.ports import Versioned
+from shared.application.services import Services
+from shared.domain.contact import Contact
+from shared.domain.decision import By, Facts
+from shared.domain.draft import Draft
+from shared.domain.facts import Facts as Seen
+from shared.domain.keys import id_key, incident_key
+from shared.domain.kinds import REPORTS, Kind
+from shared.domain.mailbox import Mailbox
+from shared.domain.message import InboundMessage
+from shared.domain.people import Insiders, cc, requester
+from shared.domain.processing import Processed, process
+from shared.domain.threading import referred_ids, subject_tags
+from shared.domain.ticket import Ticket
+from shared.domain.ticket_types import all_types
+from shared.mime import original_sender
+
+_MAX_MERGES = 5
+"""Merged tickets are followed so far; a chain that is longer goes round in a circle."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A stored ticket that a message speaks of, and what led there: a Message-ID where `by_id` is set."""
+
+    mailbox_id: str
+    ticket: Versioned[Ticket]
+    by: By
+    by_id: str | None = None
+
+
+class Finder:
+    """Reads the store for one mailbox. Safe to be used by several threads."""
+
+    def __init__(self, services: Services, mailbox: Mailbox) -> None:
+        self._services = services
+        self._mailbox = mailbox
+        self._prefixes = {each.ticket_prefix: each.id for each in services.mailboxes.cached()}
+        self._prefixes[mailbox.ticket_prefix] = mailbox.id
+        self._types = all_types(services.ticket_types.cached())
+        addresses = [each.address for each in services.mailboxes.cached()] + [mailbox.address]
+        senders = [each.from_address for each in services.senders.cached()]
+        self.insiders = Insiders.of([*addresses, *senders], services.contacts.technicians())
+
+    def look_up(self, item: Arrived, now: datetime) -> tuple[Facts, Found | None]:
+        """What the configuration has to say about a message, and the stored ticket that it speaks of."""
+        message, sender = item.message, self._sender(item.message)
+        if message.message_id and self._services.own_ids.read(message.message_id):
+            message = replace(message, kind=Kind.OWN)
+        people, forwarded = self._mailbox.people, partial(original_sender, item.raw.content)
+        asks = requester(people, message, sender, self.insiders, forwarded)
+        copied = cc(people, message, self.insiders, asks)
+        seen = Seen(message, item.raw.full_size, sender)
+        draft = Draft(requester=asks, subject=message.subject, text=message.text, cc=copied)
+        processed = process(self._mailbox, self._types, seen, draft)
+        return Facts(message, self._mailbox, now, processed, sender=sender), self._ticket(message, processed)
+
+    def _sender(self, message: InboundMessage) -> Contact | None:
+        if message.sender is None or not message.sender.address:
+            return None
+        return self._services.contacts.get([message.sender.address]).get(message.sender.address)
+
+    def _ticket(self, message: InboundMessage, processed: Processed) -> Found | None:
+        """By the newest id that is known, then by a tag, then by the incident that it reports (req R1, R2, K6)."""
+        found = next(self._by_id(message), None) or next(self._by_tag(message), None)
+        return found or self._by_incident(processed)
+
+    def _by_id(self, message: InboundMessage) -> Iterator[Found]:
+        by = By.REPORT if message.kind in REPORTS else By.REFERENCE
+        for message_id in referred_ids(message):
+            mailbox_id, number = self._of_id(message_id)
+            if number and (found := self._stored(mailbox_id, number)):
+                yield Found(mailbox_id, found, by, message_id)
+
+    def _of_id(self, message_id: str) -> tuple[str, int | None]:
+        """The ticket of a message of that id: our own ids tell it themselves."""
+        own = self._services.own_ids.read(message_id)
+        if own and own.mailbox_id in self._prefixes.values():
+            return own.mailbox_id, own.ticket_number
+        key = id_key(message_id)
+        receipt = self._services.tickets.receipts(self._mailbox.id, [key]).get(key)
+        return self._mailbox.id, receipt.ticket_number if receipt else None
+
+    def _by_tag(self, message: InboundMessage) -> Iterator[Found]:
+        for tag in subject_tags(message.subject):
+            mailbox_id = self._prefixes.get(tag.prefix)
+            if mailbox_id and (found := self._stored(mailbox_id, tag.number)):
+                yield Found(mailbox_id, found, By.TAG)
+
+    def _by_incident(self, processed: Processed) -> Found | None:
+        if processed.incident is None:
+            return None
+        key = incident_key(processed.incident.external_id)
+        receipt = self._services.tickets.receipts(self._mailbox.id, [key]).get(key)
+        ticket = self._stored(self._mailbox.id, receipt.ticket_number) if receipt and receipt.ticket_number else None
+        return Found(self._mailbox.id, ticket, By.INCIDENT) if ticket else None
+
+    def _stored(self, mailbox_id: str, number: int) -> Versioned[Ticket] | None:
+        """The ticket, or the one that it was merged into."""
+        for _ in range(_MAX_MERGES):
+            found = self._services.tickets.ticket(mailbox_id, number)
+            if found is None or found.value.merged_into is None:
+                return found
+            number = found.value.merged_into
+        return None

@@ -1,0 +1,183 @@
+"""What a mailbox's configuration makes of its mail, from the message to the stored ticket (req K, P)."""
+
+from shared.application.explain import explain
+from shared.application.handing_in import handed_in
+from shared.domain.incidents import OwnMonitoring
+from shared.domain.mapping import FieldMapping
+from shared.domain.people import People, SenderList
+from shared.domain.processing import Defaults
+from shared.domain.rules import Ignore, Rule
+from shared.domain.settlement import Delete, Move
+from shared.domain.ticket import Status
+from tests.intake.mail import mail
+
+NEWSLETTERS = Rule(name="Newsletters", actions=(Ignore(action="ignore", reason="newsletter"),))
+
+
+def test_tickets_have_what_the_mailbox_says_of_them(desk):
+    desk.configure(
+        defaults=Defaults(group="First line", priority="low", tags=("mail",)),
+        mapping=(FieldMapping(target="category", template="{{ subject }}"),),
+    )
+    desk.provider.deliver(mail("Printer"))
+
+    desk.poll()
+
+    (ticket,) = desk.tickets()
+    assert (ticket.group, ticket.priority, ticket.tags, ticket.category) == ("First line", "low", ("mail",), "Printer")
+    assert ticket.type == "request"
+
+
+def test_what_a_rule_ignores_has_a_receipt_with_the_reason_and_no_ticket(desk):
+    desk.configure(rules=(NEWSLETTERS,))
+    desk.provider.deliver(mail(id_="<1@x>"))
+    desk.poll()
+    desk.provider.deliver(mail(id_="<1@x>"))
+
+    desk.poll()
+
+    again, first = desk.runs()
+    assert (first.ignored, again.outcomes) == ({"newsletter": 1}, {"duplicate": 1})
+    assert desk.tickets() == []
+
+
+def test_what_is_ignored_is_settled_but_never_deleted(desk):
+    desk.configure(rules=(NEWSLETTERS,), settlement=Delete())
+    desk.provider.deliver(mail(id_="<1@x>"))
+    desk.poll()
+    assert desk.provider.settled == {1: "mark_read"}
+
+    desk.configure(settlement=Move(folder="Done"))
+    desk.provider.deliver(mail(id_="<2@x>"))
+    desk.poll()
+    assert desk.provider.moved == {2: "Done"}
+
+
+def test_guests_who_are_refused_may_still_answer_in_a_ticket_that_they_have_a_part_in(desk):
+    desk.contact("tess@example.com")
+    desk.configure(people=People(guests=False))
+    desk.provider.deliver(
+        mail(sender="eve@example.net"), mail(id_="<1@x>", sender="tess@example.com", Cc="bob@example.org")
+    )
+    desk.poll()
+    desk.provider.deliver(mail(id_="<2@x>", sender="bob@example.org", In_Reply_To="<1@x>"))
+
+    desk.poll()
+
+    (ticket,) = desk.tickets()
+    assert ticket.comment_count == 2
+    assert desk.runs()[1].ignored == {"guest_refused": 1}
+
+
+def test_senders_on_the_ignore_list_are_ignored_and_counted(desk):
+    desk.configure(people=People(ignore=SenderList(domains=("example.net",))))
+    desk.provider.deliver(mail(sender="eve@mail.example.net"))
+
+    desk.poll()
+
+    assert desk.runs()[0].ignored == {"domain_ignored": 1}
+
+
+def test_recipients_become_cc_but_never_an_address_of_ours(desk, billing):
+    desk.services.mailboxes.all()
+    desk.provider.deliver(mail(Cc="Bob <bob@example.org>, billing@example.com, support@example.com, ann@example.org"))
+
+    desk.poll()
+
+    (ticket,) = desk.tickets()
+    assert [each.address for each in ticket.cc] == ["bob@example.org"]
+    assert ticket.participants == {"ann@example.org", "bob@example.org"}
+
+
+def test_who_is_in_reply_to_asks_where_the_mailbox_says_so(desk):
+    desk.configure(people=People(reply_to_is_requester=True))
+    desk.provider.deliver(mail(sender="forms@example.org", Reply_To="Joe <joe@example.org>"))
+
+    desk.poll()
+
+    assert desk.tickets()[0].requester.address == "joe@example.org"
+
+
+def test_who_wrote_what_a_technician_forwards_asks_where_the_mailbox_says_so(desk):
+    desk.contact("tess@example.com")
+    desk.configure(people=People(forward_original_is_requester=True))
+    forwarded = (
+        "---------- Forwarded message ---------\r\nFrom: Joe <joe@example.org>\r\nDate: Fri, 20 Nov 2026\r\n"
+        "Subject: Printer\r\nTo: Tess <tess@example.com>\r\n\r\nIt jams."
+    )
+    desk.provider.deliver(mail("Fwd: Printer", sender="tess@example.com", body=forwarded))
+
+    desk.poll()
+
+    assert desk.tickets()[0].requester.address == "joe@example.org"
+
+
+def test_an_incident_is_one_ticket_that_its_recovery_closes(desk):
+    desk.configure(
+        incidents=(
+            OwnMonitoring(kind="own", name="Checks", external_id=r"\[(\d+)\]", problem="PROBLEM", recovery="RECOVERY"),
+        )
+    )
+    desk.provider.deliver(mail("PROBLEM [7] disk", id_="<1@m>"), mail("PROBLEM [7] disk still", id_="<2@m>"))
+    desk.poll()
+    desk.provider.deliver(mail("RECOVERY [7] disk", id_="<3@m>"))
+    desk.poll()
+    desk.provider.deliver(mail("PROBLEM [7] disk again", id_="<4@m>"))
+
+    desk.poll()
+
+    first, second = desk.tickets()
+    assert (first.external_id, first.comment_count, first.status) == ("7", 3, Status.CLOSED)
+    assert (second.external_id, second.status) == ("7", Status.NEW)
+
+
+def test_incidents_that_end_and_begin_again_within_a_batch_are_told_apart(desk):
+    desk.configure(
+        incidents=(
+            OwnMonitoring(kind="own", name="Checks", external_id=r"\[(\d+)\]", problem="PROBLEM", recovery="RECOVERY"),
+        )
+    )
+    desk.provider.deliver(mail("PROBLEM [7]", id_="<1@m>"))
+    desk.poll()
+    desk.provider.deliver(
+        *(mail(f"{what} [7]", id_=f"<{what}@m>") for what in ("RECOVERY", "PROBLEM", "PROBLEM still"))
+    )
+
+    desk.poll()
+
+    assert [(each.comment_count, each.status) for each in desk.tickets()] == [(2, Status.CLOSED), (2, Status.NEW)]
+
+
+def test_a_batch_that_needs_more_than_a_transaction_holds_is_stored_in_parts(desk):
+    desk.configure(incidents=(OwnMonitoring(kind="own", name="Checks", external_id=r"\[(\d+)\]"),))
+    desk.provider.deliver(*(mail(f"[{number}] disk", id_=f"<{number}@m>", body="x" * number) for number in range(40)))
+
+    desk.poll()
+
+    assert [ticket.number for ticket in desk.tickets()] == [*range(1, 41)]
+
+
+def test_the_explanation_says_what_then_happens(desk):
+    desk.configure(people=People(ignore=SenderList(addresses=("eve@example.net",))))
+    desk.provider.deliver(mail("Printer", id_="<1@x>"))
+    desk.poll()
+    contents = [
+        mail("Toner", id_="<2@x>"),
+        mail("Re: Printer", id_="<3@x>", In_Reply_To="<1@x>"),
+        mail("Buy", id_="<4@x>", sender="eve@example.net"),
+        mail("Printer", id_="<1@x>"),
+    ]
+    explained = explain(desk.services, desk.services.mailboxes.get(desk.mailbox.id).value, handed_in(contents))
+    assert len(desk.tickets()) == 1
+    desk.provider.deliver(*contents)
+
+    desk.poll()
+
+    assert [each.outcome for each in explained] == ["created", "appended", "ignored", "duplicate"]
+    assert (explained[1].ticket, explained[2].reason, explained[0].draft.subject) == (
+        "SUP-1",
+        "sender_ignored",
+        "Toner",
+    )
+    assert all(each.steps for each in explained[:3])
+    assert desk.runs()[0].outcomes == {"created": 1, "appended": 1, "ignored": 1, "duplicate": 1}
