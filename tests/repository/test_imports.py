@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PROVIDER_LIBRARIES = ("fastapi", "imapclient", "msal", "google", "nh3", "jinja2", "re2", "azure.identity")
+PROVIDER_LIBRARIES = ("fastapi", "imapclient", "msal", "jwt", "nh3", "jinja2", "re2", "azure.identity")
 
 
 def _imports(path: Path) -> set[str]:

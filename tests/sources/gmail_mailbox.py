@@ -6,9 +6,9 @@ from typing import Any
 
 from local.simulators import Simulators
 from local.simulators.google import MODIFY, new_key_file
-from shared.adapters.google_tokens import GoogleTokens
 from shared.adapters.sources import open_source
 from shared.adapters.sources.services import SourceServices
+from shared.adapters.tokens import Tokens
 from shared.application.ports import Clock, Source
 from shared.domain.mailbox import Mailbox
 from shared.settings import read_settings
@@ -51,7 +51,7 @@ class GmailMailbox:
             "ALLOW_LOOPBACK_TARGETS": "true",
         }
         settings = read_settings(environment)
-        tokens = GoogleTokens(settings, self.secrets, self._clock)
+        tokens = Tokens(settings, self.secrets, self._clock)
         return open_source(mailbox, SourceServices(settings, self.secrets, tokens, self._clock))
 
     def deliver(

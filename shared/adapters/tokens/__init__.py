@@ -1,41 +1,110 @@
 """Access tokens, for every way to sign in that ends in one (req A3-A8)."""
 
 import threading
-from importlib import import_module
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
 
-from shared.adapters.sources.services import TokenIssuer
 from shared.application.ports import Clock, SecretStore
-from shared.domain.sign_in import Purpose, TokenSignIn
+from shared.domain.errors import CredentialsRejected
+from shared.domain.sign_in import (
+    Certificate,
+    ClientSecret,
+    GoogleServiceSignIn,
+    GoogleUserSignIn,
+    ManagedIdentity,
+    MicrosoftAppSignIn,
+    MicrosoftUserSignIn,
+    OAuth2SignIn,
+    Purpose,
+    TokenSignIn,
+)
 from shared.settings import Settings
 
-ISSUERS = {
-    "microsoft_app": "shared.adapters.tokens.apps:AppTokens",
-    "microsoft_user": "shared.adapters.tokens.users:UserTokens",
-    "oauth2": "shared.adapters.tokens.users:UserTokens",
-    "google_user": "shared.adapters.tokens.users:UserTokens",
-    "google_service": "shared.adapters.google_tokens:GoogleTokens",
-}
-"""The issuer for each `kind` of sign-in, imported when the first one of its kind asks."""
+_UNTOLD_LIFETIME = timedelta(minutes=10)
+_MARGIN = timedelta(minutes=5)
+
+
+@dataclass(slots=True)
+class _Held:
+    """What one secret has given: each token with that secret and its end. Whoever asks while the secret is being used
+    waits: some refresh tokens work only once.
+    """
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    tokens: dict[tuple[TokenSignIn, Purpose], tuple[str, str, datetime]] = field(default_factory=dict)
 
 
 class Tokens:
-    """The `TokenIssuer` that hands each sign-in to the one for its kind."""
+    """The `TokenIssuer`."""
 
     def __init__(self, settings: Settings, secrets: SecretStore, clock: Clock) -> None:
-        self._services = settings, secrets, clock
-        self._issuers: dict[str, TokenIssuer] = {}
-        self._lock = threading.Lock()
+        self._settings = settings
+        self._secrets = secrets
+        self._clock = clock
+        self._held: dict[TokenSignIn | str, _Held] = {}
 
     def token(self, sign_in: TokenSignIn, purpose: Purpose) -> str:
-        return self._issuer(sign_in).token(sign_in, purpose)
+        held = self._holder(sign_in)
+        with held.lock:
+            known = self._secret(sign_in)
+            token, secret, good_until = held.tokens.get((sign_in, purpose), ("", "", self._clock()))
+            if self._clock() >= good_until or known not in (secret, None):
+                secret, answer = self._granted(sign_in, purpose, known)
+                token = str(answer["access_token"])
+                held.tokens[sign_in, purpose] = token, secret, self._clock() + _lifetime(answer)
+            return token
 
-    def forget(self, sign_in: TokenSignIn, purpose: Purpose) -> None:
-        self._issuer(sign_in).forget(sign_in, purpose)
+    def forget(self, sign_in: TokenSignIn, purpose: Purpose) -> None:  # noqa: ARG002 - all tokens go
+        self._holder(sign_in).tokens = {}
 
-    def _issuer(self, sign_in: TokenSignIn) -> TokenIssuer:
-        name = ISSUERS[sign_in.kind]
-        with self._lock:
-            if name not in self._issuers:
-                module, _, kind = name.partition(":")
-                self._issuers[name] = getattr(import_module(module), kind)(*self._services)
-            return self._issuers[name]
+    def _holder(self, sign_in: TokenSignIn) -> _Held:
+        is_of_app = isinstance(sign_in, MicrosoftAppSignIn | GoogleServiceSignIn)
+        return self._held.setdefault(sign_in if is_of_app else _secret_name(sign_in), _Held())
+
+    def _secret(self, sign_in: TokenSignIn) -> str | None:
+        """As far as it is known; None for a refresh token, which another instance may have renewed."""
+        if not isinstance(sign_in, MicrosoftAppSignIn | GoogleServiceSignIn):
+            return None
+        return self._secrets.get(name) if (name := _secret_name(sign_in)) else ""
+
+    def _granted(self, sign_in: TokenSignIn, purpose: Purpose, known: str | None) -> tuple[str, Mapping[str, Any]]:
+        """A secret that is refused is read afresh, once: somebody may have changed it (req S3)."""
+        from shared.adapters.tokens.grants import Grants
+
+        grants = Grants(self._settings, self._secrets, self._clock)
+        secret = self._afresh(sign_in) if known is None else known
+        try:
+            return secret, grants.granted(sign_in, purpose, secret)
+        except CredentialsRejected:
+            newer = self._afresh(sign_in)
+            if newer == secret:
+                raise
+            return newer, grants.granted(sign_in, purpose, newer)
+
+    def _afresh(self, sign_in: TokenSignIn) -> str:
+        if name := _secret_name(sign_in):
+            self._secrets.forget(name)
+            return self._secrets.get(name)
+        return ""
+
+
+def _secret_name(sign_in: TokenSignIn) -> str:
+    """Of what proves that a token may be given; empty where there is no secret."""
+    match sign_in:
+        case MicrosoftAppSignIn(credential=ManagedIdentity()):
+            return ""
+        case MicrosoftAppSignIn(credential=ClientSecret(secret=name) | Certificate(certificate_secret=name)):
+            return name
+        case GoogleServiceSignIn(key_secret=name):
+            return name
+        case MicrosoftUserSignIn() | GoogleUserSignIn() | OAuth2SignIn():
+            return sign_in.refresh_token_secret
+    raise AssertionError(sign_in)
+
+
+def _lifetime(answer: Mapping[str, Any]) -> timedelta:
+    told = str(answer.get("expires_in"))
+    lifetime = timedelta(seconds=int(told)) if told.isdecimal() and len(told) < 9 else _UNTOLD_LIFETIME
+    return max(lifetime - _MARGIN, lifetime / 2)

@@ -24,8 +24,8 @@ class BrowserSignIns:
         self._tokens = tokens
 
     def url(self, asked: NewSignIn, state: str, challenge: str) -> str:
+        from shared.adapters.tokens.grants import client
         from shared.adapters.tokens.providers import provider
-        from shared.adapters.tokens.users import client
 
         service = provider(asked.sign_in, _purposes(asked), self._settings)
         query = {
@@ -43,9 +43,9 @@ class BrowserSignIns:
         return f"{service.authorization_url}{'&' if '?' in service.authorization_url else '?'}{urlencode(query)}"
 
     def finish(self, asked: NewSignIn, answer: Mapping[str, str], verifier: str) -> str:
+        from shared.adapters.tokens.grants import client
         from shared.adapters.tokens.providers import provider
-        from shared.adapters.tokens.token_endpoint import refusal
-        from shared.adapters.tokens.users import client, text
+        from shared.adapters.tokens.token_endpoint import refusal, text
 
         if "code" not in answer:
             raise refusal(answer.get("error"))
@@ -58,7 +58,7 @@ class BrowserSignIns:
             **client(asked.sign_in, self._secrets),
         }
         service = provider(asked.sign_in, [purpose], self._settings)
-        given = service.ask(form | ({"scope": service.refresh_scope} if service.refresh_scope else {}))
+        given = service.ask({**form, **service.wanted})
         if not given.get("refresh_token"):
             advice = "Ask for one with a scope, often `offline_access`, and sign in again."
             raise SourceMisbehaved("The sign-in service gave no refresh token.", advice=advice)

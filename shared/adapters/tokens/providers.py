@@ -5,13 +5,23 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
-from shared.adapters.tokens.microsoft import permissions, resource
-from shared.adapters.tokens.token_endpoint import accepted, json_object, post_form
+from shared.adapters.entra_errors import refusal as entra_refusal
+from shared.adapters.https import Session, network_errors, retry_after
+from shared.adapters.tokens.token_endpoint import GOOGLE_SERVICE_ERRORS, accepted, json_object, post_form, refused
+from shared.domain.clouds import Cloud
 from shared.domain.sign_in import GoogleUserSignIn, MicrosoftUserSignIn, OAuth2SignIn, Purpose, UserSignIn
 from shared.settings import Settings
 
-_GOOGLE_MODIFY = "https://www.googleapis.com/auth/gmail.modify"
-_GOOGLE_ALL = "https://mail.google.com/"  # what IMAP, POP3 and SMTP want
+MODIFY = "https://www.googleapis.com/auth/gmail.modify"
+ALL_MAIL = "https://mail.google.com/"  # what IMAP, POP3 and SMTP want
+
+_PERMISSIONS: Mapping[Purpose, tuple[str, ...]] = {
+    "graph": ("Mail.ReadWrite", "Mail.ReadWrite.Shared", "Mail.Send", "Mail.Send.Shared"),
+    "imap": ("IMAP.AccessAsUser.All",),
+    "pop": ("POP.AccessAsUser.All",),
+    "smtp": ("SMTP.Send",),
+    "ews": ("EWS.AccessAsUser.All",),
+}
 
 
 class Ask(Protocol):
@@ -21,14 +31,14 @@ class Ask(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """`scope` is what a person is asked to allow, `refresh_scope` what a token is wanted for; empty: all of it.
+    """`scope` is what a person is asked to allow, `wanted` the field that says what a token is for; none: all of it.
     `extras` are parameters of the authorization request that only this provider has.
     """
 
     authorization_url: str
     scope: str
     ask: Ask
-    refresh_scope: str = ""
+    wanted: Mapping[str, str] = field(default_factory=dict)
     extras: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -43,41 +53,49 @@ def provider(sign_in: UserSignIn, purposes: Collection[Purpose], settings: Setti
             return Provider(sign_in.authorization_url, sign_in.scopes, ask)
 
 
+def resource(cloud: Cloud, purpose: Purpose) -> str:
+    """What Entra ID calls what a token is for; its scope `/.default` is all that was granted for it."""
+    return cloud.graph if purpose == "graph" else cloud.exchange
+
+
 def _microsoft(sign_in: MicrosoftUserSignIn, purposes: Collection[Purpose], settings: Settings) -> Provider:
     cloud = settings.cloud(sign_in.cloud)
     endpoint = f"{cloud.login}/{sign_in.tenant}/oauth2/v2.0"
-    wanted = " ".join(f"{resource(cloud, each)}/.default" for each in purposes)
+    allowed = [f"{resource(cloud, each)}/{name}" for each in purposes for name in _PERMISSIONS.get(each, ())]
+    wanted = [f"{resource(cloud, each)}/.default" for each in purposes]
     return Provider(
         f"{endpoint}/authorize",
-        permissions(cloud, purposes),
-        partial(_ask_entra, f"{endpoint}/token", settings),
-        refresh_scope=f"{wanted} offline_access",
+        " ".join([*allowed, "openid", "profile", "offline_access"]),
+        partial(ask_entra, f"{endpoint}/token", settings),
+        wanted={"scope": " ".join([*wanted, "offline_access"])},
         extras={"prompt": "select_account"},
     )
 
 
 def _google(purposes: Collection[Purpose], settings: Settings) -> Provider:
     """A refresh token comes with each consent only if it is asked for like this."""
-    scopes = dict.fromkeys(_GOOGLE_MODIFY if each == "gmail" else _GOOGLE_ALL for each in purposes)
+    scopes = dict.fromkeys(MODIFY if each == "gmail" else ALL_MAIL for each in purposes)
     return Provider(
         f"{settings.google_login_endpoint}/o/oauth2/v2/auth",
         " ".join([*scopes, "openid", "email"]),
-        partial(_ask_google, settings),
+        partial(ask_google, settings),
         extras={"access_type": "offline", "prompt": "consent"},
     )
 
 
-def _ask_entra(url: str, settings: Settings, form: Mapping[str, str]) -> dict[str, Any]:
-    from shared.adapters.entra_http import EntraSession
-
-    with EntraSession(settings) as session:
+def ask_entra(url: str, settings: Settings, form: Mapping[str, str]) -> dict[str, Any]:
+    with Session(settings) as session, network_errors("Entra ID"):
         answer = session.post(url, data=form, allow_redirects=False)
-    return accepted(answer.status_code, json_object(answer.content), None)
+    body, wait = json_object(answer.content), retry_after(answer.headers)
+    if answer.status_code >= 400:
+        raise entra_refusal(answer.status_code, body or {}, wait)
+    return accepted(answer.status_code, body, wait)
 
 
-def _ask_google(settings: Settings, form: Mapping[str, str]) -> dict[str, Any]:
-    from shared.adapters.https import Session, network_errors, retry_after
-
+def ask_google(settings: Settings, form: Mapping[str, str], *, is_service: bool = False) -> dict[str, Any]:
     with Session(settings) as session, network_errors("Google"):
         answer = session.post(settings.google_token_endpoint, data=form, allow_redirects=False)
-    return accepted(answer.status_code, json_object(answer.content), retry_after(answer.headers))
+    body = json_object(answer.content)
+    if is_service and body and body.get("error") in GOOGLE_SERVICE_ERRORS:
+        raise refused("Google refuses the service account", GOOGLE_SERVICE_ERRORS, body["error"])
+    return accepted(answer.status_code, body, retry_after(answer.headers))

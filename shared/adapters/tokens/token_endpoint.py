@@ -29,7 +29,9 @@ _CHECK_URL = "Check the token URL."
 _ADMINISTRATOR = "Have an administrator of the organisation allow the client."
 SIGN_IN_AGAIN = "Sign in again, as whoever may read the mailbox."
 
-ERRORS: Mapping[str, tuple[type[AppError], str, str]] = {
+Errors = Mapping[str, tuple[type[AppError], str, str]]
+
+ERRORS: Errors = {
     "access_denied": (AccessDenied, "the person at the browser did not agree", "Sign in again, and agree."),
     "admin_policy_enforced": (AccessDenied, "the domain's policy blocks the client", _ADMINISTRATOR),
     "consent_required": (AccessDenied, "an administrator must allow the client", _ADMINISTRATOR),
@@ -46,6 +48,31 @@ ERRORS: Mapping[str, tuple[type[AppError], str, str]] = {
     "unauthorized_client": (AccessDenied, "the client may not sign in this way", "Allow it for the client."),
 }
 """What a provider refuses, by its error code (RFC 6749 sections 4.1.2.1 and 5.2)."""
+
+
+_KEY = "Store the service account's key in Key Vault as the JSON file that Google gave."
+_DELEGATE = (
+    "In the Google Admin console, under API controls, Domain-wide delegation, grant the client id of the service"
+    " account https://www.googleapis.com/auth/gmail.modify to read by the Gmail API, https://mail.google.com/ for IMAP"
+    " and POP3. It may take a day to work."
+)
+GOOGLE_SERVICE_ERRORS: Errors = {
+    "admin_policy_enforced": (AccessDenied, "the domain's policy blocks it", "Have an administrator allow the app."),
+    "disabled_client": (
+        CredentialsRejected,
+        "it is disabled",
+        "Enable the service account in the Google Cloud console.",
+    ),
+    "invalid_client": (CredentialsRejected, "it is not known", f"Check that the service account exists. {_KEY}"),
+    "invalid_grant": (
+        CredentialsRejected,
+        "its key, its time or the account it acts for is wrong",
+        f"Check that the key was not deleted and that the account exists in the domain. {_KEY}",
+    ),
+    "invalid_scope": (SourceMisconfigured, "the scope is unknown", "Enable the Gmail API for the project."),
+    "unauthorized_client": (AccessDenied, "it may not act for accounts of the domain", _DELEGATE),
+}
+"""What Google refuses to a service account."""
 
 
 def post_form(url: str, form: Mapping[str, str], settings: Settings) -> dict[str, Any]:
@@ -86,11 +113,23 @@ def accepted(status: int, body: Mapping[str, Any] | None, wait: timedelta | None
 def refusal(error: object, otherwise: str = "an error of its own") -> AppError:
     """The error for a code that the provider gave; what does not look like a code is not repeated."""
     if isinstance(error, str) and error in ERRORS:
-        kind, text, advice = ERRORS[error]
-        return kind(f"The sign-in service refuses: {text} ({error}).", advice=advice)
+        return refused("The sign-in service refuses", ERRORS, error)
     if isinstance(error, str) and re.fullmatch("[a-z_]{3,40}", error):
         otherwise = error
     return CredentialsRejected(f"The sign-in service refuses with {otherwise}.", advice=SIGN_IN_AGAIN)
+
+
+def refused(who: str, errors: Errors, code: str) -> AppError:
+    kind, what, advice = errors[code]
+    return kind(f"{who}: {what} ({code}).", advice=advice)
+
+
+def text(answer: Mapping[str, Any], name: str) -> str:
+    """:raises SourceMisbehaved: the provider left it out, or gave what cannot be sent in a header."""
+    value = answer.get(name)
+    if not isinstance(value, str) or not value.isascii() or not value.isprintable() or not value:
+        raise SourceMisbehaved(f"The sign-in service gave no {name.replace('_', ' ')}.")
+    return value
 
 
 def json_object(content: bytes) -> dict[str, Any] | None:
