@@ -94,3 +94,14 @@ def test_japanese_mail_may_hold_the_characters_that_only_windows_has():
     raw = b"\x1b$B\x7cb66\x2d!\x1b(B ok \x1b(I:C\x1b(B"
 
     assert decode(raw, "iso-2022-jp")[0] == "髙橋① ok ｺﾃ"
+
+
+@pytest.mark.parametrize(
+    ("charset", "written"),
+    [("cp1251", "Вопрос по договору"), ("koi8-r", "Привет"), ("cp1253", "Καλημέρα σας"), ("cp874", "สวัสดีครับ"),
+     ("cp1256", "السلام عليكم"), ("big5", "您好我無法登入系統請幫忙處理"), ("gbk", "关于会议室预订的问题"),
+     ("cp949", "안녕하세요"), ("cp932", "会議室の予約について"), ("euc-jp", "会議室の予約について"),
+     ("cp1252", "Größenüberprüfung"), ("cp1252", "Ça a déjà été réglé à l'été")],
+)  # fmt: skip
+def test_a_charset_that_is_declared_nowhere_is_told_by_the_writing(charset, written):
+    assert decode(written.encode(charset))[0] == written
