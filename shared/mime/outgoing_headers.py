@@ -19,6 +19,8 @@ MAX_REFERENCES = 20
 
 _FOLD = "\r\n "
 _PLAIN_WORDS = re.compile(r"(?!.*=\?)[!-~]{1,70}(?: [!-~]{1,70})*", re.ASCII)
+_TAG = re.compile(r"(?:Re: )?\[[A-Z][A-Z0-9]{1,9}-\d{1,10}\] (?=\S)", re.ASCII)
+"""What stays readable where the rest of a subject is encoded."""
 _ATOMS = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]{1,60}(?: [\w!#$%&'*+/=?^`{|}~-]+)*", re.ASCII)
 _LOCAL = re.compile(r"[^\x00-\x20\x7f-\xa0()<>\[\]:;@\\,.\"]+(?:\.[^\x00-\x20\x7f-\xa0()<>\[\]:;@\\,.\"]+)*")
 _QUOTED_LOCAL = re.compile(r'"(?:[ !#-\[\]-~]|\\[ -~])*"')
@@ -35,7 +37,11 @@ def field(name: str, value: str) -> bytes:
 def text(value: str, room: int = LINE) -> str:
     """Unstructured text, folded; `room` is what the first line has left."""
     value = _valid(value)
-    return _folded(value, room) if _PLAIN_WORDS.fullmatch(value) else _FOLD.join(_encoded_words(value, room))
+    if _PLAIN_WORDS.fullmatch(value):
+        return _folded(value, room)
+    start = _TAG.match(value)
+    kept = start[0] if start else ""
+    return kept + _FOLD.join(_encoded_words(value[len(kept) :], room - len(kept)))
 
 
 def addresses(people: Iterable[Address]) -> str:

@@ -149,6 +149,13 @@ def test_the_tag_stands_in_the_subject_exactly_once(subject, sent):
     ) == 1
 
 
+def test_the_tag_can_be_read_in_the_bytes_where_the_rest_of_the_subject_is_encoded():
+    raw = compose(replace(MESSAGE, subject="Re: Принтер"))
+
+    assert b"\r\nSubject: Re: [SUP-17] =?utf-8?B?" in raw
+    assert parse(raw).subject == "Re: [SUP-17] Принтер"
+
+
 def test_a_subject_without_tag_stays_as_it_is():
     assert read(replace(MESSAGE, tag="", subject="Planned  work")).get("subject") == "Planned  work"
 
