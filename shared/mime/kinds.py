@@ -32,14 +32,15 @@ def classify(mail: Mail, message: InboundMessage) -> Finding:
 
 def _calendar_answer(mail: Mail, message: InboundMessage) -> Finding | None:
     """An iTIP answer (RFC 5546); without its calendar, one that says nothing but the words of calendar programs."""
+    is_titled = bool(phrases.is_title(phrases.ANSWERED_INVITATION).match(message.subject))
     calendars = [part for part in leaves(mail) if part.type.value in ("text/calendar", "application/ics")]
-    methods = [part.type.token("method").lower() or _method(mail, part) for part in calendars]
+    shown = [part for part in calendars if is_titled or part.disposition.value != "attachment"]
+    methods = [part.type.token("method").lower() or _method(mail, part) for part in shown]
     if answer := next((method for method in methods if method in _ANSWERS), ""):
         return Finding(Kind.CALENDAR_ANSWER, (f"calendar: {answer}",))
     is_calendar = "calendarmessage" in (message.header("content-class") or "")
     is_bare = not (message.text.strip() or message.attachments)
-    may_be = not any(methods) and (is_calendar or is_bare or calendars)
-    if may_be and phrases.is_title(phrases.ANSWERED_INVITATION).match(message.subject):
+    if is_titled and not any(methods) and (is_calendar or is_bare or calendars):
         return Finding(Kind.CALENDAR_ANSWER, ("subject: answer to an invitation",))
     return None
 

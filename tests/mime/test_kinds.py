@@ -184,6 +184,13 @@ def test_an_answer_without_its_calendar_is_told_by_its_title_where_nothing_else_
     assert mail(subject, text="A word of mine").kind is Kind.PERSON
 
 
+def test_somebody_who_hands_on_the_answer_of_another_answers_no_invitation():
+    part = "Content-Type: text/calendar; method=REPLY\nContent-Disposition: attachment; filename=a.ics"
+    text = f"--b\n\nWhat does Bob say here?\n--b\n{part}\n\nBEGIN:VCALENDAR\n--b--"
+
+    assert mail("Fwd: Accepted: Team", "Content-Type: multipart/mixed; boundary=b\n", text).kind is Kind.PERSON
+
+
 def test_a_room_that_answers_by_itself_answers_an_invitation():
     fields = "Auto-Submitted: auto-generated\nContent-Type: text/calendar; method=REPLY\n"
 
