@@ -8,7 +8,6 @@ from html import escape, unescape
 from urllib.parse import unquote
 
 from shared.domain.message import Attachment
-from shared.mime import text
 from shared.mime.charsets import codec, decode
 from shared.mime.contents import Contents, Segment, is_html, sort
 from shared.mime.defects import Defect
@@ -17,6 +16,7 @@ from shared.mime.headers import characters, one_line, read_fields
 from shared.mime.headers import text as field_text
 from shared.mime.html import MAX_TAGS
 from shared.mime.structure import Part, split, with_usual_line_ends
+from shared.mime.text import of_html, unflowed
 
 MAX_TEXT = 500_000
 """Characters of the readable body."""
@@ -75,8 +75,7 @@ class Mail:
     def rendered(self, render: Callable[[str], str]) -> str:
         """The text of the whole body as its HTML has it, where there is some; `render` makes text of HTML."""
         parts = (part for segment in self.contents.segments for part in segment.richest)
-        pieces = (render(self._source(part)) if is_html(part) else self._plain(part) for part in parts)
-        return _CONTROLS.sub("", "\n\n".join(pieces))[:MAX_TEXT]
+        return _CONTROLS.sub("", "\n\n".join(self._rendered(part, render) for part in parts))[:MAX_TEXT]
 
     def attachments(self) -> tuple[Attachment, ...]:
         return tuple(self.attachment(index)[0] for index in range(len(self.contents.attachments)))
@@ -120,13 +119,13 @@ class Mail:
         is_same = "".join(plain.split()[:9]) in "".join(rendered.split())
         return rendered if is_blank or (rendered and not is_same) else plain
 
-    def _rendered(self, part: Part) -> str:
+    def _rendered(self, part: Part, render: Callable[[str], str] = of_html) -> str:
         if not is_html(part):
             return self._plain(part)
         source = self._source(part)
         tags = source.count("<")
         self._note(Defect.TEXT_CUT if tags > self._tag_room else None)
-        rendered = text.of_html(source) if self._tag_room > 0 else ""
+        rendered = render(source) if self._tag_room > 0 else ""
         self._tag_room -= tags
         return rendered
 
@@ -135,7 +134,7 @@ class Mail:
         if part.type.value in ("text/enriched", "text/richtext"):
             return _ENRICHED.sub("", source)
         if part.type.token("format").lower() == "flowed":
-            return text.unflowed(source, delete_space=part.type.token("delsp").lower() == "yes")
+            return unflowed(source, delete_space=part.type.token("delsp").lower() == "yes")
         return source
 
     def _source(self, part: Part) -> str:

@@ -23,9 +23,9 @@ class Case(NamedTuple):
         message["From"] = "Anna <anna@customer.example>"
         message["Subject"] = subject
         if self.text is not None:
-            message.set_content(self.text, cte="base64")
+            message.set_content(self.text, cte="8bit")
         if self.html is not None:
-            (message.set_content if self.text is None else message.add_alternative)(self.html, "html", cte="base64")
+            (message.set_content if self.text is None else message.add_alternative)(self.html, "html", cte="8bit")
         return message.as_bytes()
 
 

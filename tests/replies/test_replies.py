@@ -1,12 +1,26 @@
 """What is new in replies, as the mail programs of the world write them."""
 
+import random
 from time import process_time
 
 import pytest
 
-from shared.mime import new_text
+from shared.mime import new_text, original_sender
+from shared.mime.reply_marks import MARKS
 from tests.replies.cases import Case, cases
 
+FRAGMENTS = [
+    b"",
+    b"\n",
+    b"\n\n",
+    b"> ",
+    b"On 1.1.2026 1:11 a wrote:\n",
+    b"From: a@b.example\n",
+    b"\xef\xb7\x90",
+    b"\xff",
+    b"--\n",
+    b"<div>",
+]
 TOP_POSTED = "It works.\n\nOn Mon, 5 Jan 2026 at 10:12, Help Desk <help@desk.example> wrote:\n> Restart it.\n"
 
 
@@ -58,3 +72,18 @@ def test_hostile_replies_are_bounded_work(line):
     new_text(message)
 
     assert process_time() - started < 2
+
+
+def test_damaged_replies_have_sound_answers():
+    chance = random.Random(20261121)  # noqa: S311 - the same damage each time
+    whole = [case.message() for case in cases()]
+    for _ in range(500):
+        content = bytearray(chance.choice(whole))
+        for _ in range(chance.randrange(1, 6)):
+            position = chance.randrange(len(content))
+            content[position : position + chance.randrange(30)] = chance.choice(FRAGMENTS) * chance.choice([1, 40])
+
+        new, author = new_text(bytes(content)), original_sender(bytes(content))
+
+        assert new is None or (new.strip() and new == new.strip("\n") and not MARKS.search(new))
+        assert author is None or "@" in author.address
