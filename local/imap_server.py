@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import trustme
 from proxyprotocol.reader import ProxyProtocolReader
@@ -85,10 +86,22 @@ async def _serve(
 ) -> None:
     login.config.apply_context()
     answer = ProxyProtocolReader(login.config.proxy_protocol).get_callback(IMAPServer(login, login.config))
-    server = await asyncio.start_server(answer, "127.0.0.1", port, ssl=tls)
+    connections: WeakSet[asyncio.WriteTransport] = WeakSet()
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.add(writer.transport)
+        await answer(reader, writer)
+
+    server = await asyncio.start_server(connected, "127.0.0.1", port, ssl=tls)
     listening.set_result(server.sockets[0].getsockname()[1])
     await asyncio.wrap_future(stop)
     server.close()
+    for connection in list(connections):
+        connection.abort()
+    answering = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in answering:
+        task.cancel()
+    await asyncio.gather(*answering, return_exceptions=True)
 
 
 def _login(folder: Path, user: ClearIdentity) -> "_Login":

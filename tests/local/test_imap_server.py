@@ -3,12 +3,9 @@ from pathlib import Path
 
 import pytest
 from imapclient import IMAPClient
-from imapclient.exceptions import LoginError
+from imapclient.exceptions import IMAPClientAbortError, LoginError
 
 from local.imap_server import ImapServer, run_imap_server
-
-# pymap drops a connection that is just ending when its loop is closed, and asyncio complains when that is collected.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 USER, PASSWORD = "somebody@example.com", "open-sesame"
 MESSAGES = (
@@ -62,6 +59,17 @@ def test_nobody_comes_in_without_the_password(tmp_path: Path):
             client.login(USER, "something else")
         with pytest.raises(LoginError):
             client.login("another@example.com", PASSWORD)
+
+
+def test_whoever_is_still_connected_at_its_end_is_let_go(tmp_path: Path):
+    with run_imap_server(tmp_path, USER, PASSWORD) as server:
+        client = _connected(server)
+        client.login(USER, PASSWORD)
+        client.select_folder("INBOX")
+
+    with pytest.raises((IMAPClientAbortError, OSError)):
+        client.noop()
+    client.shutdown()
 
 
 def test_a_port_that_is_taken_is_an_error_at_start(tmp_path: Path):
