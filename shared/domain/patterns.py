@@ -17,7 +17,7 @@ MAX_READ = 30_000
 """Characters of a text that conditions and patterns look at. Much further down is no part of what somebody wrote."""
 MAX_REPLACED = 1_000
 _MAX_PROGRAM = 2_000
-"""RE2's instructions. With these limits the worst patterns that we found take 0.1 s of CPU for one text."""
+"""RE2's instructions. With these limits the worst patterns that we found take 0.6 s of CPU for one text."""
 _MAX_GROUPS = 20
 _MAX_MEMORY = 8 << 20
 """Bytes for one compiled pattern, which all but the worst use a hundredth of; RE2 keeps the last 128 of them."""

@@ -5,6 +5,7 @@ import pytest
 from shared.domain.draft import Draft
 from shared.domain.mapping import apply_mapping
 from shared.domain.message import Address
+from shared.domain.placeholders import MAX_RENDERED
 from tests.domain.mail import ANN, BOB, facts, refused, saved
 
 
@@ -39,6 +40,12 @@ def test_what_a_message_holds_is_never_read_as_a_template():
     draft = mapped({"target": "category", "template": "{{ subject }}"}, subject="{{ sender.address }}")
 
     assert draft.category == "{{ sender.address }}"
+
+
+def test_a_value_has_a_limit_however_often_a_template_repeats_a_text():
+    draft = mapped({"target": "text", "template": "{{ body }}" * 9}, text="x" * MAX_RENDERED)
+
+    assert len(draft.text) == MAX_RENDERED
 
 
 @pytest.mark.parametrize(

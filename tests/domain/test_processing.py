@@ -5,7 +5,7 @@ import pytest
 from shared.domain.draft import Draft
 from shared.domain.incidents import Incident
 from shared.domain.processing import Processing, header_names, process, processing_problems, stated_priority
-from shared.domain.ticket_types import BUILT_IN
+from shared.domain.ticket_types import BUILT_IN, TicketTypeSettings
 from tests.domain.mail import ANN, BOB, facts, refused, saved
 
 
@@ -233,6 +233,16 @@ def test_what_goes_with_other_configuration_has_no_problems():
             {"name": "billing", "actions": [{"action": "route", "mailbox": "billing-1a2b3c"}]},
         ],
     )
+
+
+def test_a_constant_need_fit_one_only_of_the_types_that_have_the_field():
+    visit = TicketTypeSettings.model_validate({"name": "Visit", "fields": [{"name": "needed_by", "label": "When"}]})
+    settings = {"rules": [set_("custom.needed_by", "soon")]}
+
+    found = processing_problems(saved(ticket_types=["request", "visit"], **settings), [], {**BUILT_IN, "visit": visit})
+
+    assert [*found] == []
+    assert [*problems_of(ticket_types=["request"], **settings)] == ["$.rules[0].actions[0].value"]
 
 
 def test_all_problems_of_the_settings_are_told_at_once():
