@@ -74,7 +74,7 @@ UNDELIVERABLE = (
     r"undeliver(?:able|ed)|undelivered mail returned",
     r"(?:mail|message|e-?mail) delivery (?:has )?(?:failed|failure|error)",
     r"delivery (?:status notification ?\(failure\)|has failed|failure|notification: delivery has failed|report\b)",
-    r"failure notice|failed? (?:mail|delivery)|returned mail|returned to sender|mail (?:system )?error",
+    r"failure notice|failed? (?:mail|delivery)|returned mail|returned to sender|mail (?:system )?(?:error|failure)",
     r"non[- ]?delivery",
     r"mail could not be delivered|could ?n[o']t (?:deliver|be delivered)|permanent delivery failure",
     r"nondeliverable mail",
@@ -83,8 +83,9 @@ UNDELIVERABLE = (
     r"delivery status notification$",
     # de, fr, es, pt, it, nl
     r"unzustellbar|nicht zustellbar|unzustellbarkeit|zustellung fehlgeschlagen|fehlgeschlagene zustellung",
-    r"non remis|non délivr|échec de (?:la )?(?:remise|livraison|distribution)|avis de non[- ]remise",
-    r"no se (?:puede|pudo|ha podido) entregar|no entregado|correo no entregado|error de entrega|devuelto",
+    r"non remis|non délivr|[ée]chec de (?:la )?(?:remise|livraison|distribution)|avis de non[- ]remise",
+    r"no se (?:puede|pudo|ha podido) entregar|no entregado|correo no entregado|error de entrega",
+    r"(?:correo |mensaje )?devuelto|(?:mensagem )?devolvida",
     r"não (?:é possível entregar|entregue|foi possível entregar)|falha (?:na|de) entrega|não pode ser entregue",
     r"non (?:recapitabile|consegnat|recapitat)|impossibile recapitare|mancat[ao] (?:recapito|consegna)",
     r"recapito non riuscito",
@@ -104,7 +105,7 @@ UNDELIVERABLE = (
     r"配信不能|配信(?:に)?失敗|配信できません|送信できません|未送達|未送达|未能送达|无法(?:投递|传递|送达)",
     r"未传递|退信|投递失败",
     r"無法(?:傳遞|投遞|送達)|未能傳遞",
-    r"배달되지 않음|배달할 수 없음|반송|تعذر التسليم|غير قابل للتسليم|לא ניתן למסור|ไม่สามารถส่ง",
+    r"배달되지 않음|배달할 수 없음|반송|발송 ?실패|تعذر التسليم|غير قابل للتسليم|לא ניתן למסור|ไม่สามารถส่ง",
 )
 
 DELAYED = (
@@ -182,7 +183,7 @@ NOT_DELIVERED = (
 )
 
 AWAY = (
-    r"\bi(?: am|['’]m)(?: currently| presently| now)? (?:out of|away|on|not in)",
+    r"\bi(?: am|['’]m)(?: currently| presently| now)? (?:out of|away|on|not in|travell?ing)",
     r"i (?:will|shall) be (?:out of|away).{1,60}(?:until|through|from|to)\b",
     r"(?:limited|no) access to (?:my )?e-?mail|(?:will be|am) back (?:on|in)|will return (?:on|to)",
     r"(?:ich bin|bin ich) .{0,60}(?:abwesend|nicht|urlaub|wieder)",

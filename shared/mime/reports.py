@@ -99,9 +99,14 @@ def read_receipt(mail: Mail, message: InboundMessage) -> Finding | None:
     is_report = mail.root.type.value == "multipart/report"
     if (is_report or is_titled) and (source := _part(mail, _RECEIPT_TYPES)):
         fields, _ = read_fields(source, 0, len(source), [])
-        ids = message_ids(fields.first("original-message-id"))
         original = _original(mail, message, fields)
-        report = DeliveryReport((), ids[0] if ids else original.id, original.subject)
+        if phrases.begins(phrases.UNDELIVERABLE).match(message.subject):  # so does Dovecot refuse a message
+            failed = FailedDelivery(_recipient(fields), permanent=True)
+            report = DeliveryReport((failed,) if failed.address else (), original.id, original.subject)
+            return Finding(
+                Kind.DELIVERY_FAILURE, ("report: disposition-notification", "subject: undeliverable"), report
+            )
+        report = DeliveryReport((), original.id, original.subject)
         return Finding(Kind.READ_RECEIPT, ("report: disposition-notification",), report)
     if is_titled and phrases.anywhere(phrases.WAS_READ).search(message.text[:2_000]):
         original = _original(mail, message)
@@ -204,16 +209,24 @@ def _in_words(mail: Mail, message: InboundMessage, body: str, signs: tuple[str, 
     said = body[: ours.start() if ours else len(body)]
     is_delay = phrases.begins(phrases.DELAYED).match(message.subject)
     is_failure = phrases.begins(phrases.UNDELIVERABLE).match(message.subject)
-    if not (is_delay or is_failure):
-        is_server = "sender: mail server" in signs or "x-failed-recipients" in signs
-        if not (is_server and phrases.anywhere(phrases.UNDELIVERABLE, phrases.NOT_DELIVERED).search(said[:4_000])):
-            return None
+    if not (is_delay or is_failure or _says_so(message, said, signs)):
+        return None
     is_final = not (is_delay or (not is_failure and phrases.anywhere(phrases.STILL_TRYING).search(said[:4_000])))
     original = _original(mail, message)
     failed = tuple(_described(message, said, original, is_final=is_final))
     kind = Kind.DELIVERY_FAILURE if is_final else Kind.DELIVERY_DELAY
     reason = "subject: undeliverable" if is_failure else "subject: delayed" if is_delay else "text: not delivered"
     return Finding(kind, (reason, *signs), DeliveryReport(failed, original.id, original.subject))
+
+
+def _says_so(message: InboundMessage, said: str, signs: tuple[str, ...]) -> bool:
+    """Without a title that we know: a server says it in words, or names the code of an error in whatever language."""
+    if "x-failed-recipients" not in signs and "sender: mail server" not in signs:
+        return False
+    if phrases.anywhere(phrases.UNDELIVERABLE, phrases.NOT_DELIVERED).search(said[:4_000]):
+        return True
+    untitled = phrases.anywhere(phrases.UNDELIVERABLE).search(message.subject) or _has_code(said)
+    return "null return path" in signs and bool(untitled)
 
 
 def _described(message: InboundMessage, said: str, original: _Original, *, is_final: bool) -> Iterator[FailedDelivery]:
