@@ -390,3 +390,15 @@ class PollRequest:
     reason: str
     correlation_id: str
     failures: int = 0
+
+
+class DeliveryQueue(Protocol):
+    def put(self, request: "DeliveryRequest") -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRequest:
+    """What travels on the `deliveries` queue: one outbox entry of a mailbox; without an id, all of its events."""
+
+    mailbox_id: str
+    entry_id: str | None = None

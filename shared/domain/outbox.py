@@ -1,19 +1,46 @@
-"""What is owed to somebody outside, stored in the same transaction as its cause."""
+"""What is owed to the world outside, stored in the same transaction as its cause.
+
+An event is stored first, as one row; the deliverer makes of it the e-mails and webhooks that are owed for it, in a
+transaction of its own, and then sends each of them.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Literal
+
+
+class EventType(StrEnum):
+    """What can be told to people and to other systems (req M5, M7)."""
+
+    TICKET_CREATED = "ticket.created"
+    TICKET_COMMENTED = "ticket.commented"
+    TICKET_STATUS_CHANGED = "ticket.status_changed"
+    MAILBOX_FAILING = "mailbox.failing"
+    MAILBOX_RECOVERED = "mailbox.recovered"
+    MESSAGE_QUARANTINED = "message.quarantined"
+    MESSAGE_REFUSED = "message.refused"
 
 
 @dataclass(frozen=True, slots=True)
 class OutboxEntry:
-    """A message or a webhook to be sent; `payload` is JSON that its deliverer understands.
+    """What is owed; `payload` is JSON that its deliverer understands.
 
-    `id` follows from the cause, so that a cause that is stored again owes nothing twice.
+    `id` follows from the cause, so that a cause that is stored again owes nothing twice. `sending` is set before each
+    try and taken back when its outcome is known. `failed` entries are tried again only when somebody asks for it.
     """
 
     id: str
-    kind: Literal["email", "webhook"]
+    kind: Literal["event", "email", "webhook"]
     due_at: datetime
     payload: dict[str, Any]
     attempts: int = 0
+    state: Literal["waiting", "sending", "failed"] = "waiting"
+    error: str = ""
+
+
+def event(type_: EventType, about: str, at: datetime, **details: Any) -> OutboxEntry:
+    """The event as it is stored. `about` makes it different from all others of its type in its mailbox, such as the
+    number of the ticket and of the comment; `details` are JSON and hold no texts of messages.
+    """
+    return OutboxEntry(f"{type_}-{about}", "event", at, {"type": type_.value, "at": at.isoformat(), **details})

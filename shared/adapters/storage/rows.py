@@ -258,8 +258,10 @@ def outbox_row(entry: OutboxEntry) -> Row:
         "v": VERSION,
         "kind": entry.kind,
         "due_at": _time(entry.due_at),
-        "payload": json.dumps(entry.payload),
+        "payload": json.dumps(entry.payload, separators=(",", ":")),
         "attempts": entry.attempts,
+        "state": entry.state,
+        "error": cut(entry.error),
     }
 
 
@@ -270,6 +272,8 @@ def to_outbox(row: Mapping[str, Any]) -> OutboxEntry:
         due_at=datetime.fromisoformat(row["due_at"]),
         payload=json.loads(row["payload"]),
         attempts=row["attempts"],
+        state=row.get("state", "waiting"),
+        error=row.get("error", ""),
     )
 
 
