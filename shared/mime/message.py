@@ -65,7 +65,7 @@ def parse(content: bytes, also: frozenset[str] = frozenset()) -> InboundMessage:
         defects=tuple(defect.value for defect in dict.fromkeys(mail.defects)),
     )
     kind, reasons, report = classify(mail, message)
-    return replace(message, kind=kind, kind_reasons=reasons, report=report)
+    return replace(message, kind=kind, kind_reasons=reasons, report=report) if reasons else message
 
 
 def safe_html(content: bytes, *, image_url: Callable[[Attachment], str] | None = None) -> str | None:
