@@ -6,11 +6,12 @@ from datetime import timedelta
 from html.parser import HTMLParser
 
 from shared.domain.message import InboundMessage
-from shared.mime import attachment_bytes, parse, safe_html
+from shared.mime import attachment_bytes, new_text, original_sender, parse, safe_html
 from shared.mime.defects import Defect
 from shared.mime.filenames import safe_name
 from shared.mime.html import TAGS
 
+_ACTIVE_STYLE = re.compile(r"url\(|expression|@import|behavior", re.IGNORECASE)
 _SAFE_URL = re.compile(r"\s*(?:https?://|mailto:|tel:|/\d+$|data:image/(?:png|gif|jpe?g|webp);)", re.IGNORECASE)
 
 
@@ -24,6 +25,8 @@ def assert_promises(content: bytes) -> None:
     assert message.sent_at is None or message.sent_at.utcoffset() == timedelta(0)
     assert (html is not None) == message.has_html
     _SafePage.check(html or "")
+    sender = original_sender(content)
+    _assert_lines([new_text(content) or ""], [sender.address, sender.name] if sender else [])
 
 
 def _assert_lines(texts: Iterable[str], lines: Iterable[str]) -> None:
@@ -73,4 +76,4 @@ class _SafePage(HTMLParser):
         for name, value in attrs:
             assert not name.startswith("on"), name
             assert name not in ("href", "src") or _SAFE_URL.match(value or ""), value
-            assert name != "style" or not re.search(r"url\(|expression|@import|behavior", value or "", re.I), value
+            assert name != "style" or not _ACTIVE_STYLE.search(value or ""), value

@@ -52,6 +52,8 @@ def moment(value: str) -> datetime | None:
 
 def _by_the_standard(value: str) -> tuple[Any, ...]:
     read = parsedate_tz(_NAMED_OFFSET.sub("", value)) or ()
+    if value[-5:-4] in ("+", "-") and value[-4:].isdigit() and not _HALF.search(value):
+        return read
     zone = next((word for word in value.upper().split() if word in _ZONES), "")
     if (zone and _OFFSET.search(value)) or not read:
         return read

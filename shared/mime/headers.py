@@ -50,20 +50,22 @@ def read_fields(
     blank_line = _BLANK_LINE.search(content, start, limit)
     block = content[start : blank_line.end() if blank_line else limit].decode("latin-1")
     pairs: list[tuple[str, str]] = []
-    position = 0
-    while position < len(block) and not (blank := _BLANK.match(block, position)):
-        if found := _FIELD.match(block, position):
-            value = _FOLD.sub(" ", found[2]) if "\n" in found[2] else found[2]
-            pairs.append((found[1].lower(), value.strip(" \t\r\n")[:MAX_VALUE]))
+    position, size, field_at = 0, len(block), _FIELD.match
+    while position < size:
+        if found := field_at(block, position):
+            name, value = found.groups()
+            pairs.append(
+                (name.lower(), (_FOLD.sub(" ", value) if "\n" in value else value).strip(" \t\r\n")[:MAX_VALUE])
+            )
             position = found.end()
             continue
+        if blank := _BLANK.match(block, position):
+            return Fields(tuple(pairs[:MAX_FIELDS])), start + blank.end()
         defects.append(Defect.HEADER_INVALID)
         next_line = block.find("\n", position) + 1 or len(block)
         if not _FIELD.match(block, next_line):  # the blank line is missing, or there is no header at all
             return Fields(tuple(pairs[:MAX_FIELDS])), start + position
         position = next_line
-    if position < len(block) and blank:
-        return Fields(tuple(pairs[:MAX_FIELDS])), start + blank.end()
     if limit < end:
         defects.append(Defect.HEADER_TOO_LARGE)
         blank_line = _BLANK_LINE.search(content, limit - 2, end)
