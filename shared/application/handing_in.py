@@ -15,6 +15,7 @@ from shared.domain.intake import PollRun, RunCounts
 from shared.domain.keys import reused_id_key
 from shared.domain.mailbox import Mailbox
 from shared.domain.message import MessageRef, RawMessage
+from shared.domain.processing import header_names
 from shared.domain.ticket import Outcome
 from shared.mime import parse
 
@@ -35,7 +36,7 @@ def hand_in(services: Services, mailbox: Mailbox, contents: Sequence[bytes]) -> 
 
     :raises Fenced: the mailbox is being polled. Messages that were taken in before are duplicates the next time.
     """
-    items = handed_in(contents)
+    items = handed_in(mailbox, contents)
     taken: dict[MessageRef, Taken] = {}
     for attempt in range(1, _TRIES + 1):
         try:
@@ -47,11 +48,12 @@ def hand_in(services: Services, mailbox: Mailbox, contents: Sequence[bytes]) -> 
     return [_told(services, mailbox, item, taken[item.raw.ref]) for item in items]
 
 
-def handed_in(contents: Sequence[bytes]) -> list[Arrived]:
+def handed_in(mailbox: Mailbox, contents: Sequence[bytes]) -> list[Arrived]:
     """Messages that no source has a ref for."""
     refs = [MessageRef("http", f"{hashlib.sha256(each).hexdigest()}:{index}") for index, each in enumerate(contents)]
+    headers = header_names(mailbox)
     return [
-        arrived(RawMessage(ref, content, None, len(content)), parse(content))
+        arrived(RawMessage(ref, content, None, len(content)), parse(content, headers))
         for ref, content in zip(refs, contents, strict=True)
     ]
 

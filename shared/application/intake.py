@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 
-from shared.application.arrived import Arrived, Taken
+from shared.application.arrived import Arrived, Taken, arrived
 from shared.application.finding import Finder, Found
 from shared.application.plan import Plan
 from shared.application.ports import (
@@ -24,7 +24,9 @@ from shared.domain.intake import MAX_ATTEMPTS, Deferred, MailboxState, PollRun, 
 from shared.domain.keys import reused_id_key
 from shared.domain.mailbox import Mailbox
 from shared.domain.message import Cursor, MessageRef
+from shared.domain.processing import header_names
 from shared.domain.ticket import Outcome, RawPointer
+from shared.mime import parse
 
 BATCH_MESSAGES = 16
 """Six rows each and the state: 97 of the 100 operations that a transaction may have. Where a batch needs more, it is
@@ -186,7 +188,8 @@ class Intake:
                 suppress(Fenced),
                 closing(Intake(self._services, mailbox, *self._tickets.state(mailbox_id), owner=None)) as there,
             ):
-                taken = there.take_in([item])[0]
+                content = item.raw.content
+                taken = there.take_in([arrived(item.raw, parse(content, header_names(mailbox)))])[0]
                 if taken.is_stored:
                     return taken
                 break

@@ -19,6 +19,7 @@ from shared.domain.fields import secret_names
 from shared.domain.intake import MailboxHealth, MailboxState, PollRun, RunCounts
 from shared.domain.mailbox import Mailbox
 from shared.domain.message import Cursor, Listed, MessageRef, RawMessage
+from shared.domain.processing import header_names
 from shared.domain.settlement import Delete, Keep, MarkRead, Move, Settled, Settlement
 from shared.domain.ticket import Outcome
 from shared.mime import parse
@@ -139,7 +140,7 @@ class _Poll:
         """Fetch and parse one batch while the one before is being committed."""
         self.counts.listed += len(messages)
         pending: Future[list[Taken]] | None = None
-        for batch in _batches(_arrivals(source.fetch(messages))):
+        for batch in _batches(_arrivals(source.fetch(messages), header_names(self.mailbox))):
             if pending:
                 self._settle(source, intake, pending.result())
             pending = committer.submit(self._commit, intake, batch)
@@ -250,14 +251,14 @@ def _tell_unsettled(settled: Settled) -> None:
         emit(Event.MESSAGE_UNSETTLED, level=logging.ERROR, message=settled.ref.key, error=settled.error.code)
 
 
-def _arrivals(fetched: Iterable[RawMessage | FetchFailure]) -> Iterator[Item]:
+def _arrivals(fetched: Iterable[RawMessage | FetchFailure], headers: frozenset[str]) -> Iterator[Item]:
     for item in fetched:
-        yield item if isinstance(item, FetchFailure) else _parsed(item)
+        yield item if isinstance(item, FetchFailure) else _parsed(item, headers)
 
 
-def _parsed(raw: RawMessage) -> Item:
+def _parsed(raw: RawMessage, headers: frozenset[str]) -> Item:
     try:
-        return arrived(raw, parse(raw.content))
+        return arrived(raw, parse(raw.content, headers))
     except Exception:  # noqa: BLE001 - the boundary of one message: a defect here must not hold up the others
         emit(Event.MESSAGE_DEFERRED, level=logging.ERROR, message=raw.ref.key, error="parse_failed")
         return FetchFailure(raw.ref, MessageError("the message could not be parsed"), raw.content)

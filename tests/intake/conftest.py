@@ -44,6 +44,9 @@ class Desk:
         etag = self.services.mailboxes.get(self.mailbox.id).etag
         self.services.mailboxes.replace(self.mailbox.model_copy(update=changes), etag)
 
+    def saved(self) -> Mailbox:
+        return self.services.mailboxes.get(self.mailbox.id).value
+
     def poll(self, **request) -> None:
         poll(self.services, PollRequest(self.mailbox.id, "schedule", "test", **request))
         self.clock.advance(minutes=5)

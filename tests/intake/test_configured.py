@@ -28,6 +28,20 @@ def test_tickets_have_what_the_mailbox_says_of_them(desk):
     assert ticket.type == "request"
 
 
+def test_a_condition_may_look_at_any_header(desk):
+    on_shop = Rule(
+        name="Shop",
+        conditions=({"field": "header:X-Shop", "operator": "equals", "value": "7"},),
+        actions=({"action": "set", "field": "category", "value": "{{ header:X-Order }}"},),
+    )
+    desk.configure(rules=(on_shop,))
+    desk.provider.deliver(mail("Order", X_Shop="7", X_Order="0815"))
+
+    desk.poll()
+
+    assert desk.tickets()[0].category == "0815"
+
+
 def test_what_a_rule_ignores_has_a_receipt_with_the_reason_and_no_ticket(desk):
     desk.configure(rules=(NEWSLETTERS,))
     desk.provider.deliver(mail(id_="<1@x>"))
@@ -167,7 +181,7 @@ def test_the_explanation_says_what_then_happens(desk):
         mail("Buy", id_="<4@x>", sender="eve@example.net"),
         mail("Printer", id_="<1@x>"),
     ]
-    explained = explain(desk.services, desk.services.mailboxes.get(desk.mailbox.id).value, handed_in(contents))
+    explained = explain(desk.services, desk.saved(), handed_in(desk.saved(), contents))
     assert len(desk.tickets()) == 1
     desk.provider.deliver(*contents)
 

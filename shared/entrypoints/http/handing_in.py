@@ -108,5 +108,5 @@ def explain_messages(
 ) -> models.Explanations:
     """What would become of each message if it came now, and why; nothing is stored (req O5)."""
     mailbox = mailboxes.find_mailbox(services, mailbox_id).value
-    items = handed_in(_messages(request, body, mailbox.intake.max_message_bytes))
+    items = handed_in(mailbox, _messages(request, body, mailbox.intake.max_message_bytes))
     return models.Explanations(messages=[models.explanation(each) for each in explain(services, mailbox, items)])
