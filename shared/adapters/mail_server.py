@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
 from typing import Generic, Protocol, TypeVar
 
 from shared.adapters.connection import Connection
@@ -28,34 +29,6 @@ class ServerSettings(Protocol):
     def tls(self) -> Tls: ...
 
 
-class MailServer(Connection):
-    def __init__(self, server: ServerSettings, services: SourceServices, timeouts: Timeouts) -> None:
-        super().__init__(server.host, server.effective_port, server.tls, services, timeouts)
-        self._server = server
-
-    @property
-    def is_encrypted(self) -> bool:
-        return isinstance(self._sock, BoundedTlsSocket)
-
-    def _dialled(self) -> BoundedSocket:
-        """The connection, in TLS where its mode begins with that."""
-        assert self._sock is not None
-        self._deadline.restart(self._timeouts.command)
-        if self._server.tls.mode == "tls":
-            self._sock = self._secured(self._sock)
-        return self._sock
-
-    def _uses(self, command: str, *, is_offered: bool) -> bool:
-        """Whether to start TLS now by that command. An offer is always taken: a handshake that fails must not end in
-        plain text.
-        """
-        mode = self._server.tls.mode
-        if mode == "starttls" and not is_offered:
-            advice = f"Use the mode `tls` with its own port, or have {command} turned on at the server."
-            raise SourceMisconfigured(f"The server does not offer {command} on this port.", advice=advice)
-        return is_offered and mode.startswith("starttls")
-
-
 class Wire(Protocol):
     """What speaks a protocol: with its greeting heard, and with what the server is capable of."""
 
@@ -63,7 +36,7 @@ class Wire(Protocol):
     def mechanisms(self) -> Collection[str]:
         """Those of SASL that the server offers."""
 
-    def begin(self, purpose: str) -> None: ...
+    def start(self, purpose: str) -> None: ...
     def errors(self) -> AbstractContextManager[None]:
         """The seam for what its library raises."""
 
@@ -79,15 +52,22 @@ class Wire(Protocol):
 W = TypeVar("W", bound=Wire)
 
 
-class MailSession(MailServer, ABC, Generic[W]):
-    """Connects on the first command, and again after the session ended."""
+class MailServer(Connection, ABC, Generic[W]):
+    """Connects on the first command, and again after the session ended. Without credentials nobody signs in."""
 
     starttls = "STARTTLS"
 
-    def __init__(self, server: ServerSettings, credentials: Credentials, timeouts: Timeouts) -> None:
-        super().__init__(server, credentials.services, timeouts)
-        self._credentials = credentials
+    def __init__(
+        self, server: ServerSettings, services: SourceServices, credentials: Credentials | None, timeouts: Timeouts
+    ) -> None:
+        super().__init__(server.host, server.effective_port, server.tls, services, timeouts)
+        self.credentials = credentials
+        self._server = server
         self._wire: W | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self._wire is not None
 
     @contextmanager
     def command(self, purpose: str, extra_seconds: float = 0) -> Iterator[W]:
@@ -97,7 +77,7 @@ class MailSession(MailServer, ABC, Generic[W]):
         """
         wire = self._wire or self._open()
         self._deadline.restart(self._timeouts.command + extra_seconds)
-        wire.begin(purpose)
+        wire.start(purpose)
         try:
             with wire.errors():
                 yield wire
@@ -120,39 +100,48 @@ class MailSession(MailServer, ABC, Generic[W]):
     def _greeted(self, sock: BoundedSocket) -> W: ...
 
     def secure(self) -> BoundedSocket:
-        """Start TLS as the mode wants it, and hear the greeting; the socket is what is used from then on."""
-        wire = self._wire = self._greeted(self._dialled())
-        if self._uses(self.starttls, is_offered=wire.takes(self.starttls)):
+        """Start TLS as the mode wants it, and hear the greeting; the socket is what is used from then on. An offer is
+        always taken: a handshake that fails must not end in plain text.
+        """
+        assert self._sock is not None
+        self._deadline.restart(self._timeouts.command)
+        mode, command = self._server.tls.mode, self.starttls
+        if mode == "tls":
+            self._sock = self._secured(self._sock)
+        wire = self._wire = self._greeted(self._sock)
+        if wire.takes(command) and mode.startswith("starttls"):
             with wire.errors():
                 self._sock = wire.secure(self._secured)
-        assert self._sock is not None
+        elif mode == "starttls":
+            advice = f"Use the mode `tls` with its own port, or have {command} turned on at the server."
+            raise SourceMisconfigured(f"The server does not offer {command} on this port.", advice=advice)
         return self._sock
 
     def sign_in(self) -> W:
         assert self._wire is not None
-        self._credentials.prove(self._prove, CommandRefused)
+        if self.credentials:
+            self.credentials.prove(partial(self._prove, self._wire, self.credentials), CommandRefused)
         return self._wire
 
-    def _prove(self, secret: str) -> None:
-        assert self._wire is not None
-        wire, sign_in, user = self._wire, self._credentials.sign_in, self._credentials.user
+    def _prove(self, wire: W, who: Credentials, secret: str) -> None:
         self._deadline.restart(self._timeouts.command)
-        wire.begin("sign in")
-        refuse_control_characters(user, secret)
+        wire.start("sign in")
+        refuse_control_characters(who.user, secret)
         with wire.errors():
-            if not isinstance(sign_in, PasswordSignIn):
-                wire.prove(by_token(wire.mechanisms, user, secret, self._server.host, self._server.effective_port))
+            if not isinstance(who.sign_in, PasswordSignIn):
+                wire.prove(by_token(wire.mechanisms, who.user, secret, self._server.host, self._server.effective_port))
                 return
             offered = {method for method, name in MECHANISMS.items() if name in wire.mechanisms}
-            if wire.takes_login(user, secret):
+            if wire.takes_login(who.user, secret):
                 offered.add("login")
-            if self._credentials.is_for_another:
+            if who.is_for_another:
                 offered.discard("ntlm")  # it knows nobody but the account
-            method = best_method(sign_in.method, offered, is_encrypted=self.is_encrypted)
+            is_encrypted = isinstance(self._sock, BoundedTlsSocket)
+            method = best_method(who.sign_in.method, offered, is_encrypted=is_encrypted)
             if method == "login":
-                wire.sign_in(user, secret)
+                wire.sign_in(who.user, secret)
             else:
-                wire.prove(by_password(method, user, secret, self._sock))
+                wire.prove(by_password(method, who.user, secret, self._sock))
 
     def close(self) -> None:
         if self._wire is not None:

@@ -8,7 +8,6 @@ from shared.adapters.senders.smtp_check import SmtpCheck
 from shared.adapters.senders.smtp_connection import SmtpConnection
 from shared.adapters.senders.smtp_errors import Reply
 from shared.adapters.senders.smtp_wire import SmtpWire
-from shared.adapters.sources.checks import run_stages
 from shared.adapters.sources.services import SourceServices
 from shared.application.ports import CheckStage
 from shared.domain.errors import AddressUnusable, MessageRefused, MessageTooLarge, SourceUnavailable, Throttled
@@ -63,8 +62,7 @@ class SmtpSender:
 
     def check(self, confirm_to: str | None = None) -> Iterator[CheckStage]:
         now = self._services.clock()
-        check = SmtpCheck(self._connection, self._sender, now)
-        return run_stages(check.stages(self.send, confirm_to))
+        return SmtpCheck(self._connection, self._sender, now, self.send, confirm_to).run()
 
     def close(self) -> None:
         self._connection.close()

@@ -4,7 +4,7 @@ import re
 import smtplib
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from shared.adapters.net import BoundedSocket, Timeouts, network_errors
@@ -98,6 +98,30 @@ class SmtpWire(smtplib.SMTP):
             said = first.pop() if first else mechanism.respond(b64decode(reply.text))
             reply = self.request("sign in", b64encode(said).decode(), 235, 334)
         raise SourceMisbehaved("The server does not come to an end of signing in.")
+
+    @property
+    def mechanisms(self) -> list[str]:
+        return self.esmtp_features.get("auth", "").upper().split()
+
+    def start(self, purpose: str) -> None:
+        """Each request names its own step."""
+
+    def errors(self) -> AbstractContextManager[None]:
+        return protocol_errors()
+
+    def takes(self, command: str) -> bool:
+        return self.has_extn(command)
+
+    def takes_login(self, *_: str) -> bool:
+        return "LOGIN" in self.mechanisms
+
+    def sign_in(self, user: str, password: str) -> None:
+        answers = iter((user.encode(), password.encode()))
+        self.prove(Mechanism("LOGIN", None, lambda _: next(answers, b"")))
+
+    def leave(self) -> None:
+        self.putcmd("QUIT")
+        self.getreply()
 
     def offer(self, path: str) -> Reply | None:
         """Name a recipient; the refusal, where it is about this one. :raises AppError: it is about the sender."""

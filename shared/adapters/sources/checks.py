@@ -41,21 +41,21 @@ def run_stages(stages: Iterable[tuple[str, Callable[[], Finding]]]) -> Iterator[
 
 
 class Check:
-    """The stages of a source's test: each name is that of the method. Nothing in the mailbox changes."""
+    """Each stage has the name of its method. Nothing in a mailbox changes; `retirement` speaks against this way in."""
 
-    stages: ClassVar[Sequence[str]] = ("name", "port", "tls", "sign_in", "mailbox", "folder", "settlement", "waiting")
+    stages: Sequence[str] = ("name", "port", "tls", "sign_in", "mailbox", "folder", "settlement", "waiting")
     _connection: Connection
 
-    def __init__(self, mailbox: Mailbox, now: datetime) -> None:
-        self._mailbox = mailbox
+    def __init__(self, now: datetime, retirement: str) -> None:
         self._now = now
+        self._retirement = retirement
 
     def run(self) -> Iterator[CheckStage]:
         return run_stages((name, getattr(self, name)) for name in self.stages)
 
     def name(self) -> Finding:
         self._endpoint = self._connection.resolve()
-        return name_finding(self._endpoint, retirement(self._mailbox.source))
+        return name_finding(self._endpoint, self._retirement)
 
     def port(self) -> Finding:
         self._connection.dial(self._endpoint)
@@ -64,7 +64,7 @@ class Check:
     def tls(self) -> Finding:
         sock = self._connection.secure()
         if not isinstance(sock, ssl.SSLSocket):
-            advice = "Choose the TLS mode `tls` or `starttls`: the password can be read on its way."
+            advice = "Choose the TLS mode `tls` or `starttls`: messages and passwords can be read on their way."
             return Finding("The connection is not encrypted.", advice, warning=True)
         return certificate_finding(sock, self._now)
 
@@ -75,7 +75,8 @@ class FolderCheck(Check, ABC):
     counted_at_most: ClassVar[int | None] = None
 
     def __init__(self, mailbox: Mailbox, now: datetime, paths: Sequence[str]) -> None:
-        super().__init__(mailbox, now)
+        super().__init__(now, retirement(mailbox.source))
+        self._mailbox = mailbox
         self._paths = paths
 
     def folder(self) -> Finding:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from shared.adapters.mail_server import MailSession
+from shared.adapters.mail_server import MailServer
 from shared.adapters.net import BoundedSocket, Timeouts
 from shared.adapters.sources.credentials import credentials
 from shared.adapters.sources.imap_wire import Client, protocol_errors
@@ -23,11 +23,11 @@ class OpenFolder:
     is_writable: bool
 
 
-class ImapConnection(MailSession[Client]):
+class ImapConnection(MailServer[Client]):
     def __init__(self, mailbox: Mailbox, services: SourceServices, max_literal_bytes: int, timeouts: Timeouts) -> None:
         assert isinstance(mailbox.source, ImapSource)
         who = credentials(mailbox.address, mailbox.source.sign_in, mailbox.source.mailbox, "imap", services)
-        super().__init__(mailbox.source, who, timeouts)
+        super().__init__(mailbox.source, services, who, timeouts)
         self._max_literal_bytes = max_literal_bytes
         self.folder: OpenFolder | None = None
 

@@ -147,7 +147,7 @@ class Client(IMAPClient):  # type: ignore[misc]  # the library is not typed
     def mechanisms(self) -> list[str]:
         return [offer[5:] for offer in self.wire.capabilities if offer.startswith("AUTH=")]
 
-    def begin(self, purpose: str) -> None:
+    def start(self, purpose: str) -> None:
         self.wire.purpose = purpose
         self.wire.untagged_responses.clear()  # the library keeps for ever what nobody asks for
 

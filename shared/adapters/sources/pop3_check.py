@@ -6,6 +6,7 @@ from shared.adapters.sources.checks import Check, Finding
 from shared.adapters.sources.pop3_connection import Pop3Connection
 from shared.domain.errors import SourceMisconfigured
 from shared.domain.mailbox import Mailbox
+from shared.domain.retirements import retirement
 from shared.domain.settlement import Delete, Move
 
 
@@ -14,7 +15,8 @@ class Pop3Check(Check):
     _connection: Pop3Connection
 
     def __init__(self, mailbox: Mailbox, now: datetime, connection: Pop3Connection) -> None:
-        super().__init__(mailbox, now)
+        super().__init__(now, retirement(mailbox.source))
+        self._mailbox = mailbox
         self._connection = connection
 
     def sign_in(self) -> Finding:

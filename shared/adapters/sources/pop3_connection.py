@@ -1,6 +1,6 @@
 """One session with a POP3 server, which sees the mailbox as it was when it began, and numbers its messages anew."""
 
-from shared.adapters.mail_server import MailSession
+from shared.adapters.mail_server import MailServer
 from shared.adapters.net import BoundedSocket, Timeouts
 from shared.adapters.sources.credentials import credentials
 from shared.adapters.sources.errors import CommandRefused
@@ -11,13 +11,13 @@ from shared.domain.mailbox import Mailbox
 from shared.domain.sources import Pop3Source
 
 
-class Pop3Connection(MailSession[Pop3Wire]):
+class Pop3Connection(MailServer[Pop3Wire]):
     starttls = "STLS"
 
     def __init__(self, mailbox: Mailbox, services: SourceServices, timeouts: Timeouts) -> None:
         assert isinstance(mailbox.source, Pop3Source)
         who = credentials(mailbox.address, mailbox.source.sign_in, None, "pop", services)
-        super().__init__(mailbox.source, who, timeouts)
+        super().__init__(mailbox.source, services, who, timeouts)
         self._numbers: dict[str, int] | None = None
 
     def _greeted(self, sock: BoundedSocket) -> Pop3Wire:

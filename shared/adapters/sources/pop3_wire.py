@@ -84,7 +84,7 @@ class Pop3Wire(poplib.POP3):
     def mechanisms(self) -> list[str]:
         return self.capabilities.get("SASL", [])
 
-    def begin(self, purpose: str) -> None:
+    def start(self, purpose: str) -> None:
         self.purpose = purpose
 
     def errors(self) -> AbstractContextManager[None]:
