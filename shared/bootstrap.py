@@ -6,6 +6,7 @@ from functools import cache
 
 from shared import telemetry
 from shared.adapters.identity import app_identity
+from shared.adapters.senders import open_sender
 from shared.adapters.sources import open_source
 from shared.adapters.sources.services import SourceServices
 from shared.adapters.storage.clients import StorageClients
@@ -20,7 +21,7 @@ from shared.adapters.tokens import Tokens
 from shared.adapters.tokens.browser import BrowserSignIns
 from shared.adapters.vault import KeyVaultSecrets
 from shared.application.own_ids import OwnIds
-from shared.application.ports import Clock, SecretStore, Source
+from shared.application.ports import Clock, SecretStore
 from shared.application.services import Services
 from shared.domain.mailbox import Mailbox
 from shared.domain.senders import Sender
@@ -46,9 +47,9 @@ def compose(settings: Settings, clock: Clock = utc_now) -> Services:
     vault = KeyVaultSecrets(settings, credential, clock)
     vault_tokens = Tokens(settings, vault, clock)
 
-    def open_mailbox(mailbox: Mailbox, secrets: SecretStore | None = None) -> Source:
+    def with_secrets(secrets: SecretStore | None) -> SourceServices:
         tokens = Tokens(settings, secrets, clock) if secrets else vault_tokens
-        return open_source(mailbox, SourceServices(settings, secrets or vault, tokens, clock))
+        return SourceServices(settings, secrets or vault, tokens, clock)
 
     return Services(
         mailboxes=TableDocuments(clients, "mailboxes", "mailbox", Mailbox),
@@ -61,7 +62,8 @@ def compose(settings: Settings, clock: Clock = utc_now) -> Services:
         polls=StoragePollQueue(clients),
         secrets=vault,
         own_ids=OwnIds(vault),
-        open_source=open_mailbox,
+        open_source=lambda mailbox, secrets=None: open_source(mailbox, with_secrets(secrets)),
+        open_sender=lambda sender, secrets=None: open_sender(sender, with_secrets(secrets)),
         sign_ins=TableSignInStore(clients),
         sign_in_service=BrowserSignIns(settings, vault, vault_tokens),
         clock=clock,

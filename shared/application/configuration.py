@@ -67,10 +67,11 @@ def replace(services: Services, kind: Kind[D], current: Versioned[D], data: obje
     :raises Invalid: with every problem.
     :raises PreconditionFailed: it is not the current version any more.
     """
+    only_stored = kind.stored.model_fields.keys() - kind.settings.model_fields.keys()
     if isinstance(data, dict):
-        data = {key: value for key, value in data.items() if key not in ("id", "created_at", *kind.read_only)}
+        data = {key: value for key, value in data.items() if key not in (*only_stored, *kind.read_only)}
     settings = _checked(services, kind, data, current.value)
-    document = kind.stored(**dict(settings), id=current.value.id, created_at=current.value.created_at)
+    document = kind.stored(**dict(settings), **{name: getattr(current.value, name) for name in only_stored})
     kind.saving(services, document)
     try:
         return Versioned(document, kind.store(services).replace(document, current.etag))

@@ -1,30 +1,48 @@
-"""Testing a connection stage by stage, for a saved mailbox or one that is still being written (req O3)."""
+"""Testing a connection stage by stage, for what is saved or still being written (req O3, O4)."""
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from shared.application.ports import CheckStage, SecretStore
+from shared.application.ports import CheckStage, SecretStore, SenderConnection
 from shared.application.services import Services
 from shared.application.validation import validated
 from shared.domain.errors import Invalid
-from shared.domain.fields import told
+from shared.domain.fields import EmailAddress, told
 from shared.domain.mailbox import Mailbox, MailboxSettings
+from shared.domain.senders import Sender, SenderSettings
+
+M = TypeVar("M", bound=BaseModel)
 
 
-class ConnectionTest(BaseModel):
-    """A mailbox as it is being written, and the values of secrets that are not in Key Vault yet: used for this test
-    only, and never stored or logged.
-    """
+class _Unsaved(BaseModel):
+    """With the values of secrets that are not in Key Vault yet: used for this test only, and never stored or logged."""
 
     model_config = ConfigDict(extra="forbid")
 
-    mailbox: MailboxSettings
     secrets: Annotated[dict[str, SecretStr], told("an object with the names and values of secrets")] = Field(
-        default_factory=dict, description="values by the name that the mailbox gives them"
+        default_factory=dict, description="values by the name that the configuration gives them"
     )
+
+
+class ConnectionTest(_Unsaved):
+    """A mailbox as it is being written, and secrets for it."""
+
+    mailbox: MailboxSettings
+
+
+class SenderTest(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    confirm_to: EmailAddress | None = Field(default=None, description="who gets a message if all goes well; or nobody")
+
+
+class UnsavedSenderTest(_Unsaved, SenderTest):
+    """A sender as it is being written, and secrets for it."""
+
+    sender: SenderSettings
 
 
 class _GivenFirst:
@@ -53,9 +71,7 @@ class _GivenFirst:
 
 def check_unsaved(services: Services, data: object) -> list[CheckStage]:
     """:raises Invalid: the data is no such test."""
-    test, problems = validated(ConnectionTest, data)
-    if test is None:
-        raise Invalid(problems)
+    test = _read(ConnectionTest, data)
     mailbox = Mailbox(**dict(test.mailbox), id="unsaved", created_at=services.clock())
     return check(services, mailbox, _GivenFirst(test.secrets, services.secrets))
 
@@ -66,3 +82,30 @@ def check(services: Services, mailbox: Mailbox, secrets: SecretStore | None = No
         return list(source.check())
     finally:
         source.close()
+
+
+def check_unsaved_sender(services: Services, data: object) -> list[CheckStage]:
+    """:raises Invalid: the data is no such test."""
+    test = _read(UnsavedSenderTest, data)
+    sender = Sender(**dict(test.sender), id="unsaved", created_at=services.clock())
+    return _checked(services.open_sender(sender, _GivenFirst(test.secrets, services.secrets)), test)
+
+
+def check_sender(services: Services, sender: Sender, data: object) -> list[CheckStage]:
+    """:raises Invalid: the data is no such test."""
+    test = _read(SenderTest, data)
+    return _checked(services.open_sender(sender), test)
+
+
+def _checked(connection: SenderConnection, test: SenderTest) -> list[CheckStage]:
+    try:
+        return list(connection.check(test.confirm_to))
+    finally:
+        connection.close()
+
+
+def _read(model: type[M], data: object) -> M:
+    test, problems = validated(model, data)
+    if test is None:
+        raise Invalid(problems)
+    return test

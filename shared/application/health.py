@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from shared.application.services import Services
+from shared.domain.fields import Tls
 from shared.domain.intake import MailboxHealth
 from shared.domain.mailbox import Mailbox
 from shared.domain.retirements import retirement
@@ -67,11 +68,14 @@ def _status(mailbox: Mailbox, polled: MailboxHealth | None) -> MailboxStatus:
 def _risks(mailbox: Mailbox) -> Iterator[str]:
     if advice := retirement(mailbox.source):
         yield advice
-    if not isinstance(mailbox.source, ImapSource | Pop3Source):
-        return
-    if not mailbox.source.tls.verify:
+    if isinstance(mailbox.source, ImapSource | Pop3Source):
+        yield from tls_risks(mailbox.source.tls)
+
+
+def tls_risks(tls: Tls) -> Iterator[str]:
+    if not tls.verify:
         yield "the server's certificate is not checked: anybody between can read the mail and the password"
-    if mailbox.source.tls.mode in ("none", "starttls_if_available"):
+    if tls.mode in ("none", "starttls_if_available"):
         yield "the connection may be unencrypted: anybody between can read the mail and the password"
 
 

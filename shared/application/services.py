@@ -12,6 +12,7 @@ from shared.application.ports import (
     RawStore,
     ScheduleStore,
     SecretStore,
+    SenderConnection,
     SignInService,
     SignInStore,
     Source,
@@ -30,6 +31,12 @@ class OpenSource(Protocol):
         """`secrets` takes the place of the vault; nothing that it hands out may outlive the source in a cache."""
 
 
+class OpenSender(Protocol):
+    """Opens the connection of a sender, in the same way."""
+
+    def __call__(self, sender: Sender, secrets: SecretStore | None = None) -> SenderConnection: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     mailboxes: DocumentStore[Mailbox]
@@ -43,6 +50,7 @@ class Services:
     secrets: SecretStore
     own_ids: OwnIds
     open_source: OpenSource
+    open_sender: OpenSender
     sign_ins: SignInStore
     sign_in_service: SignInService
     clock: Clock

@@ -65,6 +65,8 @@ def services(composed: Services, clock: MovableClock, monkeypatch: pytest.Monkey
     for each in composed.mailboxes.all():
         composed.mailboxes.delete(each.value.id, each.etag)
         composed.schedule.delete(each.value.id)
+    for each in composed.senders.all():
+        composed.senders.delete(each.value.id, each.etag)
     return replace(composed, clock=clock)
 
 

@@ -19,8 +19,8 @@ from shared.domain.errors import (
     Throttled,
 )
 from shared.domain.outgoing import RefusedRecipient
-from tests.senders.contract import ANN, BOB, mail
 from tests.proxy import ProxyServer
+from tests.senders.contract import ANN, BOB, mail
 from tests.senders.scripted_smtp import CLOSE, STALL
 from tests.senders.smtp_provider import SmtpProvider
 

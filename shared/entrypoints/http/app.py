@@ -14,12 +14,13 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared.application.connection_test import ConnectionTest
+from shared.application.connection_test import ConnectionTest, SenderTest, UnsavedSenderTest
 from shared.application.secret_values import SecretValue
 from shared.application.services import Services
 from shared.domain.contact import ContactDetails
 from shared.domain.errors import AppError, SettingsError
 from shared.domain.mailbox import MailboxSettings
+from shared.domain.senders import SenderSettings
 from shared.domain.sign_in import NewSignIn
 from shared.domain.ticket_types import TicketTypeSettings
 from shared.entrypoints.http import (
@@ -29,6 +30,7 @@ from shared.entrypoints.http import (
     mailboxes,
     presets,
     problems,
+    senders,
     sign_ins,
     ticket_types,
     tickets,
@@ -41,6 +43,7 @@ Every answer that is not a success is problem details (RFC 9457). Configuration 
 are neither stored nor answered."""
 _TAGS = [
     {"name": "mailboxes", "description": "Configured mailboxes: settings, connection tests, polls, quarantine"},
+    {"name": "senders", "description": "Configured outgoing servers: settings, the primary one, connection tests"},
     {"name": "tickets", "description": "Tickets, their comments, and the messages that made them"},
     {"name": "contacts", "description": "People: requesters and technicians, their groups and companies"},
     {"name": "secrets", "description": "Writing secrets, and signing in with Microsoft, Google and others"},
@@ -72,7 +75,7 @@ def build(services: Services | SettingsError) -> FastAPI:
         },
     )
     app.state.services = services
-    for part in (mailboxes, handing_in, presets, tickets, ticket_types, contacts, sign_ins, health):
+    for part in (mailboxes, senders, handing_in, presets, tickets, ticket_types, contacts, sign_ins, health):
         app.include_router(part.router)
     app.add_middleware(_Answered)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # how FastAPI wants it to be replaced
@@ -120,6 +123,9 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             MailboxSettings,
             TicketTypeSettings,
             ConnectionTest,
+            SenderSettings,
+            SenderTest,
+            UnsavedSenderTest,
             ContactDetails,
             NewSignIn,
             SecretValue,

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from starlette.exceptions import HTTPException
 
 from shared.application import connection_test, health, mailboxes
-from shared.application.ports import CheckStage, PollRequest
+from shared.application.ports import PollRequest
 from shared.application.services import Services
 from shared.domain.document import DocumentId
 from shared.domain.intake import QuarantineEntry
@@ -31,13 +31,15 @@ def list_mailboxes(services: Ready) -> models.Mailboxes:
 @router.post("/test-connection", openapi_extra=json_body("ConnectionTest"), responses=described(*BODY_ERRORS))
 def test_unsaved_connection(body: JsonBody, services: Ready) -> models.ConnectionTestResult:
     """Test a configuration that is not saved. Nothing of it is stored, nor are the secrets sent along."""
-    return _test_result(connection_test.check_unsaved(services, body))
+    return models.ConnectionTestResult.of(connection_test.check_unsaved(services, body))
 
 
 @router.post("/{mailbox_id}/test-connection", responses=described(404))
 def test_connection(mailbox_id: Id, services: Ready) -> models.ConnectionTestResult:
     """Ends after the first stage that failed. Changes nothing in the mailbox."""
-    return _test_result(connection_test.check(services, mailboxes.find_mailbox(services, mailbox_id).value))
+    return models.ConnectionTestResult.of(
+        connection_test.check(services, mailboxes.find_mailbox(services, mailbox_id).value)
+    )
 
 
 @router.post("/{mailbox_id}/poll", status_code=202, responses=described(404, 409))
@@ -83,11 +85,6 @@ def _answer(services: Services, mailbox: Mailbox) -> models.Mailbox:
 
 def _mailbox(report: health.MailboxReport) -> models.Mailbox:
     return models.Mailbox(**dict(report.mailbox), health=mailbox_health(report))
-
-
-def _test_result(stages: list[CheckStage]) -> models.ConnectionTestResult:
-    ok = all(stage.ok for stage in stages)
-    return models.ConnectionTestResult(ok=ok, stages=[models.CheckStage(**asdict(stage)) for stage in stages])
 
 
 def _entry(entry: QuarantineEntry) -> models.QuarantineEntry:

@@ -1,14 +1,15 @@
 """The shapes of answers. Requests have the shapes of the configuration itself (`shared.domain.mailbox`)."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import BaseModel, Field
 
-from shared.application import explain
+from shared.application import explain, ports
 from shared.application.health import MailboxStatus
-from shared.domain import mailbox
+from shared.domain import mailbox, senders
 from shared.domain.kinds import Kind
 from shared.domain.ticket import CommentKind, Outcome, Status
 
@@ -78,6 +79,21 @@ class CheckStage(BaseModel):
 class ConnectionTestResult(BaseModel):
     ok: bool
     stages: list[CheckStage]
+
+    @classmethod
+    def of(cls, stages: Sequence[ports.CheckStage]) -> Self:
+        return cls(ok=all(each.ok for each in stages), stages=[CheckStage(**asdict(each)) for each in stages])
+
+
+class Sender(senders.Sender):
+    """A configured sender. The primary one stands in for those that fail; there is always one, if any is enabled."""
+
+    primary: bool
+    warnings: tuple[str, ...]
+
+
+class Senders(BaseModel):
+    senders: list[Sender]
 
 
 class StartedSignIn(BaseModel):
