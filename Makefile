@@ -35,6 +35,7 @@ endif
 endif
 
 bench: .venv/ready $(AZURITE) servers
+	$(BIN)/python -m bench.parsing
 	$(BIN)/python -m bench
 
 # Damaged and hostile mail by the thousand; what fails is kept in .local/fuzz.

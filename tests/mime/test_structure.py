@@ -4,8 +4,9 @@ import pytest
 
 from shared.mime.body import MAX_TEXT
 from shared.mime.defects import Defect
+from shared.mime.html import MAX_TAGS
 from shared.mime.message import parse
-from shared.mime.structure import MAX_DEPTH, MAX_PARTS, Part, split
+from shared.mime.structure import MAX_DEPTH, MAX_HEADERS, MAX_PARTS, Part, split
 
 MIXED = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n"
 
@@ -105,6 +106,32 @@ def test_the_number_of_parts_is_bounded():
 )
 def test_delimiters_without_end_are_bounded_work(line):
     assert parse(MIXED + line * 300_000)
+
+
+def test_the_headers_of_all_parts_together_are_bounded():
+    content = MIXED + (b"--b\r\n" + b"X: y\r\n" * 1_000 + b"\r\n\r\n") * 1_000
+
+    root = split(content, [])
+
+    assert sum(len(part.fields.pairs) for part in root.leaves()) < MAX_HEADERS / 6 + 1_000
+
+
+def test_the_tags_of_all_parts_together_are_bounded():
+    page = b"--b\r\nContent-Type: text/html\r\n\r\n" + b"<b>x" * (MAX_TAGS // 4) + b"\r\n"
+
+    message = parse(MIXED + page * 10)
+
+    assert len(message.text) < 6 * MAX_TAGS / 4 + 100
+    assert "text-cut" in message.defects
+
+
+def test_images_within_html_do_not_count_as_text():
+    image = b'<img src="data:image/png;base64,' + b"iVBORw0K" * 400_000 + b'">'
+
+    message = parse(b"Content-Type: text/html\r\n\r\n<p>above</p>" + image + b"<p>below</p>")
+
+    assert message.text == "above\n\nbelow"
+    assert message.defects == ()
 
 
 def test_the_text_is_bounded():
