@@ -11,6 +11,7 @@ MAX_LINES = 5_000
 MAX_LINE = 400
 _MAX_WINDOW = 4
 _MAX_ATTRIBUTION = 500
+_MIN_LABELS = 3
 _MAX_HEADER = 16
 _MAX_FOLDED = 4
 
@@ -86,7 +87,8 @@ class Text:
         following = self.written_from(found.end)
         behind = None
         if not self.is_quoted(following):
-            behind = self._header(following, any_language=not found.sender) or self._attribution(following)
+            behind = self._header(following) or self._attribution(following)
+            behind = behind or (None if found.sender else self._header(following, any_language=True))
         if behind is None:
             return found
         return replace(found, end=behind.end, sender=found.sender or behind.sender, is_vague=False)
@@ -101,20 +103,22 @@ class Text:
             header = self._header(self.written_from(start + 1))
             return Introduction(start, start + 1) if has_dashes or header else None
         if _RULE.fullmatch(line) or (has_dashes and _DASHES.search(line, len(line) // 2)):
-            header = self._header(self.written_from(start + 1), any_language=True)
+            following = self.written_from(start + 1)
+            header = self._header(following) or self._header(following, any_language=True)
             return replace(header, start=start) if header else None
         return None
 
     def _header(self, start: int, *, any_language: bool = False) -> Introduction | None:
-        """A block of labels: the author and two more, of which one is the subject, or an address or a time in it."""
+        """A block of labels: the author and two more, with a subject, an address or a time; in other languages both."""
         if start >= len(self.plain) or not (any_language or self._label(start)):
             return None
         values, end = self._labelled(start, any_language=any_language)
         if len(values) == 1:  # lines that were joined on their way
             values |= self._labelled_in_line(start)
         whole = " ".join(self.plain[start:end])
-        is_exact = "subject" in values or "@" in whole or (_CLOCK.search(whole) and _EXACT_DATE.search(whole))
-        if not ("from" in values or any_language) or len(values) < 3 - any_language or not is_exact:
+        has_date, has_address = _CLOCK.search(whole) and _EXACT_DATE.search(whole), "@" in whole
+        is_exact = (has_date and has_address) if any_language else ("subject" in values or has_date or has_address)
+        if not ("from" in values or any_language) or len(values) < _MIN_LABELS or not is_exact:
             return None
         sender = values.get("from", "") or next((value for value in values.values() if "@" in value), "")
         return Introduction(start, end, sender)

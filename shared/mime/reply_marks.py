@@ -37,12 +37,13 @@ _SIGNATURE = re.compile(r"signature(?!_prefix)|(?:^|[_-])sig$")
 _NO_SIGNATURE = re.compile(r"linebreak|empty")
 _OUTLOOK_LINE = re.compile(
     r"border:\s*none;\s*border-top:\s*solid\s+(?:#[0-9a-f]{6}|windowtext)\s+1\.0pt;\s*padding:\s*3\.0pt 0"
+    r"|border-top:\s*1(?:\.0)?pt solid rgb\(225, 225, 225\)"
     r"|padding-top:\s*5px;\s*border-top-color:\s*rgb\(229, 229, 229\)",
     re.IGNORECASE,
 )
-_QUOTE_LINE = re.compile(r"border-left(?:-style)?:\s*(?:[\w#.(),]+\s+){0,3}?(?:solid|\d)", re.IGNORECASE)
+_QUOTE_LINE = re.compile(r"border-left(?:-style)?:\s*(?:[\w#.(),]+\s+){0,3}?(?:solid|[1-9])", re.IGNORECASE)
 _INDENT = re.compile(r"border:\s*(?:none|0|medium none)|margin:\s*0(?:px)?\s+0(?:px)?\s+0(?:px)?\s+40px", re.IGNORECASE)
-_BOXES = frozenset({"article", "blockquote", "div", "p", "section"})
+_BOXES = frozenset({"article", "blockquote", "div", "p", "section", "span"})
 
 
 def marked(source: str) -> str:
@@ -78,14 +79,14 @@ def _replaced(token: Token) -> tuple[list[Token], list[Token]]:
         return [*_line(QUOTED_BEHIND), token], [Token("end", name)]
     if name in _BOXES and (names & _QUOTES or (name == "div" and _QUOTE_LINE.search(style))):
         return [Token("start", "blockquote")], [Token("end", "blockquote")]
-    if name in _BOXES | {"span", "table"} and any(_SIGNATURE.search(n) and not _NO_SIGNATURE.search(n) for n in names):
+    if name in _BOXES | {"table"} and any(_SIGNATURE.search(n) and not _NO_SIGNATURE.search(n) for n in names):
         return [*_line(SIGNATURE_STARTS), token], [Token("end", name), *_line(SIGNATURE_ENDS)]
     return same
 
 
 def _names(values: dict[str, str]) -> set[str]:
     """Its id, classes and names in lower case, without what mail programs put before those of others."""
-    written = " ".join(values.get(key, "") for key in ("id", "class", "name", "data-marker")).lower()
+    written = " ".join(values.get(key, "") for key in ("id", "class", "name", "data-marker", "data-smartmail")).lower()
     signature = {"data-signatureblock"} if "data-signatureblock" in values else set()
     return {_PREFIXES.sub("", name) for name in _NAMES.findall(written)} | signature
 

@@ -69,7 +69,9 @@ def _above_confidential(lines: list[str]) -> list[str]:
         while start and lines[start - 1].strip():
             start -= 1
         paragraph = " ".join(map(plain, lines[start:]))[:_MAX_PARAGRAPH]
-        if len(paragraph) < _MIN_CONFIDENTIAL or not pattern("confidential").match(paragraph):
+        if not pattern("confidential" if len(paragraph) >= _MIN_CONFIDENTIAL else "confidential_titles").match(
+            paragraph
+        ):
             break
         lines = lines[:start]
     return lines
