@@ -112,7 +112,7 @@ async def _serve(
     await asyncio.wrap_future(stop)
     listener.close()
     for connection in connections:
-        if connection.transport:
+        if connection.transport and not connection.transport.is_closing():
             connection.transport.abort()
     await asyncio.sleep(0)
 
