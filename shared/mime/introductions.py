@@ -12,6 +12,7 @@ MAX_LINE = 400
 _MAX_WINDOW = 4
 _MAX_ATTRIBUTION = 500
 _MIN_LABELS = 3
+_SHORT, _FEW_WORDS = 100, 12
 _MAX_HEADER = 16
 _MAX_FOLDED = 4
 
@@ -43,8 +44,6 @@ class Introduction:
     end: int
     sender: str = ""
     is_forward: bool = False
-    is_vague: bool = False
-    """Without a date and an author; only quoted lines behind it tell that it is an introduction."""
 
 
 def is_forward(subject: str) -> bool:
@@ -91,7 +90,7 @@ class Text:
             behind = behind or (None if found.sender else self._header(following, any_language=True))
         if behind is None:
             return found
-        return replace(found, end=behind.end, sender=found.sender or behind.sender, is_vague=False)
+        return replace(found, end=behind.end, sender=found.sender or behind.sender)
 
     def _separator(self, start: int) -> Introduction | None:
         line = self.plain[start] if start < len(self.plain) else ""
@@ -161,10 +160,8 @@ class Text:
             joined = f"{joined} {line}" if joined else line
             if _ENDS.search(line):
                 is_quote_next = self.is_quoted(self.written_from(index + 1))
-                strength = _attributes(joined, is_quote_next=is_quote_next)
-                return (
-                    Introduction(start, index + 1, _author(joined), is_vague=strength == "vague") if strength else None
-                )
+                is_attribution = _attributes(joined, is_quote_next=is_quote_next)
+                return Introduction(start, index + 1, _author(joined)) if is_attribution else None
             if index == start and not _begins_attribution(line):
                 return None
         return None
@@ -177,17 +174,17 @@ def _begins_attribution(line: str) -> bool:
     return bool(_OPEN_ADDRESS.search(line))
 
 
-def _attributes(joined: str, *, is_quote_next: bool) -> str:
-    """How surely this line says who wrote what follows: "" if it doesn't, "vague" if only a quote behind it tells."""
+def _attributes(joined: str, *, is_quote_next: bool) -> bool:
+    """Whether this line says who wrote what follows. Above quoted lines, less has to be in it to be sure."""
     spoken = {word.strip(_AROUND + ",\"'") for word in joined.casefold().split()}
     verb = spoken & words("wrote") or any(word in joined for word in words("wrote_without_spaces"))
     exact, clock = _EXACT_DATE.search(joined), _CLOCK.search(joined)
     if not (joined.rstrip("*_ ").endswith(":") or verb):
-        return ""
+        return False
     if (verb and _ADDRESS.search(joined)) or (exact and clock and (verb or _ADDRESS_AT_END.search(joined))):
-        return "sure"
-    is_short = len(joined) <= 100 and joined.count(" ") < 12
-    return "vague" if is_quote_next and ((verb and (is_short or exact or clock)) or (exact and clock)) else ""
+        return True
+    is_short = len(joined) <= _SHORT and joined.count(" ") < _FEW_WORDS
+    return is_quote_next and bool((verb and (is_short or exact or clock)) or (exact and clock))
 
 
 def _author(attribution: str) -> str:

@@ -49,7 +49,9 @@ def split(text: str) -> str | None:
     whole = _tidy(text)
     text = _until_request(text)
     unsigned = _without_marked_signatures(text)
-    new = _new(unsigned) or (_new(text.replace(SIGNATURE_STARTS, "").replace(SIGNATURE_ENDS, "")))
+    new = _new(unsigned)
+    if not new and SIGNATURE_STARTS in text:
+        new = _new(text.replace(SIGNATURE_STARTS, "").replace(SIGNATURE_ENDS, ""))
     return new if new and new != whole else None
 
 
