@@ -37,8 +37,8 @@ class Ticket:
 
     `participants` are the keys of the addresses that wrote or received one of its messages; `cc` are those of them
     that get copies of answers. `custom` holds the fields of its type by name. `assignee` is the address of a
-    technician. `closed_at` is when it was closed last, also where it was opened again. A merged ticket has its
-    messages, and those to come, in the ticket `merged_into`.
+    technician. `closed_at` is when it was closed last, also where it was opened again. `linked_to` are tickets of
+    the same mailbox. A merged ticket keeps its log; what comes later is for the ticket `merged_into`.
     """
 
     mailbox_id: str
@@ -51,7 +51,7 @@ class Ticket:
     updated_at: datetime
     comment_count: int
     participants: frozenset[str] = frozenset()
-    linked_to: int | None = None
+    linked_to: tuple[int, ...] = ()
     type: str = ""
     priority: str = ""
     group: str = ""

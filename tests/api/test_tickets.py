@@ -159,7 +159,7 @@ def test_a_new_ticket_that_speaks_of_another_names_it(api: TestClient, desk: Des
     desk.take_in(mail().as_bytes())
     desk.take_in(mail("About [SUP-1]", From="Eve <eve@example.net>").as_bytes())
 
-    assert api.get("/api/tickets/SUP-2").json()["linked_to"] == "SUP-1"
+    assert api.get("/api/tickets/SUP-2").json()["linked_to"] == ["SUP-1"]
 
 
 @pytest.mark.parametrize(

@@ -184,8 +184,8 @@ class TicketFields(BaseModel):
 
 
 class Ticket(TicketFields):
-    """One ticket; `linked_to` is the tag of a ticket that its first message speaks of, `merged_into` the tag of the one
-    that has its messages now.
+    """One ticket; `linked_to` are the tags of tickets that people have linked it to, or that its first message speaks
+    of; `merged_into` is the tag of the one that gets its messages now.
     """
 
     tag: str
@@ -196,7 +196,7 @@ class Ticket(TicketFields):
     updated_at: datetime
     closed_at: datetime | None
     comment_count: int
-    linked_to: str | None
+    linked_to: list[str]
     merged_into: str | None
     href: str
 

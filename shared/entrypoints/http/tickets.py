@@ -124,11 +124,11 @@ def _href(ticket: Ticket, *below: str | int) -> str:
 
 
 def _ticket(ticket: Ticket) -> models.Ticket:
-    tags = {
-        name: f"{ticket.prefix}-{number}" if (number := getattr(ticket, name)) else None
-        for name in ("linked_to", "merged_into")
+    others = {
+        "linked_to": [f"{ticket.prefix}-{number}" for number in ticket.linked_to],
+        "merged_into": f"{ticket.prefix}-{ticket.merged_into}" if ticket.merged_into else None,
     }
-    return models.Ticket(**asdict(ticket) | tags | {"tag": ticket.tag, "href": _href(ticket)})
+    return models.Ticket(**asdict(ticket) | others | {"tag": ticket.tag, "href": _href(ticket)})
 
 
 def _comment(ticket: Ticket, comment: Comment) -> models.Comment:
