@@ -132,7 +132,7 @@ module dataStorage 'modules/storage.bicep' = {
     redundancy: storageRedundancy
     containers: ['raw-mail']
     tables: ['tickets', 'mailboxes', 'senders', 'schedule', 'signins', 'contacts']
-    queues: ['polls', 'polls-poison']
+    queues: ['polls', 'polls-poison', 'deliveries', 'deliveries-poison']
     expiringContainer: 'raw-mail'
     expireAfterDays: rawMailRetentionDays
     principalId: identity.properties.principalId

@@ -12,7 +12,7 @@ from shared.adapters.sources.services import SourceServices
 from shared.adapters.storage.clients import StorageClients
 from shared.adapters.storage.contacts import TableContactStore
 from shared.adapters.storage.documents import TableDocuments
-from shared.adapters.storage.queues import StoragePollQueue
+from shared.adapters.storage.queues import StorageDeliveryQueue, StoragePollQueue
 from shared.adapters.storage.raws import TableAndBlobRawStore
 from shared.adapters.storage.schedule import TableScheduleStore
 from shared.adapters.storage.sign_ins import TableSignInStore
@@ -60,6 +60,7 @@ def compose(settings: Settings, clock: Clock = utc_now) -> Services:
         contacts=TableContactStore(clients),
         schedule=TableScheduleStore(clients),
         polls=StoragePollQueue(clients),
+        deliveries=StorageDeliveryQueue(clients),
         secrets=vault,
         own_ids=OwnIds(vault),
         open_source=lambda mailbox, secrets=None: open_source(mailbox, with_secrets(secrets)),

@@ -153,6 +153,7 @@ class Intake:
         )
 
     def _store(self, commit: Commit) -> None:
+        assert commit.state, "intake is fenced by the state"
         self._etag = self._tickets.commit(self._mailbox.id, commit)
         self._state = commit.state
 

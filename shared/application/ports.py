@@ -8,7 +8,7 @@ afterwards. A *receipt* says that a message was taken in.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Generic, Protocol, TypeVar
 
 from shared.domain.contact import Contact, ContactFilter
@@ -16,7 +16,7 @@ from shared.domain.document import Document
 from shared.domain.errors import Conflict, MessageError
 from shared.domain.intake import MailboxHealth, MailboxState, PollRun, QuarantineEntry
 from shared.domain.message import Cursor, Listed, MessageRef, RawMessage
-from shared.domain.outbox import OutboxEntry
+from shared.domain.outbox import EntryKind, OutboxEntry, SentTo
 from shared.domain.outgoing import OutgoingMail, SendResult
 from shared.domain.settlement import Settled, Settlement
 from shared.domain.sign_in import NewSignIn, SignInAttempt
@@ -179,15 +179,24 @@ class ChangedTicket:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangedEntry:
+    """An outbox entry as it was read and as it shall be; None takes it away."""
+
+    before: Versioned[OutboxEntry]
+    after: OutboxEntry | None
+
+
+@dataclass(frozen=True, slots=True)
 class Commit:
     """Everything that is stored at once or not at all: one entity group transaction.
 
-    `state` replaces the row with `state_etag` (None: there is none yet). `new_tickets` and `receipts` must not
-    exist yet; `changed_tickets` replace the versions they were read as; `incidents` name the newest ticket of each.
+    `state` replaces the row with `state_etag` (None: there is none yet); without it, no poll gives way. `new_tickets`,
+    `receipts` and `outbox` must not exist yet; `changed_tickets` and `changed_outbox` replace the versions they were
+    read as, and `sent_to` those that have an ETag; `incidents` name the newest ticket of each.
     """
 
-    state: MailboxState
-    state_etag: str | None
+    state: MailboxState | None = None
+    state_etag: str | None = None
     receipts: Sequence[Receipt] = ()
     new_tickets: Sequence[Ticket] = ()
     changed_tickets: Sequence[ChangedTicket] = ()
@@ -197,13 +206,17 @@ class Commit:
     quarantined: Sequence[QuarantineEntry] = ()
     run: PollRun | None = None
     incidents: Sequence[Receipt] = ()
+    changed_outbox: Sequence[ChangedEntry] = ()
+    sent_to: Sequence[tuple[SentTo, str | None]] = ()
 
     @property
     def operations(self) -> int:
         """How many changes it makes; a transaction may have 100. A ticket has its row and its place in a list."""
         tickets = 2 * (len(self.new_tickets) + len(self.changed_tickets))
         others = (self.receipts, self.incidents, self.comments, self.raws, self.outbox, self.quarantined)
-        return 1 + tickets + sum(map(len, others)) + (self.run is not None)
+        of_sending = (self.changed_outbox, self.sent_to)
+        single = (self.state is not None) + (self.run is not None)
+        return single + tickets + sum(map(len, (*others, *of_sending)))
 
 
 class Fenced(Conflict):
@@ -226,6 +239,10 @@ class TicketChanged(Conflict):
         self.number = number
 
 
+class OutboxChanged(Conflict):
+    """Somebody else has expanded an event, taken an entry to send it, or counted what was sent to an address."""
+
+
 class TicketStore(Protocol):
     """The tickets of a mailbox with everything that their messages cause; one partition a mailbox (ADR 1).
 
@@ -236,9 +253,9 @@ class TicketStore(Protocol):
         """The state and its ETag; None as ETag where the mailbox has never been committed to."""
 
     def commit(self, mailbox_id: str, commit: Commit) -> str:
-        """Store all of it at once and return the new ETag of the state.
+        """Store all of it at once and return the new ETag of the state; without one, of what was changed first.
 
-        :raises Fenced, ReceiptExists, TicketChanged: nothing was stored.
+        :raises Fenced, ReceiptExists, TicketChanged, OutboxChanged: nothing was stored.
         """
 
     def receipts(self, mailbox_id: str, keys: Sequence[str]) -> Mapping[str, Receipt]:
@@ -254,6 +271,14 @@ class TicketStore(Protocol):
 
     def outbox(self, mailbox_id: str) -> Sequence[OutboxEntry]:
         """What is owed."""
+
+    def owed(self, mailbox_id: str, kind: EntryKind, limit: int) -> Sequence[Versioned[OutboxEntry]]:
+        """What is owed of one kind."""
+
+    def entry(self, mailbox_id: str, entry_id: str) -> Versioned[OutboxEntry] | None: ...
+
+    def sent_to(self, mailbox_id: str, contact_id: str) -> Versioned[SentTo] | None:
+        """What was sent to an address by itself."""
 
     def quarantine(self, mailbox_id: str) -> Sequence[QuarantineEntry]: ...
 
@@ -393,12 +418,15 @@ class PollRequest:
 
 
 class DeliveryQueue(Protocol):
-    def put(self, request: "DeliveryRequest") -> None: ...
+    def put(self, request: "DeliveryRequest", delay: timedelta = timedelta()) -> None:
+        """To be handled after the delay, of at most seven days."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryRequest:
-    """What travels on the `deliveries` queue: one outbox entry of a mailbox; without an id, all of its events."""
+    """What travels on the `deliveries` queue: one outbox entry of a mailbox; without an id, all of its events and what
+    they come to.
+    """
 
     mailbox_id: str
     entry_id: str | None = None

@@ -7,6 +7,7 @@ from shared.application.own_ids import OwnIds
 from shared.application.ports import (
     Clock,
     ContactStore,
+    DeliveryQueue,
     DocumentStore,
     PollQueue,
     RawStore,
@@ -47,6 +48,7 @@ class Services:
     contacts: ContactStore
     schedule: ScheduleStore
     polls: PollQueue
+    deliveries: DeliveryQueue
     secrets: SecretStore
     own_ids: OwnIds
     open_source: OpenSource

@@ -11,7 +11,14 @@ from typing import Any, Literal
 
 
 class EventType(StrEnum):
-    """What can be told to people and to other systems (req M5, M7)."""
+    """What can be told to people and to other systems (req M5, M7), and what the details of such an event are.
+
+    Of tickets: `ticket`, its number; `seq` of the comment; `by`, the address of who did it; `technician` and `internal`
+    where they did or it is; `acknowledge` where the requester of a new ticket shall be told; `quiet` where no e-mails
+    are owed; `reached`, the addresses that have the message already; `sender`, the id of the one that a technician has
+    chosen; `before` and `after`, the status. Of refused messages: `to`, `name`, `subject`, `message_id`, `language`.
+    Of mailboxes: `to`, the addresses that are alerted, `subject` and `text`.
+    """
 
     TICKET_CREATED = "ticket.created"
     TICKET_COMMENTED = "ticket.commented"
@@ -20,6 +27,9 @@ class EventType(StrEnum):
     MAILBOX_RECOVERED = "mailbox.recovered"
     MESSAGE_QUARANTINED = "message.quarantined"
     MESSAGE_REFUSED = "message.refused"
+
+
+EntryKind = Literal["event", "email", "webhook"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +41,7 @@ class OutboxEntry:
     """
 
     id: str
-    kind: Literal["event", "email", "webhook"]
+    kind: EntryKind
     due_at: datetime
     payload: dict[str, Any]
     attempts: int = 0
@@ -44,3 +54,11 @@ def event(type_: EventType, about: str, at: datetime, **details: Any) -> OutboxE
     number of the ticket and of the comment; `details` are JSON and hold no texts of messages.
     """
     return OutboxEntry(f"{type_}-{about}", "event", at, {"type": type_.value, "at": at.isoformat(), **details})
+
+
+@dataclass(frozen=True, slots=True)
+class SentTo:
+    """When automatic messages went to an address, and for which ticket of the mailbox each; 0 is for none."""
+
+    contact_id: str
+    times: tuple[tuple[datetime, int], ...] = ()

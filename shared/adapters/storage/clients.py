@@ -22,7 +22,7 @@ from shared.settings import StorageSettings
 
 TABLES = ("tickets", "mailboxes", "senders", "schedule", "signins", "contacts")
 RAW_CONTAINER = "raw-mail"
-POLLS_QUEUE = "polls"
+POLLS_QUEUE, DELIVERIES_QUEUE = "polls", "deliveries"
 
 _SECONDS = 30
 """For a connection, and for an answer: a service that hangs must not hold a poll until its function is ended."""
@@ -79,6 +79,13 @@ class StorageClients:
 
     @cached_property
     def polls_queue(self) -> Any:
+        return self._queue(POLLS_QUEUE)
+
+    @cached_property
+    def deliveries_queue(self) -> Any:
+        return self._queue(DELIVERIES_QUEUE)
+
+    def _queue(self, name: str) -> Any:
         from azure.storage.queue import QueueClient, TextBase64EncodePolicy
 
         options: dict[str, Any] = {
@@ -86,9 +93,9 @@ class StorageClients:
             "message_encode_policy": TextBase64EncodePolicy(),  # what the Functions host decodes
         }
         if connection_string := self._settings.connection_string:
-            queue = QueueClient.from_connection_string(connection_string, POLLS_QUEUE, **options)
+            queue = QueueClient.from_connection_string(connection_string, name, **options)
             return _created(queue, queue.create_queue)
-        return QueueClient(self._settings.queue_endpoint, POLLS_QUEUE, credential=self._credential, **options)
+        return QueueClient(self._settings.queue_endpoint, name, credential=self._credential, **options)
 
     def _transport(self) -> RequestsTransport:
         return RequestsTransport(

@@ -12,7 +12,7 @@ from typing import Any
 from shared.application.ports import StoredRaw
 from shared.domain.intake import Deferred, MailboxState, PollRun, QuarantineEntry
 from shared.domain.message import Address, Attachment, Cursor, MessageRef
-from shared.domain.outbox import OutboxEntry
+from shared.domain.outbox import OutboxEntry, SentTo
 from shared.domain.ticket import Comment, CommentKind, Outcome, RawPointer, Receipt, Status, Ticket
 
 Row = dict[str, Any]
@@ -252,9 +252,27 @@ def raw_row(raw: StoredRaw) -> Row:
     return {"RowKey": raw_key(raw.pointer.sha256), "v": VERSION, "gzip": raw.packed}
 
 
+def outbox_key(entry_id: str) -> str:
+    return f"outbox|{entry_id}"
+
+
+def sent_key(contact_id: str) -> str:
+    return f"sent|{contact_id}"
+
+
+def sent_row(sent: SentTo) -> Row:
+    times = [[_time(at), number] for at, number in sent.times]
+    return {"RowKey": sent_key(sent.contact_id), "v": VERSION, "times": json.dumps(times, separators=(",", ":"))}
+
+
+def to_sent(row: Mapping[str, Any]) -> SentTo:
+    times = tuple((datetime.fromisoformat(at), number) for at, number in json.loads(row["times"]))
+    return SentTo(row["RowKey"].removeprefix("sent|"), times)
+
+
 def outbox_row(entry: OutboxEntry) -> Row:
     return {
-        "RowKey": f"outbox|{entry.id}",
+        "RowKey": outbox_key(entry.id),
         "v": VERSION,
         "kind": entry.kind,
         "due_at": _time(entry.due_at),

@@ -6,21 +6,23 @@ from functools import cached_property
 from typing import Any
 
 from azure.core import MatchConditions
-from azure.data.tables import TableClient, TableErrorCode, TableTransactionError, UpdateMode
+from azure.data.tables import TableClient, TableEntity, TableErrorCode, TableTransactionError, UpdateMode
 
 from shared.adapters.storage import rows
 from shared.adapters.storage.clients import StorageClients, get_row, translated
 from shared.adapters.storage.rows import Row
 from shared.application.ports import (
+    ChangedEntry,
     ChangedTicket,
     Commit,
     Fenced,
+    OutboxChanged,
     ReceiptExists,
     TicketChanged,
     Versioned,
 )
 from shared.domain.intake import MailboxState, PollRun, QuarantineEntry
-from shared.domain.outbox import OutboxEntry
+from shared.domain.outbox import EntryKind, OutboxEntry, SentTo
 from shared.domain.ticket import Comment, Receipt, Status, Ticket
 
 _Operation = tuple[str, Row] | tuple[str, Row, dict[str, Any]]
@@ -43,7 +45,7 @@ class TableTicketStore:
 
     def state(self, mailbox_id: str) -> tuple[MailboxState, str | None]:
         row = get_row(self._table, mailbox_id, rows.STATE)
-        return (rows.to_state(row), row.metadata["etag"]) if row else (MailboxState(), None)
+        return (rows.to_state(row), str(row.metadata["etag"])) if row else (MailboxState(), None)
 
     def commit(self, mailbox_id: str, commit: Commit) -> str:
         operations = [*_operations(commit)]
@@ -55,7 +57,7 @@ class TableTicketStore:
                 results = self._table.submit_transaction(operations)
             except TableTransactionError as error:
                 raise _conflict(error, operations) from error
-        return str(results[0]["etag"])
+        return str(results[0].get("etag", ""))
 
     def receipts(self, mailbox_id: str, keys: Sequence[str]) -> Mapping[str, Receipt]:
         found = self._readers.map(lambda key: get_row(self._table, mailbox_id, rows.receipt_key(key)), keys)
@@ -76,17 +78,31 @@ class TableTicketStore:
     def outbox(self, mailbox_id: str) -> Sequence[OutboxEntry]:
         return [rows.to_outbox(row) for row in self._range(mailbox_id, "outbox|", "outbox}")]
 
+    def owed(self, mailbox_id: str, kind: EntryKind, limit: int) -> Sequence[Versioned[OutboxEntry]]:
+        found = self._range(mailbox_id, "outbox|", "outbox}", limit, f" and kind eq '{kind}'")
+        return [Versioned(rows.to_outbox(row), str(row.metadata["etag"])) for row in found]
+
+    def entry(self, mailbox_id: str, entry_id: str) -> Versioned[OutboxEntry] | None:
+        row = get_row(self._table, mailbox_id, rows.outbox_key(entry_id))
+        return Versioned(rows.to_outbox(row), str(row.metadata["etag"])) if row else None
+
+    def sent_to(self, mailbox_id: str, contact_id: str) -> Versioned[SentTo] | None:
+        row = get_row(self._table, mailbox_id, rows.sent_key(contact_id))
+        return Versioned(rows.to_sent(row), str(row.metadata["etag"])) if row else None
+
     def quarantine(self, mailbox_id: str) -> Sequence[QuarantineEntry]:
         return [rows.to_quarantine(row) for row in self._range(mailbox_id, "quarantine|", "quarantine}")]
 
     def runs(self, mailbox_id: str, limit: int) -> Sequence[PollRun]:
         return [rows.to_run(row) for row in self._range(mailbox_id, "run|", "run}", limit)]
 
-    def _range(self, mailbox_id: str, after: str, before: str, limit: int | None = None) -> Iterator[Row]:
+    def _range(
+        self, mailbox_id: str, after: str, before: str, limit: int | None = None, only: str = ""
+    ) -> Iterator[TableEntity]:
         """Rows of one partition with `after < key < before`, in order; never more than `limit`."""
         with translated():
             found = self._table.query_entities(
-                "PartitionKey eq @mailbox and RowKey gt @after and RowKey lt @before",
+                f"PartitionKey eq @mailbox and RowKey gt @after and RowKey lt @before{only}",
                 parameters={"mailbox": mailbox_id, "after": after, "before": before},
                 results_per_page=min(limit or 1000, 1000),
             )
@@ -98,27 +114,33 @@ class TableTicketStore:
 
 def _operations(commit: Commit) -> Iterator[_Operation]:
     """The state first: where another worker has been faster, that is what the answer says."""
-    yield _replace(rows.state_row(commit.state), commit.state_etag)
-    for receipt in commit.receipts:
-        yield "create", rows.receipt_row(receipt)
-    for incident in commit.incidents:
-        yield "upsert", rows.receipt_row(incident), {"mode": UpdateMode.REPLACE}
-    for ticket in commit.new_tickets:
-        yield "create", rows.ticket_row(ticket)
-        yield "create", rows.open_row(ticket)
+    if commit.state:
+        yield _replace(rows.state_row(commit.state), commit.state_etag)
     for changed in commit.changed_tickets:
         yield _replace(rows.ticket_row(changed.after), changed.before.etag)
         yield from _open_operation(changed)
-    for comment in commit.comments:
-        yield "create", rows.comment_row(comment)
-    for raw in commit.raws:
-        yield "upsert", rows.raw_row(raw), {"mode": UpdateMode.REPLACE}
-    for owed in commit.outbox:
-        yield "create", rows.outbox_row(owed)
-    for entry in commit.quarantined:
-        yield "upsert", rows.quarantine_row(entry), {"mode": UpdateMode.REPLACE}
-    if commit.run:
-        yield "upsert", rows.run_row(commit.run), {"mode": UpdateMode.REPLACE}
+    yield from map(_changed_entry, commit.changed_outbox)
+    for sent, etag in commit.sent_to:
+        yield _replace(rows.sent_row(sent), etag)
+    for row in _new_rows(commit):
+        yield "create", row
+    for row in _renewed_rows(commit):
+        yield "upsert", row, {"mode": UpdateMode.REPLACE}
+
+
+def _new_rows(commit: Commit) -> Iterator[Row]:
+    yield from map(rows.receipt_row, commit.receipts)
+    yield from map(rows.ticket_row, commit.new_tickets)
+    yield from map(rows.open_row, commit.new_tickets)
+    yield from map(rows.comment_row, commit.comments)
+    yield from map(rows.outbox_row, commit.outbox)
+
+
+def _renewed_rows(commit: Commit) -> Iterator[Row]:
+    yield from map(rows.receipt_row, commit.incidents)
+    yield from map(rows.raw_row, commit.raws)
+    yield from map(rows.quarantine_row, commit.quarantined)
+    yield from map(rows.run_row, [commit.run] if commit.run else [])
 
 
 def _replace(row: Row, etag: str | None) -> _Operation:
@@ -126,6 +148,13 @@ def _replace(row: Row, etag: str | None) -> _Operation:
         return "create", row
     options = {"mode": UpdateMode.REPLACE, "etag": etag, "match_condition": MatchConditions.IfNotModified}
     return "update", row, options
+
+
+def _changed_entry(change: ChangedEntry) -> _Operation:
+    if change.after:
+        return _replace(rows.outbox_row(change.after), change.before.etag)
+    options = {"etag": change.before.etag, "match_condition": MatchConditions.IfNotModified}
+    return "delete", {"RowKey": rows.outbox_key(change.before.value.id)}, options
 
 
 def _open_operation(changed: ChangedTicket) -> Iterator[_Operation]:
@@ -152,5 +181,7 @@ def _conflict(error: TableTransactionError, operations: Sequence[_Operation]) ->
             return ReceiptExists(rest)
         case "ticket" | "open":
             return TicketChanged(row["number"])
+        case "outbox" | "sent":
+            return OutboxChanged()
         case _:
             return error
