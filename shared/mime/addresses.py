@@ -22,7 +22,7 @@ _TOKEN = re.compile(
     r"|.",
     re.DOTALL,
 )
-_SPEC = r"[\w.+-]{1,64}+@[\w.-]{1,250}+"
+_SPEC = r"[\w.+-]{1,64}+@[\w-]{1,63}+(?:\.[\w-]{1,63}+){0,9}+"
 _PLAIN = re.compile(rf"""\s*+(?:(?:"([^"\\=]*+)"|([^"<>()\\,;:@=\[\]]*+))\s*+<({_SPEC})>|({_SPEC}))\s*+""", re.ASCII)
 """How nearly every single address is written."""
 _COMMENT = re.compile(r"\([^()]*+\)")
@@ -49,7 +49,7 @@ class _Draft:
             return _spec(self.angle)
         at = next((index for index, word in enumerate(self.words) if "@" in word and "=?" not in word), None)
         if at is None:
-            return ""
+            return _spec(next((comment for comment in self.comments if "@" in comment and " " not in comment), ""))
         first = at - 1 if self.words[at].startswith("@") and at else at
         last = at + 2 if self.words[at].endswith("@") else at + 1
         spec = "".join(self.words[first:last])
@@ -123,4 +123,6 @@ def _spec(text: str) -> str:
     spec = spec.removeprefix("mailto:").removeprefix("MAILTO:")
     if spec.startswith("@"):
         spec = spec.rpartition(":")[2]
-    return spec.strip("'") if len(spec) <= MAX_ADDRESS else ""
+    if spec.startswith('"') and spec.endswith('"'):  # around all of it
+        spec = spec.strip('"')
+    return spec.strip("'").removesuffix(".") if len(spec) <= MAX_ADDRESS else ""

@@ -22,7 +22,9 @@ _BLANK = re.compile(r"\r?\n")
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 _FOLD = re.compile(r"\r?\n[ \t]+")
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-_WORD = re.compile(r"=\?([\w.:+-]{1,64})(?:\*[\w-]{0,20})?\?([bBqQ])\?((?:[^?]|\?(?!=)){0,2000})\?=", re.ASCII)
+_WORD = re.compile(
+    r"=\?([\w.:+-]{1,64})(?:\*[\w-]{0,20})?\?([bBqQ])\?((?:[^?]|\?(?!=|\Z)){0,2000})(?:\?=|\??\Z)", re.ASCII
+)
 
 
 @dataclass(frozen=True, slots=True)
