@@ -3,11 +3,13 @@
 import re
 from dataclasses import fields
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from shared.application.templates import check_template
 from shared.domain.mailbox import MailboxSettings
+from shared.domain.replies import Replies
 from shared.domain.sign_in import NewSignIn
 from shared.domain.templates import PART_TYPES, PARTS, TemplateSettings
 
@@ -60,3 +62,11 @@ def test_the_template_in_the_guide_passes_the_check():
 
     settings = TemplateSettings(name="x", kind="acknowledgement", language="en", subject="x", text=template)
     assert check_template(settings) == ()
+
+
+def test_every_setting_of_replies_is_documented_with_its_values():
+    page = Path("docs/decisions.md").read_text()
+
+    for name, field in Replies.model_fields.items():
+        assert f"`{name}`" in page
+        assert all(f"`{value}`" in page for value in get_args(field.annotation) if isinstance(value, str))
