@@ -49,7 +49,7 @@ def safe_name(name: str) -> str:
     if _RESERVED.fullmatch(name.split(".", 1)[0].strip()):
         stem = f"_{stem}"
     room = MAX_BYTES - len((dot + extension).encode())
-    return stem.encode()[:room].decode(errors="ignore").rstrip() + dot + extension
+    return stem.encode()[:room].decode(errors="ignore").rstrip(" " if dot else " .\u3000\xa0") + dot + extension
 
 
 def name_by_type(content_type: str, number: int) -> str:

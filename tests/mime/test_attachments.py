@@ -16,6 +16,7 @@ from shared.mime.filenames import MAX_BYTES, name_by_type, safe_name
         ("/", ""),
         ("..", ""),
         (". . .", ""),
+        (f"capture.{' ' * 300}png", "capture"),
         ("a/b/", "b"),
         ("a\x00b\r\nc\x1b.txt", "abc.txt"),
         ("invoice\u202efdp.exe", "invoicefdp.exe"),
