@@ -11,6 +11,7 @@ MAX_LINES = 5_000
 MAX_LINE = 400
 _MAX_WINDOW = 4
 _MAX_ATTRIBUTION = 500
+_MAX_LABEL = 50
 _MIN_LABELS = 3
 _SHORT, _FEW_WORDS = 100, 12
 _MAX_HEADER = 16
@@ -128,7 +129,7 @@ class Text:
         kind, end, folded = "", start, 0
         for index in range(start, min(start + _MAX_HEADER, len(self.plain))):
             line = self.plain[index]
-            label = _LABEL.match(line)
+            label = _label_in(line)
             found = self._label(index) or (f"label {index}" if any_language and label else "")
             if label and found:
                 kind, end, folded = found, index + 1, 0
@@ -145,7 +146,7 @@ class Text:
         return {label_kinds()[word]: "" for word in words_before_colons if label_kinds().get(word, "from") != "from"}
 
     def _label(self, index: int) -> str:
-        label = _LABEL.match(self.plain[index])
+        label = _label_in(self.plain[index])
         return label_kinds().get(label[1].strip().casefold(), "") if label else ""
 
     def _attribution(self, start: int) -> Introduction | None:
@@ -165,6 +166,10 @@ class Text:
             if index == start and not _begins_attribution(line):
                 return None
         return None
+
+
+def _label_in(line: str) -> re.Match[str] | None:
+    return _LABEL.match(line) if ":" in line[:_MAX_LABEL] else None
 
 
 def _begins_attribution(line: str) -> bool:

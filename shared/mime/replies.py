@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from shared.mime.body import read
 from shared.mime.headers import text as field_text
-from shared.mime.introductions import Text, is_forward
+from shared.mime.introductions import MAX_LINE, Text, is_forward
 from shared.mime.reply_marks import MARKS, QUOTED_BEHIND, SIGNATURE_ENDS, SIGNATURE_STARTS, marked
 from shared.mime.signatures import MAX_LINES as MAX_SIGNATURE_LINES
 from shared.mime.signatures import without_lines_of_programs, without_signature
@@ -32,7 +32,7 @@ class _Run:
 
     @property
     def is_blank(self) -> bool:
-        return not self.is_quote and not any(line.strip("-_=* \t") for line in self.lines)
+        return not self.is_quote and not any(line[:MAX_LINE].strip("-_=* \t") for line in self.lines)
 
 
 def new_text(content: bytes) -> str | None:
