@@ -20,11 +20,13 @@ from shared.adapters.storage.tickets import TableTicketStore
 from shared.adapters.tokens import Tokens
 from shared.adapters.tokens.browser import BrowserSignIns
 from shared.adapters.vault import KeyVaultSecrets
+from shared.adapters.webhooks import HttpsWebhooks
 from shared.application.own_ids import OwnIds
 from shared.application.ports import Clock, SecretStore
 from shared.application.services import Services
 from shared.domain.mailbox import Mailbox
 from shared.domain.senders import Sender
+from shared.domain.subscriptions import Subscription
 from shared.domain.ticket_types import TicketType
 from shared.settings import Settings, read_settings
 
@@ -55,6 +57,7 @@ def compose(settings: Settings, clock: Clock = utc_now) -> Services:
         mailboxes=TableDocuments(clients, "mailboxes", "mailbox", Mailbox),
         ticket_types=TableDocuments(clients, "mailboxes", "ticket type", TicketType),
         senders=TableDocuments(clients, "senders", "sender", Sender),
+        subscriptions=TableDocuments(clients, "mailboxes", "subscription", Subscription),
         tickets=TableTicketStore(clients),
         raws=TableAndBlobRawStore(clients),
         contacts=TableContactStore(clients),
@@ -65,6 +68,7 @@ def compose(settings: Settings, clock: Clock = utc_now) -> Services:
         own_ids=OwnIds(vault),
         open_source=lambda mailbox, secrets=None: open_source(mailbox, with_secrets(secrets)),
         open_sender=lambda sender, secrets=None: open_sender(sender, with_secrets(secrets)),
+        webhooks=HttpsWebhooks(settings),
         sign_ins=TableSignInStore(clients),
         sign_in_service=BrowserSignIns(settings, vault, vault_tokens),
         clock=clock,

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
+from http.client import HTTPMessage
 from typing import Any
 
 import certifi
@@ -103,7 +104,7 @@ def _innermost(error: BaseException) -> OSError:
     return error if isinstance(error, OSError) else OSError()
 
 
-def retry_after(headers: Mapping[str, str]) -> timedelta | None:
+def retry_after(headers: Mapping[str, str] | HTTPMessage) -> timedelta | None:
     """How long a service asks us to wait: seconds, or a date by its own clock (RFC 9110 section 10.2.3)."""
     value = headers.get("Retry-After", "")
     if value.isdecimal():

@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 
 from shared.adapters.proxy import ProxyAccess, open_tunnel
-from shared.domain.errors import AppError, SourceMisconfigured, SourceUnavailable
+from shared.domain.errors import AppError, SourceMisconfigured, SourceUnavailable, TargetRefused
 from shared.settings import Settings
 
 _REFUSED = tuple(
@@ -94,7 +94,8 @@ class Endpoint:
 def resolve(host: str, port: int, settings: Settings, proxy: ProxyAccess | None = None) -> Endpoint:
     """A proxy resolves the name by itself; where the host is an address, it is checked here all the same.
 
-    :raises SourceMisconfigured: there is no such host, or it is one that must not be reached from here.
+    :raises TargetRefused: the host is one that must not be reached from here.
+    :raises SourceMisconfigured: there is no such host.
     """
     if proxy is None:
         return Endpoint(host, port, _addresses(host, port, settings))
@@ -117,9 +118,9 @@ def _addresses(host: str, port: int, settings: Settings, flags: int = 0) -> tupl
         raise SourceUnavailable("The name service does not answer.") from exc
     addresses = tuple(dict.fromkeys(str(address[0]) for *_, address in found))
     if any(_is_refused(address, settings) for address in addresses):
-        raise SourceMisconfigured(
-            "The host leads to an address that mailboxes may not use: this machine or the platform's own services.",
-            advice="Give the name or address of the mail server itself.",
+        raise TargetRefused(
+            "The host leads to an address that must not be used: this machine or the platform's own services.",
+            advice="Give the name or address of the server itself.",
         )
     return addresses
 

@@ -400,6 +400,26 @@ class ScheduleStore(Protocol):
     def delete(self, mailbox_id: str) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class WebhookAnswer:
+    """What a receiver answered: the HTTP status, and how long it asks to wait, where it does."""
+
+    status: int
+    retry_after: timedelta | None
+
+
+class WebhookPoster(Protocol):
+    """Posts to addresses that people name; follows no redirects.
+
+    Both methods may raise `MailboxError` (`TargetRefused`: the host must not be reached from here) or `SourceError`.
+    """
+
+    def check(self, url: str) -> None:
+        """Find the host; ask it nothing."""
+
+    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> WebhookAnswer: ...
+
+
 class PollQueue(Protocol):
     def put(self, request: "PollRequest") -> None: ...
 

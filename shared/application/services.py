@@ -18,9 +18,11 @@ from shared.application.ports import (
     SignInStore,
     Source,
     TicketStore,
+    WebhookPoster,
 )
 from shared.domain.mailbox import Mailbox
 from shared.domain.senders import Sender
+from shared.domain.subscriptions import Subscription
 from shared.domain.ticket_types import TicketType
 from shared.settings import Settings
 
@@ -43,6 +45,7 @@ class Services:
     mailboxes: DocumentStore[Mailbox]
     ticket_types: DocumentStore[TicketType]
     senders: DocumentStore[Sender]
+    subscriptions: DocumentStore[Subscription]
     tickets: TicketStore
     raws: RawStore
     contacts: ContactStore
@@ -53,6 +56,7 @@ class Services:
     own_ids: OwnIds
     open_source: OpenSource
     open_sender: OpenSender
+    webhooks: WebhookPoster
     sign_ins: SignInStore
     sign_in_service: SignInService
     clock: Clock

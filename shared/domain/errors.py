@@ -10,6 +10,7 @@ AppError
 │   ├── FolderMissing
 │   ├── CertificateRejected
 │   └── SourceMisconfigured
+│       └── TargetRefused
 ├── SourceError              the provider, right now
 │   ├── SourceUnavailable    waiting helps
 │   │   └── Throttled
@@ -117,6 +118,12 @@ class CertificateRejected(MailboxError):
 
 class SourceMisconfigured(MailboxError):
     code = "source_misconfigured"
+
+
+class TargetRefused(SourceMisconfigured):
+    """The host is one that must not be reached from here, whoever asks for it."""
+
+    code = "target_refused"
 
 
 class SourceError(AppError):

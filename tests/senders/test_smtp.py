@@ -449,7 +449,7 @@ def test_the_platform_s_own_services_are_never_reached(serving, sending, host):
         sender.send(mail())
     *_, last = sender.check()
 
-    assert (last.name, last.code) == ("name", "source_misconfigured")
+    assert (last.name, last.code) == ("name", "target_refused")
     assert server.commands == []
 
 
