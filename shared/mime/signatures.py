@@ -89,7 +89,6 @@ def _above_card(lines: list[str]) -> list[str]:
 
 
 def _is_card(lines: list[str]) -> bool:
-    is_likely = any(map(_PHONE.search, lines)) or (len(lines) > 1 and any(map(_CONTACT.search, lines)))
-    return is_likely and not any(
-        len(line) > _MAX_CARD_LINE or line.endswith(("?", "!")) or _POSTSCRIPT.match(line) for line in lines
-    )
+    if any(len(line) > _MAX_CARD_LINE or line.endswith(("?", "!")) or _POSTSCRIPT.match(line) for line in lines):
+        return False
+    return any(map(_PHONE.search, lines)) or (len(lines) > 1 and any(map(_CONTACT.search, lines)))
