@@ -140,7 +140,7 @@ class Plan:
             created_at=self.now,
             updated_at=self.now,
             comment_count=0,
-            linked_to=linked_to,
+            linked_to=(linked_to,) if linked_to else (),
             type=draft.type,
             priority=draft.priority,
             group=draft.group,

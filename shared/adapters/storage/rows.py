@@ -17,8 +17,10 @@ from shared.domain.ticket import Comment, CommentKind, Outcome, RawPointer, Rece
 
 Row = dict[str, Any]
 
-VERSION = 2
-"""2 has the fields of tickets beyond the subject, and the full text of replies; rows of 1 are read as without them."""
+VERSION = 3
+"""2 has the fields of tickets beyond the subject, and the full text of replies; rows of 1 are read as without them. 3 links
+a ticket to many (`links`); those before it to one (`linked_to`).
+"""
 
 STATE = "state"
 _TEXT_UNITS = 30_000
@@ -144,7 +146,6 @@ def ticket_row(ticket: Ticket) -> Row:
         "updated_at": _time(ticket.updated_at),
         "comment_count": ticket.comment_count,
         "participants": participants,
-        "linked_to": ticket.linked_to or 0,
         **{name: cut(value) for name in _TEXTS if (value := getattr(ticket, name))},
         **_lists(ticket),
         **({"closed_at": _time(ticket.closed_at)} if ticket.closed_at else {}),
@@ -161,6 +162,7 @@ def _lists(ticket: Ticket) -> Row:
         "custom": sorted(ticket.custom.items()),
         "tags": ticket.tags,
         "cc": [[each.address, each.name] for each in ticket.cc],
+        "links": ticket.linked_to,
     }
     return {name: _json_list(items)[0] for name, items in lists.items() if items}
 
@@ -182,7 +184,7 @@ def to_ticket(row: Mapping[str, Any]) -> Ticket:
         updated_at=datetime.fromisoformat(row["updated_at"]),
         comment_count=row["comment_count"],
         participants=frozenset(json.loads(row["participants"])),
-        linked_to=row["linked_to"] or None,
+        linked_to=tuple(json.loads(row["links"])) if "links" in row else _linked_before(row),
         custom=dict(json.loads(row.get("custom", "[]"))),
         tags=tuple(json.loads(row.get("tags", "[]"))),
         cc=tuple(Address(*each) for each in json.loads(row.get("cc", "[]"))),
@@ -190,6 +192,11 @@ def to_ticket(row: Mapping[str, Any]) -> Ticket:
         merged_into=row.get("merged_into"),
         **{name: row.get(name, "") for name in _TEXTS},
     )
+
+
+def _linked_before(row: Mapping[str, Any]) -> tuple[int, ...]:
+    """As version 2 and those before it have it."""
+    return (row["linked_to"],) if row.get("linked_to") else ()
 
 
 def comment_row(comment: Comment) -> Row:
