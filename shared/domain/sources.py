@@ -83,10 +83,9 @@ def _tls_from_the_start(tls: Tls) -> Tls:
     return tls
 
 
-class EwsSource(Model):
-    """An Exchange server of one's own (req C4, C5). Without `server`, Autodiscover finds it from the address."""
+class ExchangeServer(Model):
+    """An Exchange server of one's own. Without `server`, Autodiscover finds it from the address."""
 
-    kind: Literal["ews"] = "ews"
     server: (
         Host
         | Annotated[
@@ -97,7 +96,7 @@ class EwsSource(Model):
         | None
     ) = Field(default=None, union_mode="left_to_right")
     sign_in: Annotated[PasswordSignIn | MicrosoftAppSignIn, Field(discriminator="kind")]
-    mailbox: EmailAddress | None = Field(default=None, description="the mailbox to read, unless it is the address")
+    mailbox: EmailAddress | None = Field(default=None, description="the mailbox to use, unless it is the address")
     access: Literal["delegate", "impersonation"] = Field(
         default="delegate", description="delegate needs full access to the mailbox, impersonation the role for it"
     )
@@ -105,7 +104,6 @@ class EwsSource(Model):
         default=None, description="the version to speak; found out unless set"
     )
     tls: Annotated[Tls, AfterValidator(_tls_from_the_start)] = Tls()
-    folders: Folders = ("inbox",)
 
     @model_validator(mode="after")
     def _signs_in_as_exchange_can(self) -> Self:
@@ -122,6 +120,13 @@ class EwsSource(Model):
         if self.server is None or urlsplit(self.server).scheme:
             return self.server
         return f"https://{self.server}/EWS/Exchange.asmx"
+
+
+class EwsSource(ExchangeServer):
+    """Exchange through its Web Services (req C4, C5)."""
+
+    kind: Literal["ews"] = "ews"
+    folders: Folders = ("inbox",)
 
 
 Source = Annotated[ImapSource | GraphSource | EwsSource | Pop3Source | GmailSource, Field(discriminator="kind")]

@@ -8,8 +8,7 @@ from xml.etree.ElementTree import Element
 from xml.sax.saxutils import escape
 
 from shared.adapters.net import Timeouts
-from shared.adapters.sources.credentials import credentials
-from shared.adapters.sources.ews_autodiscover import discover
+from shared.adapters.sources.ews_autodiscover import reach
 from shared.adapters.sources.ews_check import EwsCheck
 from shared.adapters.sources.ews_client import EwsClient, part, received_at, shape, size_of
 from shared.adapters.sources.ews_connection import EwsConnection
@@ -57,7 +56,7 @@ class EwsSource:
 
     @cached_property
     def _connection(self) -> EwsConnection:
-        return self._connected(self._settings.url or discover(self._address, self._connected))
+        return reach(self._settings, self._mailbox.address, self._services, self._timeouts)
 
     @cached_property
     def _client(self) -> EwsClient:
@@ -66,10 +65,6 @@ class EwsSource:
     @cached_property
     def _folders(self) -> Folders:
         return Folders(self._client, self._address)
-
-    def _connected(self, url: str) -> EwsConnection:
-        who = credentials(self._mailbox.address, self._settings.sign_in, None, "ews", self._services)
-        return EwsConnection(url, self._settings.tls, who, self._timeouts)
 
     def changes(self, cursor: Cursor | None, limit: int) -> Page:
         self._arrivals = {}

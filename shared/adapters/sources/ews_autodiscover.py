@@ -7,10 +7,14 @@ from collections.abc import Callable, Iterator
 from xml.etree.ElementTree import Element
 from xml.sax.saxutils import escape
 
+from shared.adapters.net import Timeouts
+from shared.adapters.sources.credentials import credentials
 from shared.adapters.sources.ews_client import envelope
 from shared.adapters.sources.ews_connection import EwsConnection
 from shared.adapters.sources.ews_errors import Redirected
+from shared.adapters.sources.services import SourceServices
 from shared.domain.errors import AppError, CredentialsRejected, SecretMissing, SourceMisconfigured
+from shared.domain.sources import ExchangeServer
 
 PLACES = ("https://autodiscover.{domain}", "https://{domain}")
 _PATH = "/autodiscover/autodiscover.svc"
@@ -22,6 +26,16 @@ _NAMES = (
 )
 
 Connected = Callable[[str], EwsConnection]
+
+
+def reach(settings: ExchangeServer, address: str, services: SourceServices, timeouts: Timeouts) -> EwsConnection:
+    """The configured server or, where there is none, that of the address."""
+    who = credentials(address, settings.sign_in, None, "ews", services)
+
+    def connected(url: str) -> EwsConnection:
+        return EwsConnection(url, settings.tls, who, timeouts)
+
+    return connected(settings.url or discover(settings.mailbox or address, connected))
 
 
 def discover(address: str, connected: Connected) -> str:

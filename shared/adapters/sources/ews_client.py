@@ -7,7 +7,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from shared.adapters.sources.ews_connection import EwsConnection
 from shared.adapters.sources.ews_errors import EwsRefused, OtherVersion, misbehaved, refusal
-from shared.domain.sources import EwsSource
+from shared.domain.sources import ExchangeServer
 
 PAGE = 1000
 _MESSAGES = "http://schemas.microsoft.com/exchange/services/2006/messages"
@@ -22,7 +22,7 @@ _BUILD = ("MajorVersion", "MinorVersion", "MajorBuildNumber", "MinorBuildNumber"
 class EwsClient:
     """`build` is that of the server, such as 15.1.2507.6, as far as it has told."""
 
-    def __init__(self, connection: EwsConnection, address: str, settings: EwsSource) -> None:
+    def __init__(self, connection: EwsConnection, address: str, settings: ExchangeServer) -> None:
         self._connection = connection
         self._address = address
         self._access = settings.access

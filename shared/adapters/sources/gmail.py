@@ -43,7 +43,7 @@ class GmailSource:
         self._mailbox = mailbox
         self._settings = mailbox.source
         self._services = services
-        self._client = GmailClient(mailbox, mailbox.source, services)
+        self._client = GmailClient(mailbox.source.mailbox or mailbox.address, mailbox.source.sign_in, services)
         self._labels = Labels(self._client)
         self._backlogs: dict[str, list[str]] = {}
 
@@ -64,7 +64,7 @@ class GmailSource:
         the pages after it. Where the last message of the page before is not there any more, it begins anew.
         """
         if position.folder not in self._backlogs:
-            self._backlogs[position.folder] = list(dict.fromkeys(self._client.present(position.label)))[::-1]
+            self._backlogs[position.folder] = self._present(position.label)
         ids = self._backlogs[position.folder]
         start = ids.index(position.last) + 1 if position.last in ids else 0
         page = ids[start : start + limit]
@@ -72,6 +72,9 @@ class GmailSource:
         following = replace(position, last=None if is_whole else page[-1])
         messages = tuple(Listed(MessageRef(position.folder, each)) for each in page)
         return Page(messages, following.cursor(), more=not is_whole or position.last is not None)
+
+    def _present(self, label: str) -> list[str]:
+        return list(dict.fromkeys(self._client.present(label, self._mailbox)))[::-1]
 
     def _history(self, position: _Position, limit: int) -> Page:
         """A record's own id is where the history goes on after it."""

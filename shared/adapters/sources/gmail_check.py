@@ -33,4 +33,4 @@ class GmailCheck(RestCheck):
         self._client.post("/messages/0000000000000000/modify", {"removeLabelIds": ["UNREAD"]})
 
     def _waiting(self, path: str) -> int:
-        return sum(1 for _ in islice(self._client.present(self._id(path)), self.counted_at_most))
+        return sum(1 for _ in islice(self._client.present(self._id(path), self._mailbox), self.counted_at_most))

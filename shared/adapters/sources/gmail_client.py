@@ -10,7 +10,7 @@ from shared.adapters.sources.rest_client import RestClient
 from shared.adapters.sources.services import SourceServices
 from shared.domain.errors import AppError, SourceMisbehaved
 from shared.domain.mailbox import Mailbox
-from shared.domain.sources import GmailSource
+from shared.domain.sign_in import GoogleSignIn
 
 _PAGE = 500
 """The most that a listing gives at once."""
@@ -21,12 +21,11 @@ class GmailClient(RestClient):
     purpose = "gmail"
     waits = (1, 2, 4, 8, 16, 32)  # quotas are per minute: this outlasts one
 
-    def __init__(self, mailbox: Mailbox, settings: GmailSource, services: SourceServices) -> None:
-        self._mailbox = mailbox
-        self.address = settings.mailbox or mailbox.address
-        sign_in = settings.sign_in.model_copy(update={"account": settings.sign_in.account or self.address})
+    def __init__(self, address: str, sign_in: GoogleSignIn, services: SourceServices) -> None:
+        self.address = address
         root = f"{services.settings.gmail_endpoint}/gmail/v1"
-        super().__init__(root, f"{root}/users/{quote(self.address, safe='@')}", sign_in, services)
+        acting = sign_in.model_copy(update={"account": sign_in.account or address})
+        super().__init__(root, f"{root}/users/{quote(address, safe='@')}", acting, services)
 
     def refusal(self, status: int, body: Any, wait: timedelta | None) -> AppError:
         return refusal(status, body, wait)
@@ -43,11 +42,10 @@ class GmailClient(RestClient):
                 return
             page = self.get(path, pageToken=str(page["nextPageToken"]), **options)
 
-    def present(self, label: str) -> Iterator[str]:
+    def present(self, label: str, mailbox: Mailbox) -> Iterator[str]:
         """The ids of what a first listing takes in, newest first. `after` may or may not count its own second."""
-        start_from = self._mailbox.start_from
-        since = {"q": f"after:{int(start_from.timestamp()) - 1}"} if start_from else {}
-        labels = [label, "UNREAD"] if self._mailbox.intake.unread_only else [label]
+        since = {"q": f"after:{int(mailbox.start_from.timestamp()) - 1}"} if mailbox.start_from else {}
+        labels = [label, "UNREAD"] if mailbox.intake.unread_only else [label]
         for page in self.pages("/messages", "messages", labelIds=labels, maxResults=_PAGE, **since):
             yield from (item["id"] for item in page)
 

@@ -53,7 +53,7 @@ class GraphSource:
         self._mailbox = mailbox
         self._settings = mailbox.source
         self._services = services
-        self._client = GraphClient(mailbox, mailbox.source, services)
+        self._client = GraphClient(mailbox.source.mailbox or mailbox.address, mailbox.source.sign_in, services)
         self._folders = Folders(self._client)
         self._received: dict[str, datetime] = {}
 

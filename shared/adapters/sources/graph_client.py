@@ -9,8 +9,7 @@ from shared.adapters.sources.graph_errors import refusal
 from shared.adapters.sources.rest_client import RestClient
 from shared.adapters.sources.services import SourceServices
 from shared.domain.errors import AppError, SourceMisbehaved
-from shared.domain.mailbox import Mailbox
-from shared.domain.sources import GraphSource
+from shared.domain.sign_in import MicrosoftSignIn
 
 BATCH_REQUESTS = 20
 _IMMUTABLE_IDS = 'IdType="ImmutableId"'  # asked for with each request, or ids change with every move
@@ -22,10 +21,10 @@ class GraphClient(RestClient):
     service = "Graph"
     purpose = "graph"
 
-    def __init__(self, mailbox: Mailbox, settings: GraphSource, services: SourceServices) -> None:
-        root = f"{services.settings.cloud(settings.sign_in.cloud).graph}/v1.0"
-        self._user = f"/users/{quote(settings.mailbox or mailbox.address, safe='@')}"
-        super().__init__(root, root + self._user, settings.sign_in, services)
+    def __init__(self, address: str, sign_in: MicrosoftSignIn, services: SourceServices) -> None:
+        root = f"{services.settings.cloud(sign_in.cloud).graph}/v1.0"
+        self._user = f"/users/{quote(address, safe='@')}"
+        super().__init__(root, root + self._user, sign_in, services)
         self._session.headers["Prefer"] = _IMMUTABLE_IDS
 
     def refusal(self, status: int, body: Any, wait: timedelta | None) -> AppError:
