@@ -72,6 +72,15 @@ def test_failures_can_be_reported_to_nobody(serving, sending):
     assert "MAIL FROM:<>" in [command.partition(" SIZE")[0] for command in server.commands]
 
 
+def test_a_return_path_that_is_no_address_never_reaches_the_server(serving, sending):
+    server = serving()
+
+    with pytest.raises(MessageRefused):
+        sending(server).send(dataclasses.replace(mail(), envelope_from="a@b.example> SIZE=1\r\nRCPT TO:<c@d.example"))
+
+    assert [command for command in server.commands if command.startswith(("MAIL", "RCPT"))] == []
+
+
 def test_the_app_says_hello_by_its_address(serving, sending):
     server = serving()
 
@@ -331,6 +340,7 @@ def test_a_refusal_after_the_message_says_for_sure_that_it_was_not_taken(serving
         (".", "550 5.7.60 Client does not have permissions to send as this sender", AccessDenied),
         (".", "550 5.7.708 Traffic not accepted from this IP", AccessDenied),
         (".", "552 Too large", MessageTooLarge),
+        (".", "552 5.2.2 Mailbox full", MessageRefused),
         (".", "554 5.6.0 Corrupt", MessageRefused),
         (".", "451 4.7.1 Greylisted", Throttled),
         (".", "250 OK", None),

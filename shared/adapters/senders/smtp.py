@@ -46,8 +46,7 @@ class SmtpSender:
     def _sent(self, mail: OutgoingMail, content: bytes) -> SendResult:
         with self._connection.session() as wire:
             parameters = _parameters(wire, mail, content)
-            path = mail.envelope_from and written_address(mail.envelope_from)
-            wire.request("name the sender", f"MAIL FROM:<{path}>{parameters}", 250)
+            wire.request("name the sender", f"MAIL FROM:<{_return_path(mail)}>{parameters}", 250)
             replies = {each: _offered(wire, each) for each in mail.recipients}
             accepted = tuple(each for each, reply in replies.items() if reply is None)
             if accepted:
@@ -66,6 +65,13 @@ class SmtpSender:
 
     def close(self) -> None:
         self._connection.close()
+
+
+def _return_path(mail: OutgoingMail) -> str:
+    try:
+        return mail.envelope_from and written_address(mail.envelope_from)
+    except AddressUnusable as exc:
+        raise MessageRefused("Failures would be reported to what is no address.") from exc
 
 
 def _lines(content: bytes) -> bytes:

@@ -40,6 +40,7 @@ _BY_STATUS: Mapping[str, _Meaning] = {
     "4.7.12": (CredentialsRejected, "The account must set a new password.", "Set a new password and store it."),
     "5.1.7": (AccessDenied, "The server does not take the sender's address.", _ADDRESS),
     "5.1.8": (AccessDenied, "The server does not send for this address, or has blocked it.", _ADDRESS),
+    "5.2.2": (MessageRefused, "The recipient's mailbox is full.", ""),
     "5.2.3": (MessageTooLarge, "The message is too large for the server.", _LARGE),
     "5.2.252": (AccessDenied, "The account may not send as this address.", _SEND_AS),
     "5.3.4": (MessageTooLarge, "The message is too large for the server.", _LARGE),
