@@ -214,7 +214,7 @@ def test_a_token_url_within_the_platform_is_refused(
     tokens = Tokens(configured(), secrets, clock)
     inside = generic.model_copy(update={"token_url": f"https://{host}/metadata/identity"})
 
-    with pytest.raises(SourceMisconfigured, match="may not use"):
+    with pytest.raises(SourceMisconfigured, match="must not be used"):
         tokens.token(inside, "imap")
 
 
