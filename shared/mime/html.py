@@ -23,11 +23,11 @@ _SIMPLE_TAG = re.compile(
 """A tag whose values are quoted as they should be, or not at all."""
 _ATTRIBUTE = re.compile(r"([^\s=/>\"'][^\s=/>]{0,100})(?:\s*+=\s*+(\"[^\"]*+\"?|'[^']*+'?|[^\s>]*+))?+")
 _HIDDEN = re.compile(
-    r"display\s{0,9}:\s{0,9}none|mso-hide\s{0,9}:\s{0,9}all|visibility\s{0,9}:\s{0,9}hidden"
-    r"|(?<![-\w])(?:font-size|max-height|opacity)\s{0,9}:\s{0,9}0(?![\d.]*[1-9])|\shidden(?=[\s=/]|$)",
+    r"display\s{0,9}:\s{0,9}none|visibility\s{0,9}:\s{0,9}hidden"
+    r"|(?<![-\w])(?:max-height|opacity)\s{0,9}:\s{0,9}0(?![\d.]{0,9}[1-9])|\shidden(?=\s{0,9}(?:/?$|=)|\s{1,9}[\w-]{1,40}=)",
     re.IGNORECASE,
 )
-"""Also how newsletters hide what a list of messages should show of them."""
+"""Not `mso-hide` and not `font-size:0`: newsletters have them on what all programs but Outlook show, and on layout."""
 
 _UNSEEN = frozenset({"iframe", "noembed", "noframes", "script", "style", "textarea", "title", "xmp"})
 VOID = frozenset({"br", "col", "hr", "img", "wbr"})

@@ -75,7 +75,11 @@ def test_links_and_images_are_named(html, text):
         "<?xml version='1.0'?>",
         "<!--[if mso]><p>Word</p><![endif]-->",
         "<div style='display: none'>preheader <b>x</b></div>",
-        "<p style='mso-hide:all'>x",
+        "<p style='visibility:hidden'>x",
+        "<div style='max-height:0px;overflow:hidden'>x</div>",
+        "<p style='opacity:0'>x",
+        "<p hidden>x",
+        '<p hidden class="a">x',
         "<style>never closed",
         "<!-- never closed",
         "<p attribute='never closed>",
@@ -83,6 +87,22 @@ def test_links_and_images_are_named(html, text):
 )
 def test_what_a_reader_does_not_see_is_left_out(html):
     assert of_html(html) == ""
+
+
+@pytest.mark.parametrize(
+    "attribute",
+    [
+        "style='mso-hide:all'",
+        "style='font-size:0px'",
+        "style='max-height:0.5em'",
+        "style='opacity: 0.9'",
+        "style='overflow: hidden !important'",
+        "style='line-height:0;max-height:100%'",
+        "title='the hidden truth'",
+    ],
+)
+def test_what_readers_of_most_programs_see_is_shown(attribute):
+    assert of_html(f"<div {attribute}>x</div>") == "x"
 
 
 def test_revealed_conditional_comments_are_seen():
