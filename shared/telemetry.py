@@ -33,6 +33,7 @@ class Event(StrEnum):
     MESSAGE_QUARANTINED = "message.quarantined"
     MESSAGE_UNSETTLED = "message.unsettled"
     REQUEST_FAILED = "request.failed"
+    SUBSCRIPTION_GONE = "subscription.gone"
 
 
 def start() -> None:

@@ -1,6 +1,5 @@
 """The configuration of a webhook subscription: which events are told, and where (req M7)."""
 
-import base64
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -8,11 +7,8 @@ from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from shared.domain.document import Document, DocumentId, Settings
-from shared.domain.errors import Unfit
 from shared.domain.fields import HttpsUrl, SecretName, told
 from shared.domain.outbox import EventType
-
-_PREFIX = "whsec_"
 
 
 def _one_that_is_told(event: EventType) -> EventType:
@@ -63,18 +59,3 @@ class Subscription(SubscriptionSettings, Document):
     """A subscription as it is stored. `gone_at` is when its receiver last answered 410, which disabled it."""
 
     gone_at: AwareDatetime | None = None
-
-
-def signing_keys(secret: str) -> list[bytes]:
-    """The keys in the value of a signing secret, newest first (Standard Webhooks). :raises Unfit:"""
-    keys = []
-    for part in secret.split(","):
-        prefix, found, encoded = part.strip().partition(_PREFIX)
-        try:
-            key = base64.b64decode(encoded, validate=True) if found and not prefix else b""
-        except ValueError:
-            key = b""
-        if not 24 <= len(key) <= 64:
-            raise Unfit("must name a secret of the form whsec_ and the base64 of 24 to 64 bytes")
-        keys.append(key)
-    return keys

@@ -1,0 +1,126 @@
+"""Telling other systems of events: who is told, what, and what their answers mean (req M7)."""
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from shared.application.ports import Versioned, WebhookAnswer
+from shared.application.services import Services
+from shared.domain.errors import Conflict, MailboxError, SourceError, SourceUnavailable, TargetRefused, Unfit
+from shared.domain.outbox import Delivered, Delivery, EventType, GaveUp, Later, OutboxEntry
+from shared.domain.subscriptions import Subscription
+from shared.domain.webhooks import (
+    CONTENT_TYPE,
+    cloud_event,
+    comment_data,
+    event_details,
+    next_try,
+    signed_headers,
+    signing_keys,
+    ticket_data,
+    webhook_id,
+)
+from shared.telemetry import Event, emit
+
+
+def webhook_entries(services: Services, mailbox_id: str, event: OutboxEntry) -> list[OutboxEntry]:
+    """What is owed for an event: one webhook for each subscription that wants it."""
+    type_ = EventType(event.payload["type"])
+    return [
+        replace(
+            event,
+            id=f"{event.id}-{each.id}",
+            kind="webhook",
+            payload={**event.payload, "event": event.id, "subscription": each.id},
+        )
+        for each in services.subscriptions.cached()
+        if each.wants(type_, mailbox_id)
+    ]
+
+
+def deliver_webhook(services: Services, mailbox_id: str, entry: OutboxEntry) -> Delivery:
+    """Try once; `entry.attempts` are the tries before this one. What nobody wants any more counts as delivered.
+
+    :raises StoreUnavailable: nothing was tried.
+    """
+    found = services.subscriptions.get(entry.payload["subscription"])
+    if found is None:
+        return Delivered()
+    if not found.value.enabled:
+        return GaveUp("The subscription is disabled.")
+    event = _cloud_event(services, found.value, mailbox_id, entry.payload)
+    if event is None:
+        return Delivered()
+    try:
+        answer = post(services, found.value, event)
+    except TargetRefused as error:
+        return GaveUp(str(error))
+    except (MailboxError, SourceError, Unfit) as error:
+        asked = error.retry_after if isinstance(error, SourceUnavailable) else None
+        return _later(services, entry, str(error), asked)
+    if answer.status == 410:
+        _disable(services, found)
+    return _outcome(services, entry, answer)
+
+
+def post(services: Services, subscription: Subscription, event: Mapping[str, Any]) -> WebhookAnswer:
+    """:raises MailboxError, SourceError, Unfit: it could not be signed, or there was no answer."""
+    body = json.dumps(event, separators=(",", ":")).encode()
+    keys = signing_keys(services.secrets.get(subscription.signing_secret))
+    signed = signed_headers(keys, event["id"], services.clock(), body)
+    headers = {"Content-Type": CONTENT_TYPE, "User-Agent": "Mailroom", **signed}
+    return services.webhooks.post(subscription.url, headers, body)
+
+
+def described(answer: WebhookAnswer) -> str:
+    if 300 <= answer.status < 400:
+        return f"The receiver answered {answer.status}, and redirects are not followed: give the address itself."
+    if answer.status == 410:
+        return "The receiver answered 410: it wants no more events."
+    return f"The receiver answered {answer.status}."
+
+
+def source(services: Services, mailbox_id: str) -> str:
+    """The mailbox as CloudEvents names it: absolute where the public address of the app is known."""
+    return f"{services.settings.public_url}/api/mailboxes/{mailbox_id}"
+
+
+def _outcome(services: Services, entry: OutboxEntry, answer: WebhookAnswer) -> Delivery:
+    if 200 <= answer.status < 300:
+        return Delivered()
+    if answer.status == 410:
+        return GaveUp(described(answer))
+    return _later(services, entry, described(answer), answer.retry_after)
+
+
+def _later(services: Services, entry: OutboxEntry, error: str, retry_after: timedelta | None) -> Delivery:
+    at = next_try(entry.id, entry.attempts + 1, services.clock(), retry_after)
+    return Later(at, error) if at else GaveUp(error)
+
+
+def _disable(services: Services, found: Versioned[Subscription]) -> None:
+    gone = found.value.model_copy(update={"enabled": False, "gone_at": services.clock()})
+    with suppress(Conflict):  # whoever changed it meanwhile may know better; else the next answer disables it
+        services.subscriptions.replace(gone, found.etag)
+        emit(Event.SUBSCRIPTION_GONE, subscription=gone.id)
+
+
+def _cloud_event(
+    services: Services, subscription: Subscription, mailbox_id: str, payload: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """None where the ticket is gone: there is nothing to be told of it any more."""
+    data = {"mailbox_id": mailbox_id, **event_details(payload)}
+    number, seq = payload.get("ticket"), payload.get("seq")
+    if number is not None:
+        ticket = services.tickets.ticket(mailbox_id, number)
+        if ticket is None:
+            return None
+        data["ticket"] = ticket_data(ticket.value, f"{services.settings.public_url}/api/tickets")
+    if number is not None and seq is not None:
+        comment = next((each for each in services.tickets.comments(mailbox_id, number) if each.seq == seq), None)
+        data["comment"] = comment and comment_data(comment, with_text=subscription.include_text)
+    id_ = webhook_id(mailbox_id, payload["event"])
+    return cloud_event(id_, source(services, mailbox_id), payload["type"], payload["at"], data)
