@@ -35,13 +35,13 @@ _CELLS = frozenset({"caption", "table", "td", "th"})
 _BLOCKS = frozenset(
     """
     address article aside blockquote center dd details div dl dt figcaption figure footer h1 h2 h3 h4 h5 h6
-    header hr li main nav ol p pre section table ul
+    header hr li main nav ol p pre section summary table ul
     """.split()  # noqa: SIM905 - a list of these would fill a screen
 )
 INLINE = frozenset(
     """
     a abbr b bdi bdo big br cite code del dfn em font i img ins kbd mark q s samp small span strike strong sub
-    summary sup time tt u var wbr
+    sup time tt u var wbr
     """.split()  # noqa: SIM905 - a list of these would fill a screen
 )
 _SECTIONS = frozenset({"tbody", "tfoot", "thead"})

@@ -17,6 +17,7 @@ from shared.mime.text import of_html, unflowed
         ("  one \r\n  <b> two</b>&nbsp; three ", "one two  three"),
         ("<pre>a  b\n  c</pre>", "a  b\n  c"),
         ("<h1>Title</h1>text", "Title\n\ntext"),
+        ("<details><summary>Log</summary>line</details>", "Log\nline"),
         ("above<hr>below", f"above\n{'_' * 32}\nbelow"),
         ("1 &lt; 2 &amp;&amp; 3 &gt; 2 &euro; &#8364; &bogus;", "1 < 2 && 3 > 2 € € &bogus;"),
         ("a < b > c <3", "a < b > c <3"),
