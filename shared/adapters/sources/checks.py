@@ -3,13 +3,12 @@
 import ssl
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
 from shared.adapters.connection import Connection
-from shared.adapters.net import Endpoint
 from shared.adapters.tls import certificate
 from shared.application.ports import CheckStage
 from shared.domain.errors import AppError, CredentialsRejected, FolderMissing, SecretMissing, SourceMisconfigured
@@ -29,17 +28,6 @@ class Finding:
     warning: bool = False
 
 
-def run_stages(stages: Iterable[tuple[str, Callable[[], Finding]]]) -> Iterator[CheckStage]:
-    for name, stage in stages:
-        started = time.monotonic()
-        try:
-            finding = stage()
-        except AppError as error:
-            yield CheckStage(name, False, _since(started), str(error), error.code, error.advice)
-            return
-        yield CheckStage(name, True, _since(started), finding.detail, None, finding.advice, finding.warning)
-
-
 class Check:
     """Each stage has the name of its method. Nothing in a mailbox changes; `retirement` speaks against this way in."""
 
@@ -51,22 +39,31 @@ class Check:
         self._retirement = retirement
 
     def run(self) -> Iterator[CheckStage]:
-        return run_stages((name, getattr(self, name)) for name in self.stages)
+        for name in self.stages:
+            started = time.monotonic()
+            try:
+                finding: Finding = getattr(self, name)()
+            except AppError as error:
+                yield CheckStage(name, False, _since(started), str(error), error.code, error.advice)
+                return
+            yield CheckStage(name, True, _since(started), finding.detail, None, finding.advice, finding.warning)
 
     def name(self) -> Finding:
         self._endpoint = self._connection.resolve()
-        return name_finding(self._endpoint, self._retirement)
+        where = ("The proxy is at " if self._endpoint.proxy else "") + ", ".join(self._endpoint.addresses)
+        return Finding(where, self._retirement, warning=bool(self._retirement))
 
     def port(self) -> Finding:
         self._connection.dial(self._endpoint)
-        return port_finding(self._endpoint)
+        through = f" through the proxy {self._endpoint.proxy}" if self._endpoint.proxy else ""
+        return Finding(f"Port {self._endpoint.port} answers{through}.")
 
     def tls(self) -> Finding:
         sock = self._connection.secure()
         if not isinstance(sock, ssl.SSLSocket):
             advice = "Choose the TLS mode `tls` or `starttls`: messages and passwords can be read on their way."
             return Finding("The connection is not encrypted.", advice, warning=True)
-        return certificate_finding(sock, self._now)
+        return _certificate(sock, self._now)
 
 
 class FolderCheck(Check, ABC):
@@ -128,17 +125,7 @@ class ApiCheck(FolderCheck):
     def _look(self) -> None: ...
 
 
-def name_finding(endpoint: Endpoint, advice: str = "") -> Finding:
-    """`advice` is what speaks against this way in."""
-    where = ("The proxy is at " if endpoint.proxy else "") + ", ".join(endpoint.addresses)
-    return Finding(where, advice, warning=bool(advice))
-
-
-def port_finding(endpoint: Endpoint) -> Finding:
-    return Finding(f"Port {endpoint.port} answers{f' through the proxy {endpoint.proxy}' if endpoint.proxy else ''}.")
-
-
-def certificate_finding(sock: ssl.SSLSocket, now: datetime) -> Finding:
+def _certificate(sock: ssl.SSLSocket, now: datetime) -> Finding:
     """What a TLS connection that stands tells about the server."""
     facts = certificate(sock)
     if facts is None:
