@@ -22,6 +22,7 @@ from shared.domain.errors import AppError, SettingsError
 from shared.domain.mailbox import MailboxSettings
 from shared.domain.senders import SenderSettings
 from shared.domain.sign_in import NewSignIn
+from shared.domain.subscriptions import SubscriptionSettings
 from shared.domain.ticket_types import TicketTypeSettings
 from shared.entrypoints.http import (
     contacts,
@@ -32,6 +33,7 @@ from shared.entrypoints.http import (
     problems,
     senders,
     sign_ins,
+    subscriptions,
     ticket_types,
     tickets,
 )
@@ -45,6 +47,7 @@ _TAGS = [
     {"name": "mailboxes", "description": "Configured mailboxes: settings, connection tests, polls, quarantine"},
     {"name": "senders", "description": "Configured outgoing servers: settings, the primary one, connection tests"},
     {"name": "tickets", "description": "Tickets, their comments, and the messages that made them"},
+    {"name": "subscriptions", "description": "Webhooks: who is told of events, tests, and what was not delivered"},
     {"name": "contacts", "description": "People: requesters and technicians, their groups and companies"},
     {"name": "secrets", "description": "Writing secrets, and signing in with Microsoft, Google and others"},
     {"name": "health", "description": "Whether the deployment and each mailbox work"},
@@ -75,7 +78,18 @@ def build(services: Services | SettingsError) -> FastAPI:
         },
     )
     app.state.services = services
-    for part in (mailboxes, senders, handing_in, presets, tickets, ticket_types, contacts, sign_ins, health):
+    for part in (
+        mailboxes,
+        senders,
+        handing_in,
+        presets,
+        tickets,
+        ticket_types,
+        contacts,
+        sign_ins,
+        subscriptions,
+        health,
+    ):
         app.include_router(part.router)
     app.add_middleware(_Answered)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # how FastAPI wants it to be replaced
@@ -127,6 +141,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             SenderTest,
             UnsavedSenderTest,
             ContactDetails,
+            SubscriptionSettings,
             NewSignIn,
             SecretValue,
             problems.ProblemDetails,

@@ -1,0 +1,118 @@
+"""Configured webhook subscriptions: what keeps one from working, tests, and what could not be delivered (req M7)."""
+
+import secrets
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from shared.application.configuration import Checked, Kind
+from shared.application.ports import ChangedEntry, Commit, DeliveryRequest, OutboxChanged
+from shared.application.services import Services
+from shared.application.webhooks import described, post
+from shared.domain.errors import MailboxError, Problem, SourceError, TargetRefused, Unfit
+from shared.domain.outbox import OutboxEntry
+from shared.domain.subscriptions import Subscription, SubscriptionSettings
+from shared.domain.webhooks import cloud_event, signing_keys
+
+_SIDE_BY_SIDE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryTest:
+    """How the receiver took a test; `status` is None where there was no answer."""
+
+    ok: bool
+    status: int | None
+    detail: str
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """A webhook that was tried and not delivered."""
+
+    mailbox_id: str
+    entry: OutboxEntry
+
+
+def deliver_test(services: Services, subscription: Subscription) -> DeliveryTest:
+    """Post an event of the type `mailroom.test`, once."""
+    time = services.clock().isoformat()
+    url = f"{services.settings.public_url}/api/subscriptions/{subscription.id}"
+    event = cloud_event(f"evt_{secrets.token_hex(16)}", url, "test", time, {"subscription": subscription.id})
+    try:
+        answer = post(services, subscription, event)
+    except Unfit as error:
+        return DeliveryTest(False, None, f"The signing secret {error}.")
+    except (MailboxError, SourceError) as error:
+        return DeliveryTest(False, None, str(error), error.advice)
+    return DeliveryTest(200 <= answer.status < 300, answer.status, described(answer))
+
+
+def undelivered(services: Services, subscription: Subscription) -> list[Owed]:
+    """What has failed at least once, oldest first."""
+
+    def of(mailbox_id: str) -> list[Owed]:
+        found = (each for each in services.tickets.outbox(mailbox_id) if each.kind == "webhook" and each.error)
+        return [Owed(mailbox_id, each) for each in found if each.payload["subscription"] == subscription.id]
+
+    with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
+        found = [each for owed in pool.map(of, (each.id for each in services.mailboxes.cached())) for each in owed]
+    return sorted(found, key=lambda each: str(each.entry.payload["at"]))
+
+
+def redeliver(services: Services, subscription: Subscription) -> int:
+    """Have what was given up tried again, for as long as the first time; returns how many webhooks these are."""
+    return sum(
+        _again(services, each.mailbox_id, each.entry.id)
+        for each in undelivered(services, subscription)
+        if each.entry.state == "failed"
+    )
+
+
+def _again(services: Services, mailbox_id: str, entry_id: str) -> bool:
+    before = services.tickets.entry(mailbox_id, entry_id)
+    if before is None or before.value.state != "failed":
+        return False
+    again = replace(before.value, state="waiting", attempts=0, due_at=services.clock())
+    try:
+        services.tickets.commit(mailbox_id, Commit(changed_outbox=[ChangedEntry(before, again)]))
+    except OutboxChanged:
+        return False  # somebody else has asked for it
+    services.deliveries.put(DeliveryRequest(mailbox_id, entry_id))
+    return True
+
+
+def _problems(checked: Checked[Subscription]) -> Iterator[Problem]:
+    if not isinstance(checked.settings, SubscriptionSettings):
+        return
+    services, settings = checked.services, checked.settings
+    known = {each.value.id for each in services.mailboxes.all()}
+    for index, mailbox_id in enumerate(settings.mailboxes):
+        if mailbox_id not in known:
+            yield Problem(f"$.mailboxes[{index}]", "is the id of no mailbox")
+    if _is_refused(services, settings.url):
+        yield Problem("$.url", "leads to this machine or to the platform's own services")
+    try:
+        signing_keys(services.secrets.get(settings.signing_secret))
+    except Unfit as error:
+        yield Problem("$.signing_secret", str(error))
+
+
+def _is_refused(services: Services, url: str) -> bool:
+    try:
+        services.webhooks.check(url)
+    except TargetRefused:
+        return True
+    except (MailboxError, SourceError):
+        return False  # it may be set up later, and a test tells
+    return False
+
+
+SUBSCRIPTIONS = Kind(
+    noun="subscription",
+    settings=SubscriptionSettings,
+    stored=Subscription,
+    store=lambda services: services.subscriptions,
+    check=_problems,
+)

@@ -1,0 +1,103 @@
+"""The operations on webhook subscriptions: settings, tests, and what could not be delivered (req M7)."""
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path
+from pydantic import BaseModel, Field
+
+from shared.application import subscriptions
+from shared.application.configuration import find
+from shared.application.services import Services
+from shared.application.subscriptions import SUBSCRIPTIONS
+from shared.domain.document import DocumentId
+from shared.domain.subscriptions import Subscription
+from shared.entrypoints.http.configured import add_operations
+from shared.entrypoints.http.problems import described
+from shared.entrypoints.http.requests import Ready, ready
+
+router = APIRouter(prefix="/api/subscriptions", tags=["subscriptions"], dependencies=[Depends(ready)])
+
+Id = Annotated[DocumentId, Path()]
+
+
+class Subscriptions(BaseModel):
+    subscriptions: list[Subscription]
+
+
+class DeliveryTest(BaseModel):
+    """How the receiver took a test; `status` is what it answered, None where it did not."""
+
+    ok: bool
+    status: int | None
+    detail: str
+    advice: str
+
+
+class Undelivered(BaseModel):
+    """A webhook that has not been delivered so far. It is tried again at `due_at`, but not where it `failed`."""
+
+    event: str = Field(description="the type, such as ticket.created")
+    mailbox_id: str
+    ticket_number: int | None
+    at: datetime
+    attempts: int
+    failed: bool
+    due_at: datetime
+    error: str
+
+
+class AllUndelivered(BaseModel):
+    """Oldest first."""
+
+    undelivered: list[Undelivered]
+
+
+class Redelivery(BaseModel):
+    redelivered: int = Field(description="how many webhooks are tried again")
+
+
+@router.get("")
+def list_subscriptions(services: Ready) -> Subscriptions:
+    return Subscriptions(subscriptions=[each.value for each in services.subscriptions.all()])
+
+
+@router.post("/{subscription_id}/test", responses=described(404))
+def test_subscription(subscription_id: Id, services: Ready) -> DeliveryTest:
+    """Post an event of the type `mailroom.test`, also where the subscription is disabled."""
+    return DeliveryTest(**asdict(subscriptions.deliver_test(services, _found(services, subscription_id))))
+
+
+@router.get("/{subscription_id}/undelivered", responses=described(404))
+def list_undelivered(subscription_id: Id, services: Ready) -> AllUndelivered:
+    """What has failed at least once and was not delivered since."""
+    found = subscriptions.undelivered(services, _found(services, subscription_id))
+    return AllUndelivered(undelivered=[_undelivered(each) for each in found])
+
+
+@router.post("/{subscription_id}/redeliver", status_code=202, responses=described(404))
+def redeliver(subscription_id: Id, services: Ready) -> Redelivery:
+    """Have all that was given up tried again, for another three days."""
+    return Redelivery(redelivered=subscriptions.redeliver(services, _found(services, subscription_id)))
+
+
+def _found(services: Services, subscription_id: str) -> Subscription:
+    return find(services, SUBSCRIPTIONS, subscription_id).value
+
+
+def _undelivered(owed: subscriptions.Owed) -> Undelivered:
+    entry = owed.entry
+    return Undelivered(
+        event=entry.payload["type"],
+        mailbox_id=owed.mailbox_id,
+        ticket_number=entry.payload.get("ticket"),
+        at=entry.payload["at"],
+        attempts=entry.attempts,
+        failed=entry.state == "failed",
+        due_at=entry.due_at,
+        error=entry.error,
+    )
+
+
+add_operations(router, SUBSCRIPTIONS, Subscription, lambda _, stored: stored)
