@@ -12,6 +12,7 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter
 
+from shared.application.ports import Versioned
 from shared.application.services import Services
 from shared.domain.errors import Invalid, NotFound, Problem
 from shared.domain.ticket import Comment, Ticket
@@ -52,14 +53,14 @@ def newest(
     return listed, _write_positions({**positions, **{ticket.mailbox_id: ticket.number for ticket in listed}})
 
 
-def find(services: Services, tag: str) -> Ticket:
+def find(services: Services, tag: str) -> Versioned[Ticket]:
     """The ticket that people know as this tag, in any case. :raises NotFound:"""
     prefix, _, number = tag.upper().partition("-")
     mailbox = next((each for each in services.mailboxes.cached() if each.ticket_prefix == prefix), None)
     if mailbox and re.fullmatch(r"[1-9][0-9]{0,9}", number):
         found = services.tickets.ticket(mailbox.id, int(number))
         if found:
-            return found.value
+            return found
     raise NotFound("there is no such ticket")
 
 

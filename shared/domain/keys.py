@@ -33,3 +33,8 @@ def reused_id_key(key: str, print_: str) -> str:
 def incident_key(external_id: str) -> str:
     """The key of what a monitoring system calls one incident (req K6)."""
     return hashlib.sha256(f"incident:{external_id}".encode()).hexdigest()
+
+
+def request_key(idempotency_key: str) -> str:
+    """The key of a request to the API that must not be served twice."""
+    return hashlib.sha256(f"request:{idempotency_key}".encode()).hexdigest()

@@ -14,7 +14,9 @@ from shared.application.services import Services
 from shared.bootstrap import compose
 from shared.entrypoints.http.app import build
 from shared.settings import read_settings
+from tests.api.desk import Desk
 from tests.clock import MovableClock
+from tests.intake.memory_source import MemoryMailbox
 
 SIGN_IN = {"kind": "password", "account": "support", "password_secret": "imap-password"}
 IMAP = {"kind": "imap", "host": "mail.example.com", "sign_in": SIGN_IN}
@@ -94,3 +96,16 @@ def queued(composed: Services) -> Callable[[], list[dict[str, Any]]]:
     queue = composed.polls._clients.polls_queue
     queue.clear_messages()
     return lambda: [json.loads(b64decode(message.content)) for message in queue.receive_messages()]
+
+
+@pytest.fixture
+def desks(api: TestClient, services: Services, support, billing) -> tuple[Desk, Desk]:
+    """Support and Billing."""
+    ids = [api.post("/api/mailboxes", json=each).json()["id"] for each in (support, billing)]
+    first, second = (Desk(mailbox_id, services, MemoryMailbox()) for mailbox_id in ids)
+    return first, second
+
+
+@pytest.fixture
+def desk(desks: tuple[Desk, Desk]) -> Desk:
+    return desks[0]

@@ -2,57 +2,15 @@
 
 from base64 import b64decode
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from email.message import EmailMessage
 from itertools import chain
-from zlib import crc32
 
 import pytest
 from fastapi.testclient import TestClient
 
-from shared.application.poll import poll
-from shared.application.ports import PollRequest
-from shared.application.services import Services
+from tests.api.desk import Desk, mail
 from tests.clock import MovableClock
-from tests.intake.memory_source import MemoryMailbox
 
 PIXEL = b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
-
-
-@dataclass
-class Desk:
-    """A configured mailbox whose mail is in memory."""
-
-    id: str
-    services: Services
-    provider: MemoryMailbox
-
-    def take_in(self, *messages: bytes) -> None:
-        self.provider.deliver(*messages)
-        services = replace(self.services, open_source=self.provider.open)
-        poll(services, PollRequest(self.id, "demand", "test"))
-
-
-@pytest.fixture
-def desks(api: TestClient, services: Services, support, billing) -> tuple[Desk, Desk]:
-    """Support and Billing."""
-    ids = [api.post("/api/mailboxes", json=each).json()["id"] for each in (support, billing)]
-    first, second = (Desk(mailbox_id, services, MemoryMailbox()) for mailbox_id in ids)
-    return first, second
-
-
-@pytest.fixture
-def desk(desks: tuple[Desk, Desk]) -> Desk:
-    return desks[0]
-
-
-def mail(subject: str = "Printer jams", **headers: str) -> EmailMessage:
-    message = EmailMessage()
-    fields = {"From": "Ann Example <ann@example.org>", "To": "support@example.com", "Subject": subject}
-    for name, value in {**fields, "Message-ID": f"<{crc32(subject.encode())}@example.org>", **headers}.items():
-        message[name.replace("_", "-")] = value
-    message.set_content("It jams.\n")
-    return message
 
 
 def tags(answer) -> list[str]:

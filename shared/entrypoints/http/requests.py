@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request
@@ -10,6 +11,7 @@ from starlette.exceptions import HTTPException
 
 from shared.application.services import Services
 from shared.domain.errors import PreconditionFailed, SettingsError
+from shared.mime.headers import one_line
 
 _MAX_BYTES = 1_000_000
 
@@ -41,11 +43,15 @@ async def whole_body(request: Request, max_bytes: int) -> bytes:
     return bytes(body)
 
 
-async def _json_body(request: Request) -> object:
+async def json_bytes(request: Request, content_types: Sequence[str], max_bytes: int) -> bytes:
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if content_type != "application/json":
-        raise HTTPException(415, "the body must be application/json")
-    return parsed_json(await whole_body(request, _MAX_BYTES))
+    if content_type not in content_types:
+        raise HTTPException(415, f"the body must be {' or '.join(content_types)}")
+    return await whole_body(request, max_bytes)
+
+
+async def _json_body(request: Request) -> object:
+    return parsed_json(await json_bytes(request, ["application/json"], _MAX_BYTES))
 
 
 def parsed_json(body: bytes) -> object:
@@ -59,10 +65,15 @@ def parsed_json(body: bytes) -> object:
 JsonBody = Annotated[object, Depends(_json_body)]
 
 
-def json_body(schema: str) -> dict[str, Any]:
+def json_body(schema: str, content_types: Sequence[str] = ("application/json",)) -> dict[str, Any]:
     """For the OpenAPI document: the body is checked by the use case, which finds all problems at once."""
-    content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
+    content = {each: {"schema": {"$ref": f"#/components/schemas/{schema}"}} for each in content_types}
     return {"requestBody": {"required": True, "content": content}}
+
+
+def caller(request: Request) -> str:
+    """Who calls, as App Service says when people sign in; it takes the header off what comes from outside."""
+    return one_line(request.headers.get("x-ms-client-principal-name", ""))[:254] or "function key"
 
 
 class Versions:

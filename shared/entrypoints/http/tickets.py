@@ -16,7 +16,7 @@ from shared.domain.message import Attachment
 from shared.domain.ticket import Comment, Ticket
 from shared.entrypoints.http import models
 from shared.entrypoints.http.problems import described
-from shared.entrypoints.http.requests import Ready, ready
+from shared.entrypoints.http.requests import Ready, etag, ready
 
 router = APIRouter(prefix="/api/tickets", tags=["tickets"], dependencies=[Depends(ready)])
 
@@ -28,6 +28,7 @@ _IMAGES = ("image/gif", "image/jpeg", "image/png", "image/webp")
 _PASSED_ON = (*_IMAGES, "application/pdf", "application/zip", "text/plain")
 """Types that a browser cannot be made to run; whatever else is declared is handed out as mere bytes."""
 
+TICKET_ETAG = {"headers": {"ETag": {"description": "the version of the ticket", "schema": {"type": "string"}}}}
 _INLINE_BYTES = 5_000_000
 _HTML_POLICY = (
     "default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline';"
@@ -51,15 +52,19 @@ def list_tickets(
         else [each.id for each in services.mailboxes.cached()]
     )
     found, more = tickets.newest(services, ids, open_only=status == "open", limit=limit, continuation=continuation)
-    return models.Tickets(tickets=[_ticket(each) for each in found], continuation=more)
+    return models.Tickets(tickets=[shown_ticket(each) for each in found], continuation=more)
 
 
-@router.get("/{tag}", responses=described(404))
-def get_ticket(tag: Tag, services: Ready) -> models.TicketWithComments:
+@router.get("/{tag}", responses={200: TICKET_ETAG, **described(404)})
+def get_ticket(tag: Tag, services: Ready, response: Response) -> models.TicketWithComments:
     """One ticket with its log, oldest comment first."""
-    found = tickets.find(services, tag)
+    stored = tickets.find(services, tag)
+    found = stored.value
+    response.headers["ETag"] = etag(stored.etag)
     comments = services.tickets.comments(found.mailbox_id, found.number)
-    return models.TicketWithComments(**dict(_ticket(found)), comments=[_comment(found, each) for each in comments])
+    return models.TicketWithComments(
+        **dict(shown_ticket(found)), comments=[shown_comment(found, each) for each in comments]
+    )
 
 
 @router.get(
@@ -69,7 +74,7 @@ def get_ticket(tag: Tag, services: Ready) -> models.TicketWithComments:
 )
 def get_raw_message(tag: Tag, seq: Seq, services: Ready) -> Response:
     """The message that made the comment, byte for byte as it was received."""
-    content = tickets.raw_message(services, tickets.find(services, tag), seq)
+    content = tickets.raw_message(services, tickets.find(services, tag).value, seq)
     return _download(content, f"{tag.upper()}-{seq}.eml", "message/rfc822")
 
 
@@ -82,7 +87,7 @@ def get_html(tag: Tag, seq: Seq, services: Ready) -> Response:
     """The message's HTML without script and remote content; its inline images are part of it. 404 where the message
     has no HTML.
     """
-    content = tickets.raw_message(services, tickets.find(services, tag), seq)
+    content = tickets.raw_message(services, tickets.find(services, tag).value, seq)
     html = mime.safe_html(content, image_url=lambda image: _data_url(content, image))
     if html is None:
         raise NotFound("the message has no HTML")
@@ -96,7 +101,7 @@ def get_html(tag: Tag, seq: Seq, services: Ready) -> Response:
 )
 def get_attachment(tag: Tag, seq: Seq, index: Index, services: Ready) -> Response:
     """The decoded bytes of one attachment."""
-    found = mime.attachment_bytes(tickets.raw_message(services, tickets.find(services, tag), seq), index)
+    found = mime.attachment_bytes(tickets.raw_message(services, tickets.find(services, tag).value, seq), index)
     if found is None:
         raise NotFound("there is no such attachment")
     attachment, content = found
@@ -123,7 +128,7 @@ def _href(ticket: Ticket, *below: str | int) -> str:
     return "/".join(map(str, ("/api/tickets", ticket.tag, *below)))
 
 
-def _ticket(ticket: Ticket) -> models.Ticket:
+def shown_ticket(ticket: Ticket) -> models.Ticket:
     others = {
         "linked_to": [f"{ticket.prefix}-{number}" for number in ticket.linked_to],
         "merged_into": f"{ticket.prefix}-{ticket.merged_into}" if ticket.merged_into else None,
@@ -131,7 +136,7 @@ def _ticket(ticket: Ticket) -> models.Ticket:
     return models.Ticket(**asdict(ticket) | others | {"tag": ticket.tag, "href": _href(ticket)})
 
 
-def _comment(ticket: Ticket, comment: Comment) -> models.Comment:
+def shown_comment(ticket: Ticket, comment: Comment) -> models.Comment:
     attachments = [
         models.Attachment(**asdict(each), href=_href(ticket, "comments", comment.seq, "attachments", each.index))
         for each in comment.attachments

@@ -1,0 +1,33 @@
+"""A mailbox that the API has configured, and its mail."""
+
+from dataclasses import dataclass, replace
+from email.message import EmailMessage
+from zlib import crc32
+
+from shared.application.poll import poll
+from shared.application.ports import PollRequest
+from shared.application.services import Services
+from tests.intake.memory_source import MemoryMailbox
+
+
+@dataclass
+class Desk:
+    """A configured mailbox whose mail is in memory."""
+
+    id: str
+    services: Services
+    provider: MemoryMailbox
+
+    def take_in(self, *messages: bytes) -> None:
+        self.provider.deliver(*messages)
+        services = replace(self.services, open_source=self.provider.open)
+        poll(services, PollRequest(self.id, "demand", "test"))
+
+
+def mail(subject: str = "Printer jams", **headers: str) -> EmailMessage:
+    message = EmailMessage()
+    fields = {"From": "Ann Example <ann@example.org>", "To": "support@example.com", "Subject": subject}
+    for name, value in {**fields, "Message-ID": f"<{crc32(subject.encode())}@example.org>", **headers}.items():
+        message[name.replace("_", "-")] = value
+    message.set_content("It jams.\n")
+    return message
