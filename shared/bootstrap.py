@@ -15,6 +15,7 @@ from shared.adapters.storage.documents import TableDocuments
 from shared.adapters.storage.queues import StorageDeliveryQueue, StoragePollQueue
 from shared.adapters.storage.raws import TableAndBlobRawStore
 from shared.adapters.storage.schedule import TableScheduleStore
+from shared.adapters.storage.sender_states import TableSenderStates
 from shared.adapters.storage.sign_ins import TableSignInStore
 from shared.adapters.storage.tickets import TableTicketStore
 from shared.adapters.tokens import Tokens
@@ -25,8 +26,10 @@ from shared.application.own_ids import OwnIds
 from shared.application.ports import Clock, SecretStore
 from shared.application.services import Services
 from shared.domain.mailbox import Mailbox
+from shared.domain.outgoing_rules import OutgoingRule
 from shared.domain.senders import Sender
 from shared.domain.subscriptions import Subscription
+from shared.domain.templates import Template
 from shared.domain.ticket_types import TicketType
 from shared.settings import Settings, read_settings
 
@@ -57,6 +60,9 @@ def compose(settings: Settings, clock: Clock = utc_now) -> Services:
         mailboxes=TableDocuments(clients, "mailboxes", "mailbox", Mailbox),
         ticket_types=TableDocuments(clients, "mailboxes", "ticket type", TicketType),
         senders=TableDocuments(clients, "senders", "sender", Sender),
+        outgoing_rules=TableDocuments(clients, "senders", "outgoing rule", OutgoingRule),
+        templates=TableDocuments(clients, "mailboxes", "template", Template),
+        sender_states=TableSenderStates(clients),
         subscriptions=TableDocuments(clients, "mailboxes", "subscription", Subscription),
         tickets=TableTicketStore(clients),
         raws=TableAndBlobRawStore(clients),

@@ -8,9 +8,11 @@ from datetime import timedelta
 
 from shared.application.arrived import Arrived, Taken, arrived
 from shared.application.finding import Finder, Found
+from shared.application.intake_events import IntakeEvents
 from shared.application.plan import Plan
 from shared.application.ports import (
     Commit,
+    DeliveryRequest,
     Fenced,
     FetchFailure,
     ReceiptExists,
@@ -19,7 +21,15 @@ from shared.application.ports import (
 )
 from shared.application.services import Services
 from shared.domain.decision import Elsewhere, Facts
-from shared.domain.errors import AppError, MailboxError, MessageError, MessageGone, StoreRejected, StoreUnavailable
+from shared.domain.errors import (
+    AppError,
+    MailboxError,
+    MessageError,
+    MessageGone,
+    StoreError,
+    StoreRejected,
+    StoreUnavailable,
+)
 from shared.domain.intake import MAX_ATTEMPTS, Deferred, MailboxState, PollRun, QuarantineEntry
 from shared.domain.keys import reused_id_key
 from shared.domain.mailbox import Mailbox
@@ -62,10 +72,15 @@ class Intake:
         self._owner = owner
         self._attempts = {item.ref: item.attempts for item in state.deferred}
         self._finder = Finder(services, mailbox)
+        self._owes = False
         self._readers = ThreadPoolExecutor(8, thread_name_prefix="find")
 
     def close(self) -> None:
+        """Have what is owed now delivered; should that get lost, the sweep makes up for it."""
         self._readers.shutdown()
+        if self._owes:
+            with suppress(StoreError):
+                self._services.deliveries.put(DeliveryRequest(self._mailbox.id))
 
     def lease(self) -> None:
         """Keep other workers from doing the same work meanwhile. What guarantees is the ETag, not the lease."""
@@ -156,17 +171,19 @@ class Intake:
         assert commit.state, "intake is fenced by the state"
         self._etag = self._tickets.commit(self._mailbox.id, commit)
         self._state = commit.state
+        self._owes = self._owes or bool(commit.outbox)
 
     def _plan(self, batch: Sequence[Arrived]) -> Plan:
         looked_up = self._readers.map(self._look_up, batch)
-        plan = Plan(self._mailbox, self._owned_state(), self._clock(), self._pack, self._finder.insiders)
+        events = IntakeEvents.of(self._services, self._mailbox)
+        plan = Plan(self._mailbox, self._owned_state(), self._clock(), self._pack, self._finder.insiders, events)
         for item, (facts, found) in zip(batch, looked_up, strict=True):
             with _of_one_message():
                 decision = plan.decide(facts, found).decision
                 if isinstance(decision, Elsewhere):
                     plan.add_from_elsewhere(item, decision.mailbox_id, self._pass_on(item, decision.mailbox_id))
                 else:
-                    plan.add(item, decision)
+                    plan.add(item, decision, facts)
         return plan
 
     def _look_up(self, item: Arrived) -> tuple[Facts, Found | None]:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from shared.application.arrived import Arrived, Taken
 from shared.application.finding import Found
+from shared.application.intake_events import IntakeEvents
 from shared.application.ports import ChangedTicket, Commit, StoredRaw, Versioned
 from shared.domain.decision import By, CommentOn, Facts, Ignore, Match, OpenTicket, Verdict, decide
 from shared.domain.draft import Draft
@@ -14,6 +15,7 @@ from shared.domain.keys import id_key, incident_key
 from shared.domain.kinds import REPORTS
 from shared.domain.mailbox import Mailbox
 from shared.domain.message import Address, InboundMessage, RawMessage
+from shared.domain.outbox import OutboxEntry
 from shared.domain.people import Insiders
 from shared.domain.preprocessing import preprocess
 from shared.domain.threading import referred_ids, subject_tags
@@ -44,6 +46,7 @@ class Plan:
     now: datetime
     pack: Pack
     insiders: Insiders
+    events: IntakeEvents | None = None
     taken: list[Taken] = field(default_factory=list)
     _receipts: dict[str, Receipt] = field(default_factory=dict)
     _incidents: dict[str, Receipt] = field(default_factory=dict)
@@ -52,28 +55,37 @@ class Plan:
     _after: dict[int, Ticket] = field(default_factory=dict)
     _comments: list[Comment] = field(default_factory=list)
     _raws: dict[str, StoredRaw] = field(default_factory=dict)
+    _outbox: list[OutboxEntry] = field(default_factory=list)
 
     def decide(self, facts: Facts, found: Found | None) -> Verdict:
         """What to do with a message, now that those before it in the batch are known."""
         match, elsewhere = self._match(facts, found)
         return decide(replace(facts, match=match, elsewhere=elsewhere))
 
-    def add(self, item: Arrived, decision: OpenTicket | CommentOn | Ignore) -> None:
+    def add(self, item: Arrived, decision: OpenTicket | CommentOn | Ignore, facts: Facts) -> None:
         """Note all that follows from the decision."""
         match decision:
             case OpenTicket(draft, linked_to):
-                number = self._commented(self._open(draft, linked_to), item, CommentKind.PUBLIC, draft.text).number
+                language = self.events.language(facts) if self.events else ""
+                ticket = self._commented(self._open(draft, linked_to, language), item, CommentKind.PUBLIC, draft.text)
+                number = ticket.number
                 self._note(item, Outcome.CREATED, ticket_number=number)
+                if self.events:
+                    self._outbox.append(self.events.created(ticket, draft, facts, self.now))
                 if draft.external_id:
                     key = incident_key(draft.external_id)
                     self._incidents[key] = Receipt(key, "", None, self.now, number)
             case CommentOn(number, kind, status):
-                ticket = _with_status(self._ticket(number), status, self.now)
+                before = self._ticket(number)
                 text, _ = preprocess(self.mailbox.preprocessing, new_text(item.raw.content) or item.message.text)
-                self._commented(ticket, item, kind, text)
+                after = self._commented(_with_status(before, status, self.now), item, kind, text)
                 self._note(item, Outcome.APPENDED, ticket_number=number)
+                if self.events:
+                    self._outbox += self.events.commented(before, after, kind, facts)
             case Ignore(reason):
                 self._note(item, Outcome.IGNORED, reason)
+                if self.events:
+                    self._outbox += self.events.refused(item.key, reason, facts, self.now)
 
     def add_from_elsewhere(self, item: Arrived, mailbox_id: str, taken: Taken) -> None:
         """Note what became of a message that another mailbox has taken in."""
@@ -93,6 +105,7 @@ class Plan:
             changed_tickets=[ChangedTicket(self._before[number], after) for number, after in self._after.items()],
             comments=self._comments,
             raws=[*self._raws.values()],
+            outbox=self._outbox,
         )
 
     def _match(self, facts: Facts, found: Found | None) -> tuple[Match | None, Match | None]:
@@ -129,7 +142,7 @@ class Plan:
     def _put(self, ticket: Ticket) -> None:
         (self._new if ticket.number in self._new else self._after)[ticket.number] = ticket
 
-    def _open(self, draft: Draft, linked_to: int | None) -> Ticket:
+    def _open(self, draft: Draft, linked_to: int | None, language: str) -> Ticket:
         ticket = Ticket(
             mailbox_id=self.mailbox.id,
             number=self.state.next_number,
@@ -152,6 +165,7 @@ class Plan:
             tags=draft.tags,
             cc=draft.cc,
             external_id=draft.external_id,
+            language=language,
         )
         self.state = replace(self.state, next_number=ticket.number + 1)
         self._new[ticket.number] = ticket

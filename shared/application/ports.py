@@ -6,7 +6,7 @@ resumes, opaque to everybody but the source. *Settlement* is what is done to a m
 afterwards. A *receipt* says that a message was taken in.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, Protocol, TypeVar
@@ -18,6 +18,7 @@ from shared.domain.intake import MailboxHealth, MailboxState, PollRun, Quarantin
 from shared.domain.message import Cursor, Listed, MessageRef, RawMessage
 from shared.domain.outbox import EntryKind, OutboxEntry, SentTo
 from shared.domain.outgoing import OutgoingMail, SendResult
+from shared.domain.sender_state import SenderState
 from shared.domain.settlement import Settled, Settlement
 from shared.domain.sign_in import NewSignIn, SignInAttempt
 from shared.domain.ticket import Comment, RawPointer, Receipt, Ticket
@@ -272,8 +273,10 @@ class TicketStore(Protocol):
     def outbox(self, mailbox_id: str) -> Sequence[OutboxEntry]:
         """What is owed."""
 
-    def owed(self, mailbox_id: str, kind: EntryKind, limit: int) -> Sequence[Versioned[OutboxEntry]]:
-        """What is owed of one kind."""
+    def owed(
+        self, mailbox_id: str, kind: EntryKind | None, limit: int, due_by: datetime | None = None
+    ) -> Sequence[Versioned[OutboxEntry]]:
+        """What is owed, of one kind or of any; with `due_by`, what is due then and has not failed."""
 
     def entry(self, mailbox_id: str, entry_id: str) -> Versioned[OutboxEntry] | None: ...
 
@@ -418,6 +421,15 @@ class WebhookPoster(Protocol):
         """Find the host; ask it nothing."""
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes) -> WebhookAnswer: ...
+
+
+class SenderStates(Protocol):
+    """How the senders are doing."""
+
+    def all(self) -> Sequence[SenderState]: ...
+
+    def change(self, sender_id: str, changed: Callable[[SenderState], tuple[SenderState, T]]) -> T:
+        """Replace the state by the first, and return the second; called again where somebody else was faster."""
 
 
 class PollQueue(Protocol):

@@ -14,6 +14,7 @@ from shared.application.ports import (
     ScheduleStore,
     SecretStore,
     SenderConnection,
+    SenderStates,
     SignInService,
     SignInStore,
     Source,
@@ -21,8 +22,10 @@ from shared.application.ports import (
     WebhookPoster,
 )
 from shared.domain.mailbox import Mailbox
+from shared.domain.outgoing_rules import OutgoingRule
 from shared.domain.senders import Sender
 from shared.domain.subscriptions import Subscription
+from shared.domain.templates import Template
 from shared.domain.ticket_types import TicketType
 from shared.settings import Settings
 
@@ -45,6 +48,9 @@ class Services:
     mailboxes: DocumentStore[Mailbox]
     ticket_types: DocumentStore[TicketType]
     senders: DocumentStore[Sender]
+    outgoing_rules: DocumentStore[OutgoingRule]
+    templates: DocumentStore[Template]
+    sender_states: SenderStates
     subscriptions: DocumentStore[Subscription]
     tickets: TicketStore
     raws: RawStore

@@ -77,6 +77,10 @@ def is_daemon(address: "Address | None") -> bool:
     return address is not None and bool(_DAEMON.fullmatch(_local(address)))
 
 
+def takes_no_replies(address: "Address") -> bool:
+    return is_daemon(address) or bool(_NO_REPLY.search(_local(address)))
+
+
 def auto_submitted(value: str | None) -> str:
     """What an Auto-Submitted field says, without its comments and parameters (RFC 3834 section 5); `no` if absent."""
     return next(iter(re.findall(r"[a-z-]+", (value or "")[:200].lower())), "no")
@@ -115,7 +119,7 @@ def _by_addresses(message: "InboundMessage") -> Iterator[str]:
     elif is_daemon(message.sender):
         yield "sender: mail server"
     answered = message.reply_to or ((message.sender,) if message.sender else ())
-    if any(is_daemon(address) or _NO_REPLY.search(_local(address)) for address in answered):
+    if any(map(takes_no_replies, answered)):
         yield "no replies"
 
 

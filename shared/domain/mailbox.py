@@ -7,6 +7,7 @@ from pydantic import AwareDatetime, Field, StringConstraints
 
 from shared.domain.document import Document, Settings
 from shared.domain.fields import EmailAddress, FolderPath, Model, Proxy, told
+from shared.domain.notices import Notices
 from shared.domain.people import People
 from shared.domain.processing import Processing
 from shared.domain.replies import Replies
@@ -53,6 +54,7 @@ class MailboxSettings(Settings, Processing):
     settlement: Settlement = MarkRead()
     people: People = People()
     replies: Replies = Replies()
+    notices: Notices = Notices()
     failed_folder: FolderPath | None = Field(
         default=None, description="where messages go that are in quarantine, created if missing; unset leaves them"
     )

@@ -15,10 +15,10 @@ class EventType(StrEnum):
 
     Of tickets: `ticket`, its number; `seq` of the comment; `by`, the address of who did it; `technician` and `internal`
     where they did or it is; `quiet` where no e-mails are owed, `unanswered` where none are to its requester;
-    `reached`, the addresses that have the message already; `bounced`, those that mail came back from, and why; `sender`,
-    the id of the one that a technician has chosen; `before` and `after`, the status; `message_id` of what a new ticket
-    was made of. Of refused messages: `to`, `name`, `subject`, `message_id`, `language`. Of mailboxes: `to`, the
-    addresses that are alerted, `subject` and `text`.
+    `reached`, the addresses that have the message already; `bounced`, those that mail came back from, and why;
+    `sender`, the id of the one that a technician has chosen; `before` and `after`, the status; `message_id` of what a
+    new ticket was made of. Of refused messages: `to`, `name`, `subject`, `message_id`, `language`. Of mailboxes: `to`,
+    the addresses that are alerted, `subject` and `text`.
     """
 
     TICKET_CREATED = "ticket.created"
@@ -63,27 +63,3 @@ class SentTo:
 
     contact_id: str
     times: tuple[tuple[datetime, int], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Delivered:
-    """Nothing is owed any more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Later:
-    """Why it did not work, and when it may."""
-
-    at: datetime
-    error: str
-
-
-@dataclass(frozen=True, slots=True)
-class GaveUp:
-    """Why it did not work; waiting does not help, or has not helped."""
-
-    error: str
-
-
-Delivery = Delivered | Later | GaveUp
-"""What became of one try to deliver an entry."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -78,8 +79,13 @@ class TableTicketStore:
     def outbox(self, mailbox_id: str) -> Sequence[OutboxEntry]:
         return [rows.to_outbox(row) for row in self._range(mailbox_id, "outbox|", "outbox}")]
 
-    def owed(self, mailbox_id: str, kind: EntryKind, limit: int) -> Sequence[Versioned[OutboxEntry]]:
-        found = self._range(mailbox_id, "outbox|", "outbox}", limit, f" and kind eq '{kind}'")
+    def owed(
+        self, mailbox_id: str, kind: EntryKind | None, limit: int, due_by: datetime | None = None
+    ) -> Sequence[Versioned[OutboxEntry]]:
+        only = f" and kind eq '{kind}'" if kind else ""
+        if due_by:
+            only += f" and due_at le '{due_by.isoformat()}' and state ne 'failed'"
+        found = self._range(mailbox_id, "outbox|", "outbox}", limit, only)
         return [Versioned(rows.to_outbox(row), str(row.metadata["etag"])) for row in found]
 
     def entry(self, mailbox_id: str, entry_id: str) -> Versioned[OutboxEntry] | None:
