@@ -22,6 +22,7 @@ from shared.domain.errors import AppError, SettingsError
 from shared.domain.mailbox import MailboxSettings
 from shared.domain.senders import SenderSettings
 from shared.domain.sign_in import NewSignIn
+from shared.domain.subscriptions import SubscriptionSettings
 from shared.domain.ticket_changes import NewComment, OtherTicket, TicketPatch
 from shared.domain.ticket_types import TicketTypeSettings
 from shared.entrypoints.http import (
@@ -33,6 +34,7 @@ from shared.entrypoints.http import (
     problems,
     senders,
     sign_ins,
+    subscriptions,
     ticket_changes,
     ticket_types,
     tickets,
@@ -47,6 +49,7 @@ _TAGS = [
     {"name": "mailboxes", "description": "Configured mailboxes: settings, connection tests, polls, quarantine"},
     {"name": "senders", "description": "Configured outgoing servers: settings, the primary one, connection tests"},
     {"name": "tickets", "description": "Tickets, their comments, and the messages that made them"},
+    {"name": "subscriptions", "description": "Webhooks: who is told of events, tests, and what was not delivered"},
     {"name": "contacts", "description": "People: requesters and technicians, their groups and companies"},
     {"name": "secrets", "description": "Writing secrets, and signing in with Microsoft, Google and others"},
     {"name": "health", "description": "Whether the deployment and each mailbox work"},
@@ -87,6 +90,7 @@ def build(services: Services | SettingsError) -> FastAPI:
         ticket_types,
         contacts,
         sign_ins,
+        subscriptions,
         health,
     ):
         app.include_router(part.router)
@@ -143,6 +147,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             NewComment,
             TicketPatch,
             OtherTicket,
+            SubscriptionSettings,
             NewSignIn,
             SecretValue,
             problems.ProblemDetails,
