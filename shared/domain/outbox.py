@@ -63,3 +63,28 @@ class SentTo:
 
     contact_id: str
     times: tuple[tuple[datetime, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """Nothing is owed any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Why it did not work, and when it may. A payload takes the place of the one before."""
+
+    at: datetime
+    error: str
+    payload: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GaveUp:
+    """Why it did not work; waiting does not help, or has not helped."""
+
+    error: str
+
+
+Delivery = Delivered | Later | GaveUp
+"""What became of one try to deliver an entry."""
