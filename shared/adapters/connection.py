@@ -19,6 +19,7 @@ class Connection:
         return resolve(*self._address, self._services.settings, self._services.proxy)
 
     def dial(self, endpoint: Endpoint) -> None:
+        self.drop()
         self._deadline.restart(self._timeouts.connect)
         self._sock = connect(endpoint, self._deadline)
 

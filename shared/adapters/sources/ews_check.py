@@ -66,7 +66,7 @@ class EwsCheck(ApiCheck):
     def _waiting(self, path: str) -> int:
         conditions = ""
         if self._mailbox.start_from is not None:
-            since = self._mailbox.start_from.astimezone(UTC).isoformat()
+            since = self._mailbox.start_from.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
             conditions += _condition("IsGreaterThanOrEqualTo", "item:DateTimeReceived", since)
         if self._mailbox.intake.unread_only:
             conditions += _condition("IsEqualTo", "message:IsRead", "false")
