@@ -15,8 +15,9 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPSConnectionPool, Retry
 from urllib3.connection import HTTPSConnection
+from urllib3.exceptions import MaxRetryError
 
-from shared.adapters.net import Deadline, Timeouts, connect, resolve
+from shared.adapters.net import Deadline, Timeouts, Unanswered, connect, resolve
 from shared.adapters.proxy import ProxyAccess
 from shared.adapters.tls import tls_failure
 from shared.domain.errors import SourceUnavailable
@@ -48,7 +49,7 @@ class _Adapter(HTTPAdapter):
     def __init__(self, settings: Settings, proxy: ProxyAccess | None) -> None:
         self._tls = _tls_context(settings.extra_ca_file)
         self._pool_class = _pool_class(settings, proxy) if proxy else HTTPSConnectionPool
-        once_more = Retry(1, status=0, allowed_methods={"GET"}, respect_retry_after_header=False)
+        once_more = Retry(1, status=0, other=0, allowed_methods={"GET"}, respect_retry_after_header=False)
         super().__init__(pool_maxsize=32, max_retries=once_more)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -86,15 +87,19 @@ def _tls_context(extra_ca_file: str | None) -> ssl.SSLContext:
 
 @contextmanager
 def network_errors(service: str) -> Iterator[None]:
-    """The seam for what the HTTP library raises; `service` is the service's name in the texts."""
+    """The seam for what the HTTP library raises; `service` is the service's name in the texts.
+
+    :raises Unanswered: all that failed after there was a connection.
+    """
     try:
         yield
     except requests.exceptions.SSLError as exc:
         raise tls_failure(_innermost(exc)) from exc
-    except requests.Timeout as exc:
-        raise SourceUnavailable(f"{service} does not answer in time.") from exc
     except requests.RequestException as exc:
-        raise SourceUnavailable(f"{service} cannot be reached, or the connection broke.") from exc
+        kind = SourceUnavailable if exc.args and isinstance(exc.args[0], MaxRetryError) else Unanswered
+        is_late = isinstance(exc, requests.Timeout)
+        what = "does not answer in time" if is_late else "cannot be reached, or the connection broke"
+        raise kind(f"{service} {what}.") from exc
 
 
 def _innermost(error: BaseException) -> OSError:

@@ -68,15 +68,19 @@ class BoundedSocket(socket.socket):
         super().sendall(*args, **kwargs)
 
 
+class Unanswered(SourceUnavailable):
+    """The request is out, and may have been served: there is no answer that tells."""
+
+
 @contextmanager
-def network_errors() -> Iterator[None]:
-    """The seam for what sockets raise."""
+def network_errors(broken: type[SourceUnavailable] = SourceUnavailable) -> Iterator[None]:
+    """The seam for what sockets raise; `broken` is what that means here."""
     try:
         yield
     except TimeoutError as exc:
-        raise SourceUnavailable("The server did not answer in time.") from exc
+        raise broken("The server did not answer in time.") from exc
     except OSError as exc:
-        raise SourceUnavailable("The connection to the server broke.") from exc
+        raise broken("The connection to the server broke.") from exc
 
 
 @dataclass(frozen=True, slots=True)

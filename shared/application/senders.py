@@ -8,7 +8,7 @@ from shared.application.ports import Versioned
 from shared.application.services import Services
 from shared.domain.errors import Conflict, Invalid, PreconditionFailed, Problem
 from shared.domain.retirements import sender_retirement
-from shared.domain.senders import Sender, SenderSettings
+from shared.domain.senders import EwsTransport, Sender, SenderSettings, SmtpTransport
 
 
 def find_sender(services: Services, sender_id: str) -> Versioned[Sender]:
@@ -34,7 +34,8 @@ def make_primary(services: Services, current: Versioned[Sender]) -> Versioned[Se
 def warnings(sender: Sender) -> Iterator[str]:
     if advice := sender_retirement(sender.transport):
         yield advice
-    yield from tls_risks(sender.transport.tls)
+    if isinstance(sender.transport, SmtpTransport | EwsTransport):
+        yield from tls_risks(sender.transport.tls)
 
 
 SENDERS = Kind(

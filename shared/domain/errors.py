@@ -191,6 +191,12 @@ class OutcomeUnknown(SendError):
 
     code = "outcome_unknown"
 
+    def __init__(self) -> None:
+        super().__init__(
+            "The connection ended before the server said whether it takes the message.",
+            advice="Find out whether it has arrived before it is sent again.",
+        )
+
 
 class StoreError(AppError):
     code = "store_error"

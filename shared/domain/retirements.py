@@ -2,14 +2,14 @@
 
 from urllib.parse import urlsplit
 
-from shared.domain.senders import Transport
+from shared.domain.senders import SmtpTransport, Transport
 from shared.domain.sign_in import PasswordSignIn
-from shared.domain.sources import EwsSource, ImapSource, Pop3Source, Source
+from shared.domain.sources import ExchangeServer, ImapSource, Pop3Source, Source
 
 _MICROSOFT = (".office365.com", ".outlook.com", ".office365.us", ".partner.outlook.cn")
 EWS_ONLINE = (
-    "Exchange Online turns EWS off, tenant by tenant from 1 October 2026 and for all on 1 April 2027: read the mailbox "
-    "through Microsoft Graph."
+    "Exchange Online turns EWS off, tenant by tenant from 1 October 2026 and for all on 1 April 2027: use Microsoft "
+    "Graph instead."
 )
 BASIC_AT_MICROSOFT = (
     "Exchange Online has taken no passwords since 2023, nor Outlook.com since 16 September 2024: sign in with "
@@ -29,7 +29,7 @@ def is_microsoft(host: str) -> bool:
 def retirement(source: Source) -> str:
     """What is wrong with this way in; empty where nothing is."""
     match source:
-        case EwsSource(url=str(url)) if is_microsoft(urlsplit(url).hostname or ""):
+        case ExchangeServer(url=str(url)) if is_microsoft(urlsplit(url).hostname or ""):
             return EWS_ONLINE
         case ImapSource(sign_in=PasswordSignIn()) | Pop3Source(sign_in=PasswordSignIn()) if is_microsoft(source.host):
             return BASIC_AT_MICROSOFT
@@ -38,5 +38,9 @@ def retirement(source: Source) -> str:
 
 def sender_retirement(transport: Transport) -> str:
     """The same of a way out."""
-    by_password = isinstance(transport.sign_in, PasswordSignIn)
-    return SMTP_AT_MICROSOFT if by_password and is_microsoft(transport.host) else ""
+    match transport:
+        case ExchangeServer(url=str(url)) if is_microsoft(urlsplit(url).hostname or ""):
+            return EWS_ONLINE
+        case SmtpTransport(sign_in=PasswordSignIn()) if is_microsoft(transport.host):
+            return SMTP_AT_MICROSOFT
+    return ""

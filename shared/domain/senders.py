@@ -8,7 +8,8 @@ from pydantic import AwareDatetime, Field, StringConstraints
 
 from shared.domain.document import Document, Settings
 from shared.domain.fields import EmailAddress, Host, Model, Port, Proxy, Tls, told
-from shared.domain.sources import AnySignIn
+from shared.domain.sign_in import GoogleSignIn, MicrosoftSignIn
+from shared.domain.sources import AnySignIn, ExchangeServer
 
 _USUAL_PORTS = {"tls": 465, "starttls": 587, "starttls_if_available": 587, "none": 25}
 
@@ -33,7 +34,33 @@ class SmtpTransport(Model):
         return self.port or _USUAL_PORTS[self.tls.mode]
 
 
-Transport = SmtpTransport
+class GraphTransport(Model):
+    """Exchange Online through Microsoft Graph."""
+
+    kind: Literal["graph"] = "graph"
+    sign_in: Annotated[MicrosoftSignIn, Field(discriminator="kind")]
+    mailbox: EmailAddress | None = Field(
+        default=None, description="the mailbox to send from, unless the address has it"
+    )
+
+
+class EwsTransport(ExchangeServer):
+    """An Exchange server of one's own through its Web Services."""
+
+    kind: Literal["ews"] = "ews"
+
+
+class GmailTransport(Model):
+    """Gmail and Google Workspace through the Gmail API."""
+
+    kind: Literal["gmail"] = "gmail"
+    sign_in: Annotated[GoogleSignIn, Field(discriminator="kind")]
+    mailbox: EmailAddress | None = Field(
+        default=None, description="the account's own address, where the sender's is an alias of it"
+    )
+
+
+Transport = Annotated[SmtpTransport | GraphTransport | EwsTransport | GmailTransport, Field(discriminator="kind")]
 
 
 class Limits(Model):

@@ -9,6 +9,9 @@ from shared.application.ports import SenderConnection
 from shared.domain.senders import Sender
 
 SENDERS = {
+    "ews": "shared.adapters.senders.ews:EwsSender",
+    "gmail": "shared.adapters.senders.gmail:GmailSender",
+    "graph": "shared.adapters.senders.graph:GraphSender",
     "smtp": "shared.adapters.senders.smtp:SmtpSender",
 }
 """The adapter for each `kind` of transport."""

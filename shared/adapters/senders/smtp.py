@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 from shared.adapters.net import Timeouts
+from shared.adapters.senders.check import Tested
 from shared.adapters.senders.smtp_check import SmtpCheck
 from shared.adapters.senders.smtp_connection import SmtpConnection
 from shared.adapters.senders.smtp_errors import Reply
@@ -60,8 +61,7 @@ class SmtpSender:
         return None
 
     def check(self, confirm_to: str | None = None) -> Iterator[CheckStage]:
-        now = self._services.clock()
-        return SmtpCheck(self._connection, self._sender, now, self.send, confirm_to).run()
+        return SmtpCheck(self._connection, Tested(self._sender, self.send, self._services.clock(), confirm_to)).run()
 
     def close(self) -> None:
         self._connection.close()

@@ -149,8 +149,7 @@ class SmtpWire(smtplib.SMTP):
         try:
             reply = Reply(*self.getreply())
         except (SourceUnavailable, SourceMisbehaved) as exc:
-            text = "The connection ended before the server said whether it takes the message."
-            raise OutcomeUnknown(text, advice="Find out whether it has arrived before it is sent again.") from exc
+            raise OutcomeUnknown from exc
         if reply.code != 250:
             raise refusal("hand over the message", reply)
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
 
 from shared.adapters.connection import Connection
-from shared.adapters.net import BoundedSocket, Timeouts, network_errors
+from shared.adapters.net import BoundedSocket, Timeouts, Unanswered, network_errors
 from shared.adapters.sasl import ntlm
 from shared.adapters.sources.credentials import Credentials
 from shared.adapters.sources.ews_errors import ADVICE_ON_SIGN_IN, http_refusal
@@ -90,6 +90,7 @@ class EwsConnection(Connection):
         with _wire_errors():
             path = urlsplit(self.url)._replace(scheme="", netloc="").geturl()
             http.request("POST", path, body, {"Content-Type": "text/xml; charset=utf-8", **headers})
+        with _wire_errors(Unanswered):
             return http.getresponse()
 
     def _connected(self) -> HTTPConnection:
@@ -103,7 +104,7 @@ class EwsConnection(Connection):
         tree, size = _Tree(), 0
         parser = XMLParser(target=tree)  # noqa: S314 - the tree refuses document types
         try:
-            with _wire_errors():
+            with _wire_errors(Unanswered):
                 while chunk := response.read(_CHUNK):
                     parser.feed(chunk)
                     size += len(chunk)
@@ -171,7 +172,7 @@ def _whole(parser: XMLParser) -> Element:
     try:
         root: Element = parser.close()
     except ParseError as exc:
-        raise SourceUnavailable("The server closed the connection in the middle of its answer.") from exc
+        raise Unanswered("The server closed the connection in the middle of its answer.") from exc
     return root
 
 
@@ -184,10 +185,10 @@ def _base64(content: bytes) -> str:
 
 
 @contextmanager
-def _wire_errors() -> Iterator[None]:
-    """The seam for what the libraries for HTTP and XML raise."""
+def _wire_errors(broken: type[SourceUnavailable] = SourceUnavailable) -> Iterator[None]:
+    """The seam for what the libraries for HTTP and XML raise; `broken` is what a connection that breaks means."""
     try:
-        with network_errors():
+        with network_errors(broken):
             yield
     except (HTTPException, ParseError) as exc:
         advice = "Check that the address is that of an Exchange server."

@@ -5,6 +5,7 @@ from datetime import timedelta
 from xml.etree.ElementTree import Element
 
 from shared.adapters.https import retry_after
+from shared.adapters.net import Unanswered
 from shared.adapters.sources.errors import Refused
 from shared.domain.errors import (
     AccessDenied,
@@ -52,10 +53,10 @@ _CURSOR = ("ErrorInvalidSyncStateData", "ErrorSyncFolderNotFound")
 _FOLDER_GONE = ("ErrorFolderNotFound", "ErrorToFolderNotFound")
 _GONE = (*_FOLDER_GONE, "ErrorItemNotFound", "ErrorInvalidIdMalformed")
 _TRANSIENT = (
-    *("ErrorConnectionFailed", "ErrorExceededConnectionCount", "ErrorInternalServerTransientError"),
-    *("ErrorMailboxFailover", "ErrorMailboxMoveInProgress", "ErrorMailboxStoreUnavailable"),
-    *("ErrorTimeoutExpired", "ErrorTooManyObjectsOpened"),
+    *("ErrorExceededConnectionCount", "ErrorMailboxFailover", "ErrorMailboxMoveInProgress"),
+    *("ErrorMailboxStoreUnavailable", "ErrorTooManyObjectsOpened"),
 )
+_UNANSWERED = ("ErrorConnectionFailed", "ErrorInternalServerTransientError", "ErrorTimeoutExpired")
 
 
 class EwsRefused(Refused):
@@ -63,6 +64,7 @@ class EwsRefused(Refused):
 
     def __init__(self, ews_code: str) -> None:
         super().__init__(f"Exchange answered {ews_code}.", is_gone=ews_code in _GONE)
+        self.ews_code = ews_code
         self.is_folder_gone = ews_code in _FOLDER_GONE
 
 
@@ -79,8 +81,9 @@ def refusal(answer: Element) -> AppError:
         return kind(text, advice=advice)
     if ews_code in _CURSOR:
         return CursorExpired()
-    if ews_code in _TRANSIENT:
-        return SourceUnavailable(f"Exchange is out of order ({ews_code}).")
+    if ews_code in _TRANSIENT or ews_code in _UNANSWERED:
+        unavailable = SourceUnavailable if ews_code in _TRANSIENT else Unanswered
+        return unavailable(f"Exchange is out of order ({ews_code}).")
     return EwsRefused(ews_code)
 
 
@@ -94,7 +97,7 @@ class Redirected(SourceMisconfigured):
 
 def http_refusal(status: int, headers: Mapping[str, str]) -> AppError:
     if status in (429, 500, 502, 503, 504):
-        kind = Throttled if status == 429 else SourceUnavailable
+        kind = {429: Throttled, 503: SourceUnavailable}.get(status, Unanswered)
         return kind(f"The server is out of order ({status}).", retry_after=retry_after(headers))
     if status == 403:
         advice = "Have Exchange Web Services turned on for the account, and check access policies and the app's role."

@@ -50,8 +50,8 @@ _BUSY: Mapping[int, tuple[type[SourceUnavailable], str]] = {
 
 def refusal(status: int, body: Any, retry_after: timedelta | None) -> AppError:
     """The error for an answer of Graph with this status and JSON body; codes come in any case."""
-    graph_code = _code(body)
-    key = graph_code.casefold()
+    code = graph_code(body)
+    key = code.casefold()
     if status == 410 or key in _CURSOR:
         return CursorExpired()
     if status in _BUSY:
@@ -63,12 +63,12 @@ def refusal(status: int, body: Any, retry_after: timedelta | None) -> AppError:
     if status == 401:
         return CredentialsRejected("Graph does not accept the app's token.", advice=_SAME_CLOUD)
     if status == 403:
-        return AccessDenied(f"Graph denies it ({graph_code}).", advice=_PERMISSION)
+        return AccessDenied(f"Graph denies it ({code}).", advice=_PERMISSION)
     is_gone = status == 404 or key == "errorinvalididmalformed"
-    return Refused(f"Graph answered {status} {graph_code}".rstrip(), is_gone=is_gone, status=status)
+    return Refused(f"Graph answered {status} {code}".rstrip(), is_gone=is_gone, status=status)
 
 
-def _code(body: Any) -> str:
+def graph_code(body: Any) -> str:
     error = body.get("error") if isinstance(body, dict) else None
     code = error.get("code") if isinstance(error, dict) else None
     return code if isinstance(code, str) else ""

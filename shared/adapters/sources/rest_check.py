@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from shared.adapters.connection import Connection
 from shared.adapters.net import Timeouts
-from shared.adapters.sources.checks import ApiCheck, Finding, move_target
+from shared.adapters.sources.checks import ApiCheck, Check, Finding, move_target
 from shared.adapters.sources.errors import Refused
 from shared.adapters.sources.rest_client import RestClient
 from shared.adapters.sources.services import SourceServices
@@ -15,15 +15,16 @@ from shared.domain.mailbox import Mailbox
 from shared.domain.settlement import Move
 
 
-class RestCheck(ApiCheck):
-    stages = ("name", "port", "tls", "token", "sign_in", "mailbox", "folder", "settlement", "waiting")
+class TokenCheck(Check):
+    """As far as there is a token."""
 
-    def __init__(self, mailbox: Mailbox, paths: Sequence[str], services: SourceServices, client: RestClient) -> None:
-        super().__init__(mailbox, services.clock(), paths)
+    _rest: RestClient
+
+    def _ask(self, client: RestClient, services: SourceServices) -> None:
+        """Whom the stages are about."""
         address = urlsplit(client.root)
         self._connection = Connection(address.hostname or "", address.port or 443, Tls(), services, Timeouts())
         self._rest = client
-        self.service = client.service
 
     def tls(self) -> Finding:
         finding = super().tls()
@@ -33,6 +34,15 @@ class RestCheck(ApiCheck):
     def token(self) -> Finding:
         self._rest.sign_in()
         return Finding("The identity provider gives a token.")
+
+
+class RestCheck(TokenCheck, ApiCheck):
+    stages = ("name", "port", "tls", "token", "sign_in", "mailbox", "folder", "settlement", "waiting")
+
+    def __init__(self, mailbox: Mailbox, paths: Sequence[str], services: SourceServices, client: RestClient) -> None:
+        super().__init__(mailbox, services.clock(), paths)
+        self._ask(client, services)
+        self.service = client.service
 
     def _settled(self) -> Finding:
         settlement = self._mailbox.settlement

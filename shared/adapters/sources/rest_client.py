@@ -11,8 +11,9 @@ from typing import Any, ClassVar
 import requests
 
 from shared.adapters.https import Session, network_errors, retry_after
+from shared.adapters.net import Unanswered
 from shared.adapters.sources.services import SourceServices
-from shared.domain.errors import AppError, SourceMisbehaved, SourceUnavailable
+from shared.domain.errors import AppError, OutcomeUnknown, SourceMisbehaved, SourceUnavailable
 from shared.domain.sign_in import Purpose, TokenSignIn
 
 CONCURRENCY = 4
@@ -51,6 +52,24 @@ class RestClient(ABC):
     def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         return self._json("POST", path, json=body)
 
+    def hand_over(self, path: str, content: bytes, content_type: str) -> None:
+        """Post what must not be done twice: tried once more only where the token was rejected.
+
+        :raises OutcomeUnknown: there is no answer that tells whether it was done.
+        """
+        headers = {"Content-Type": content_type}
+        try:
+            response = self._asked("POST", path, headers, data=content)
+            if response.status_code == 401:
+                self._tokens.forget(self._sign_in, self.purpose)
+                response = self._asked("POST", path, headers, data=content)
+        except Unanswered as exc:
+            raise OutcomeUnknown from exc
+        if response.status_code >= 500 and response.status_code != 503:
+            raise OutcomeUnknown
+        if response.status_code >= 300:
+            raise self._refused(response)
+
     @contextmanager
     def stream(self, path: str) -> Iterator[requests.Response]:
         """An answer whose body is read within the block."""
@@ -68,14 +87,9 @@ class RestClient(ABC):
 
     def _sent(self, method: str, path: str, headers: Mapping[str, str] | None = None, **options: Any) -> Any:
         """The answer, if it is a success; short waits that are asked for are kept here, a rejected token renewed."""
-        url = path if path.startswith("https:") else f"{self.mailbox_url}{path}"
         is_token_new = False
         for wait in (*self.waits, None):
-            bearer = {"Authorization": f"Bearer {self._tokens.token(self._sign_in, self.purpose)}"}
-            with network_errors(self.service):
-                response = self._session.request(
-                    method, url, headers={**bearer, **(headers or {})}, allow_redirects=False, **options
-                )
+            response = self._asked(method, path, headers or {}, **options)
             if response.status_code < 300:
                 return response
             error = self._refused(response)
@@ -85,6 +99,12 @@ class RestClient(ABC):
             elif not isinstance(error, SourceUnavailable) or wait is None or not wait_for(error, wait):
                 raise error
         raise error
+
+    def _asked(self, method: str, path: str, headers: Mapping[str, str], **options: Any) -> requests.Response:
+        url = path if path.startswith("https:") else f"{self.mailbox_url}{path}"
+        bearer = {"Authorization": f"Bearer {self._tokens.token(self._sign_in, self.purpose)}"}
+        with network_errors(self.service):
+            return self._session.request(method, url, headers={**bearer, **headers}, allow_redirects=False, **options)
 
     def _refused(self, response: requests.Response) -> AppError:
         with response, network_errors(self.service):

@@ -1,0 +1,75 @@
+"""Gmail and Google Workspace through the Gmail API (req M1)."""
+
+from collections.abc import Iterator
+
+from shared.adapters.senders.check import RestSenderCheck, Tested
+from shared.adapters.senders.named import NamedRecipientsSender
+from shared.adapters.sources.errors import Refused
+from shared.adapters.sources.gmail_client import GmailClient, items
+from shared.adapters.sources.services import SourceServices
+from shared.application.ports import CheckStage
+from shared.domain.errors import AccessDenied, MessageRefused, MessageTooLarge, SourceMisbehaved
+from shared.domain.senders import GmailTransport, Sender
+
+_ALIAS = (
+    "Add the address under `Send mail as` in the account's Gmail settings and confirm it, or use the account's own."
+)
+_LARGE = "Send it without its attachments, or with links to them."
+
+
+class GmailSender(NamedRecipientsSender):
+    """Gmail replaces an address that the account may not send as by the account's own, so that is found out before."""
+
+    def __init__(self, sender: Sender, services: SourceServices) -> None:
+        assert isinstance(sender.transport, GmailTransport)
+        self._sender, self._services = sender, services
+        transport = sender.transport
+        self._client = GmailClient(transport.mailbox or sender.from_address, transport.sign_in, services)
+        self._url = f"{services.settings.gmail_endpoint}/upload/gmail/v1/users/me/messages/send?uploadType=media"
+        self._may_send_as = False
+
+    def _hand_over(self, content: bytes) -> None:
+        self._check_address()
+        try:
+            self._client.hand_over(self._url, content, "message/rfc822")
+        except Refused as refused:
+            if refused.status == 413:
+                raise MessageTooLarge("The message is too large for Gmail.", advice=_LARGE) from refused
+            raise MessageRefused(str(refused)) from refused
+
+    def _check_address(self) -> None:
+        """:raises AccessDenied: it is not one of the account's, or was not confirmed."""
+        address = self._sender.from_address.casefold()
+        if self._may_send_as or address == self._client.address.casefold():
+            return
+        known = self._client.get("/settings/sendAs").get("sendAs")
+        if not isinstance(known, list) or not all(isinstance(each, dict) for each in known):
+            raise SourceMisbehaved("Gmail does not say as whom the account may send.")
+        mine = (each for each in known if each.get("isPrimary") or each.get("verificationStatus") == "accepted")
+        if address not in {str(each.get("sendAsEmail")).casefold() for each in mine}:
+            raise AccessDenied("The account may not send as this address.", advice=_ALIAS)
+        self._may_send_as = True
+
+    def find_sent(self, message_id: str) -> bool | None:
+        return self._is_there(message_id)
+
+    def _is_there(self, message_id: str) -> bool:
+        query = f"rfc822msgid:{message_id.strip('<>')}"
+        return bool(items(self._client.get("/messages", q=query, includeSpamTrash="true", maxResults=1), "messages"))
+
+    def _permit(self) -> None:
+        """A message to nobody: who may send is told so, and who may not is refused before."""
+        self._check_address()
+        try:
+            self._client.hand_over(self._url, b"Subject: To nobody\r\n\r\n", "message/rfc822")
+        except Refused as refused:
+            if refused.status != 400:
+                raise
+
+    def check(self, confirm_to: str | None = None) -> Iterator[CheckStage]:
+        tested = Tested(self._sender, self.send, self._services.clock(), confirm_to)
+        look = lambda: self._is_there("<test@mailroom.invalid>")  # noqa: E731 - a name would say no more
+        return RestSenderCheck(tested, self._client, self._services, permit=self._permit, look=look).run()
+
+    def close(self) -> None:
+        self._client.close()

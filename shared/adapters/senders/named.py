@@ -1,0 +1,59 @@
+"""Providers without an envelope: they send a message to everybody whom its header names (To, Cc, Bcc)."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+from shared.domain.errors import AddressUnusable, MessageRefused
+from shared.domain.message import Address
+from shared.domain.outgoing import OutgoingMail, RefusedRecipient, SendResult
+from shared.mime.addresses import addresses
+from shared.mime.headers import read_fields
+from shared.mime.outgoing_headers import addresses as written_addresses
+from shared.mime.outgoing_headers import field, written_address
+
+SEND_AS = (
+    "Let the account send as the sender's address (Add-RecipientPermission with SendAs; on a server of your own "
+    "Add-ADPermission with Send-As), or use the account's own address."
+)
+_SOME_ONLY = (
+    "The message is for some of those whom it names, and this provider sends to all of them.",
+    "Send it through an SMTP server, or to all of them.",
+)
+
+
+class NamedRecipientsSender(ABC):
+    def send(self, mail: OutgoingMail) -> SendResult:
+        """Where anybody's address is none, the others get it."""
+        wanted: dict[str, str] = {}
+        refused = []
+        for each in mail.recipients:
+            try:
+                wanted[_key(each)] = each
+            except AddressUnusable:
+                refused.append(RefusedRecipient(each, permanent=True, status="5.1.3"))
+        if wanted:
+            self._hand_over(_addressed(mail.content, wanted))
+        return SendResult(tuple(wanted.values()), tuple(refused))
+
+    @abstractmethod
+    def _hand_over(self, content: bytes) -> None:
+        """:raises AppError: as `SenderConnection.send` does."""
+
+
+def _addressed(content: bytes, wanted: Mapping[str, str]) -> bytes:
+    """With a Bcc for those whom the header does not name; providers do not hand that field on.
+
+    :raises MessageRefused: it names somebody else, who would get it.
+    """
+    header, _ = read_fields(content, 0, len(content), [])
+    found = addresses([value for name in ("to", "cc", "bcc") for value in header.every(name)])
+    named = {_key(each.address) for each in found if each.address}
+    if named - wanted.keys():
+        text, advice = _SOME_ONLY
+        raise MessageRefused(text, advice=advice)
+    hidden = [Address(wanted[key], "") for key in wanted if key not in named]
+    return (field("Bcc", written_addresses(hidden)) if hidden else b"") + content
+
+
+def _key(address: str) -> str:
+    return written_address(address).casefold()
