@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from shared.application.mailboxes import find_mailbox
-from shared.application.ports import ChangedTicket, Versioned
+from shared.application.ports import ChangedTicket, StoredRaw, Versioned
 from shared.application.services import Services
 from shared.application.ticket_changes import (
     Asked,
@@ -20,7 +20,7 @@ from shared.application.validation import validated
 from shared.domain.contact import same_address
 from shared.domain.errors import Invalid, Problem
 from shared.domain.message import Address
-from shared.domain.outbox import EventType, event
+from shared.domain.outbox import EventType, OutboxEntry, event
 from shared.domain.outgoing_message import OutgoingAttachment, OutgoingMessage
 from shared.domain.ticket import Comment, CommentKind, Status, Ticket
 from shared.domain.ticket_changes import MAX_ATTACHED_BYTES, MAX_CC, NewComment
@@ -46,6 +46,19 @@ def _commented(services: Services, current: Versioned[Ticket], asked: Asked) -> 
     problems = [*_problems(services, ticket, new, by), *wrong]
     if problems or by is None:
         raise Invalid(problems)
+    made, row = _made(services, ticket, new, by)
+    after = replace(
+        with_status(ticket, _status(ticket, new), now),
+        updated_at=now,
+        comment_count=made.seq,
+        cc=_cc(ticket, copied),
+        participants=ticket.participants | {each.key for each in copied},
+    )
+    events = [_told(made, new), *status_events(current, after, now, by.address)]
+    return Change([ChangedTicket(current, after)], [made], [row] if row else [], events, made)
+
+
+def _made(services: Services, ticket: Ticket, new: NewComment, by: Address) -> tuple[Comment, StoredRaw | None]:
     content = _composed(services, ticket, new, by)
     pointer, row = services.raws.pack(ticket.mailbox_id, content)
     message = parse(content)
@@ -54,31 +67,26 @@ def _commented(services: Services, current: Versioned[Ticket], asked: Asked) -> 
         seq=ticket.comment_count + 1,
         kind=new.kind,
         author=by,
-        at=now,
+        at=services.clock(),
         text=message.text,
         raw=pointer,
         attachments=message.attachments,
     )
-    after = replace(
-        with_status(ticket, _status(ticket, new), now),
-        updated_at=now,
-        comment_count=made.seq,
-        cc=_cc(ticket, copied),
-        participants=ticket.participants | {each.key for each in copied},
-    )
-    told = event(
+    return made, row
+
+
+def _told(made: Comment, new: NewComment) -> OutboxEntry:
+    return event(
         EventType.TICKET_COMMENTED,
-        f"{ticket.number}-{made.seq}",
-        now,
-        ticket=ticket.number,
+        f"{made.ticket_number}-{made.seq}",
+        made.at,
+        ticket=made.ticket_number,
         seq=made.seq,
-        by=by.address,
+        by=made.author.address,
         technician=True,
         internal=new.kind is CommentKind.INTERNAL,
         **({"sender": new.sender} if new.sender else {}),
     )
-    events = [told, *status_events(current, after, now, by.address)]
-    return Change([ChangedTicket(current, after)], [made], [row] if row else [], events, made)
 
 
 def _problems(services: Services, ticket: Ticket, new: NewComment, by: Address | None) -> Iterator[Problem]:
