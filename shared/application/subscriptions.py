@@ -42,8 +42,6 @@ def deliver_test(services: Services, subscription: Subscription) -> DeliveryTest
     event = cloud_event(f"evt_{secrets.token_hex(16)}", url, "test", time, {"subscription": subscription.id})
     try:
         answer = post(services, subscription, event)
-    except Unfit as error:
-        return DeliveryTest(False, None, f"The signing secret {error}.")
     except (MailboxError, SourceError) as error:
         return DeliveryTest(False, None, str(error), error.advice)
     return DeliveryTest(200 <= answer.status < 300, answer.status, described(answer))

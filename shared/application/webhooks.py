@@ -9,7 +9,15 @@ from typing import Any
 
 from shared.application.ports import Versioned, WebhookAnswer
 from shared.application.services import Services
-from shared.domain.errors import Conflict, MailboxError, SourceError, SourceUnavailable, TargetRefused, Unfit
+from shared.domain.errors import (
+    Conflict,
+    MailboxError,
+    SourceError,
+    SourceMisconfigured,
+    SourceUnavailable,
+    TargetRefused,
+    Unfit,
+)
 from shared.domain.outbox import Delivered, Delivery, EventType, GaveUp, Later, OutboxEntry
 from shared.domain.subscriptions import Subscription
 from shared.domain.webhooks import (
@@ -58,7 +66,7 @@ def deliver_webhook(services: Services, mailbox_id: str, entry: OutboxEntry) -> 
         answer = post(services, found.value, event)
     except TargetRefused as error:
         return GaveUp(str(error))
-    except (MailboxError, SourceError, Unfit) as error:
+    except (MailboxError, SourceError) as error:
         asked = error.retry_after if isinstance(error, SourceUnavailable) else None
         return _later(services, entry, str(error), asked)
     if answer.status == 410:
@@ -67,9 +75,12 @@ def deliver_webhook(services: Services, mailbox_id: str, entry: OutboxEntry) -> 
 
 
 def post(services: Services, subscription: Subscription, event: Mapping[str, Any]) -> WebhookAnswer:
-    """:raises MailboxError, SourceError, Unfit: it could not be signed, or there was no answer."""
+    """:raises MailboxError, SourceError: it could not be signed, or there was no answer."""
     body = json.dumps(event, separators=(",", ":")).encode()
-    keys = signing_keys(services.secrets.get(subscription.signing_secret))
+    try:
+        keys = signing_keys(services.secrets.get(subscription.signing_secret))
+    except Unfit as error:
+        raise SourceMisconfigured(f"The signing secret {error}.") from error
     signed = signed_headers(keys, event["id"], services.clock(), body)
     headers = {"Content-Type": CONTENT_TYPE, "User-Agent": "Mailroom", **signed}
     return services.webhooks.post(subscription.url, headers, body)

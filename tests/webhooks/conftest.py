@@ -1,0 +1,137 @@
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+import trustme
+
+from local.azurite import Azurite
+from shared.adapters.net import Timeouts
+from shared.adapters.webhooks import HttpsWebhooks
+from shared.application.ports import Commit, Versioned
+from shared.application.services import Services
+from shared.bootstrap import compose
+from shared.domain.mailbox import Mailbox
+from shared.domain.message import Address
+from shared.domain.outbox import EventType, OutboxEntry, event
+from shared.domain.sign_in import PasswordSignIn
+from shared.domain.sources import ImapSource
+from shared.domain.subscriptions import Subscription
+from shared.domain.ticket import Comment, CommentKind, Status, Ticket
+from shared.settings import Settings, read_settings
+from tests.clock import MovableClock
+from tests.sources.contract import Secrets
+from tests.webhooks.receiver import Receiver, run_receiver
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+IMPATIENT = Timeouts(connect=2, idle=0.5, command=1)
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="session")
+def ca_file(authority: trustme.CA, tmp_path_factory) -> str:
+    path = tmp_path_factory.mktemp("authority") / "ca.pem"
+    authority.cert_pem.write_to_path(str(path))
+    return str(path)
+
+
+@pytest.fixture
+def receiver(authority: trustme.CA, ca_file: str) -> Iterator[Receiver]:
+    with run_receiver(authority, ca_file) as running:
+        yield running
+
+
+@pytest.fixture
+def settings(ca_file: str) -> Settings:
+    return settings_with(EXTRA_CA_FILE=ca_file)
+
+
+def settings_with(**changes: str) -> Settings:
+    environment = {
+        "DATA_STORAGE": "UseDevelopmentStorage=true",
+        "KEY_VAULT_URI": "https://vault.example",
+        "POLL_SCHEDULE": "0 * * * * *",
+        "ALLOW_LOOPBACK_TARGETS": "true",
+    }
+    return read_settings(environment | changes)
+
+
+@pytest.fixture
+def webhooks(settings: Settings) -> HttpsWebhooks:
+    return HttpsWebhooks(settings, IMPATIENT)
+
+
+@dataclass
+class Desk:
+    """A mailbox with a ticket, in real storage, and who is told of it."""
+
+    services: Services
+    clock: MovableClock
+    secrets: Secrets
+    mailbox: Mailbox
+    url: str
+    made: list[str] = field(default_factory=list)
+
+    def subscribe(self, **changes: Any) -> Subscription:
+        given = {"url": self.url, "signing_secret": "hook", "mailboxes": (self.mailbox.id,), **changes}
+        name = f"hook-{uuid.uuid4().hex[:12]}"
+        subscription = Subscription(**given, id=name, name=name, created_at=self.clock())
+        self.services.subscriptions.add(subscription)
+        self.made.append(name)
+        return subscription
+
+    def stored(self, subscription: Subscription) -> Versioned[Subscription] | None:
+        return self.services.subscriptions.get(subscription.id)
+
+    def change(self, subscription: Subscription, **changes: Any) -> None:
+        found = self.stored(subscription)
+        self.services.subscriptions.replace(found.value.model_copy(update=changes), found.etag)
+
+    def remove(self, subscription: Subscription) -> None:
+        self.services.subscriptions.delete(subscription.id, self.stored(subscription).etag)
+
+    def ticket(self, **changes: Any) -> Ticket:
+        """Number 1, with one comment."""
+        anna = Address("anna@example.com", "Anna")
+        at = self.clock()
+        made = Ticket(self.mailbox.id, 1, "SUP", "Printer is on fire", anna, Status.NEW, at, at, 1)
+        comment = Comment(1, 1, CommentKind.PUBLIC, anna, at, "It burns since noon.")
+        ticket = replace(made, **changes)
+        self.services.tickets.commit(self.mailbox.id, Commit(new_tickets=[ticket], comments=[comment]))
+        return ticket
+
+    def event(self, type_: EventType = EventType.TICKET_CREATED, **details: Any) -> OutboxEntry:
+        return event(type_, "1", self.clock(), **({"ticket": 1, "seq": 1} | details))
+
+
+@pytest.fixture
+def clock() -> MovableClock:
+    return MovableClock()
+
+
+@pytest.fixture(scope="session")
+def composed(azurite: Azurite, ca_file: str) -> Services:
+    return compose(settings_with(DATA_STORAGE=azurite.connection_string, EXTRA_CA_FILE=ca_file))
+
+
+@pytest.fixture
+def desk(composed: Services, webhooks: HttpsWebhooks, receiver: Receiver, clock: MovableClock) -> Iterator[Desk]:
+    secrets = Secrets({"hook": SECRET})
+    services = replace(composed, webhooks=webhooks, clock=clock, secrets=secrets)
+    name = f"desk-{uuid.uuid4().hex[:12]}"
+    source = ImapSource(host="mail.example.com", sign_in=PasswordSignIn(account="x", password_secret="x"))
+    mailbox = Mailbox(
+        id=name, name=name, address="desk@example.com", ticket_prefix="SUP", source=source, created_at=clock()
+    )
+    services.mailboxes.add(mailbox)
+    desk = Desk(services, clock, secrets, mailbox, receiver.url)
+    yield desk
+    for each in services.subscriptions.all():
+        if each.value.id in desk.made:
+            services.subscriptions.delete(each.value.id, each.etag)
+    services.mailboxes.delete(name, services.mailboxes.get(name).etag)
