@@ -13,13 +13,13 @@ from shared.application.arrived import Arrived, Taken, arrived
 from shared.application.intake import BATCH_MESSAGES, Intake, Item
 from shared.application.ports import Fenced, FetchFailure, Page, PollRequest, Source
 from shared.application.services import Services
-from shared.domain.backoff import next_due
 from shared.domain.errors import AppError, CursorExpired, MessageError, SourceUnavailable, StoreError
 from shared.domain.fields import secret_names
 from shared.domain.intake import MailboxHealth, MailboxState, PollRun, RunCounts
 from shared.domain.mailbox import Mailbox
 from shared.domain.message import Cursor, Listed, MessageRef, RawMessage
 from shared.domain.processing import header_names
+from shared.domain.schedule import next_due
 from shared.domain.settlement import Delete, Keep, MarkRead, Move, Settled, Settlement
 from shared.domain.ticket import Outcome
 from shared.mime import parse
@@ -209,7 +209,7 @@ class _Poll:
         self.services.schedule.put(
             MailboxHealth(
                 mailbox_id=self.mailbox.id,
-                next_due_at=next_due(self.started_at, self.mailbox.schedule.interval),
+                next_due_at=next_due(self.mailbox.schedule, self.mailbox.id, self.started_at),
                 last_polled_at=self.started_at,
                 last_success_at=self.started_at,
                 secret_expires_at=self._first_expiry(),
@@ -232,7 +232,9 @@ class _Poll:
         self.services.schedule.put(
             MailboxHealth(
                 mailbox_id=self.mailbox.id,
-                next_due_at=next_due(self.started_at, self.mailbox.schedule.interval, failures, retry_after),
+                next_due_at=next_due(
+                    self.mailbox.schedule, self.mailbox.id, self.started_at, failures, retry_after
+                ),
                 last_polled_at=self.started_at,
                 consecutive_failures=failures,
                 error_code=error.code,

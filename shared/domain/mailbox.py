@@ -1,6 +1,6 @@
 """The configuration of a mailbox: what is stored, shown by the API and checked when it is saved."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, StringConstraints
@@ -11,6 +11,7 @@ from shared.domain.notices import Notices
 from shared.domain.people import People
 from shared.domain.processing import Processing
 from shared.domain.replies import Replies
+from shared.domain.schedule import Schedule
 from shared.domain.settlement import MarkRead, Settlement
 from shared.domain.sources import Source
 
@@ -29,16 +30,6 @@ class Intake(Model):
         default="now", description="older messages are left alone; `now` is when the mailbox is first saved"
     )
     max_message_bytes: int = Field(default=35_000_000, ge=100_000, le=150_000_000)
-
-
-class Schedule(Model):
-    """How often the mailbox is polled (req O1)."""
-
-    interval_seconds: int = Field(default=300, ge=10, le=86_400, description="from one poll to the next")
-
-    @property
-    def interval(self) -> timedelta:
-        return timedelta(seconds=self.interval_seconds)
 
 
 class MailboxSettings(Settings, Processing):

@@ -30,7 +30,7 @@ def test_what_is_left_out_gets_its_default(api: TestClient, support):
     mailbox = api.post("/api/mailboxes", json=support).json()
 
     assert mailbox["enabled"] is True
-    assert mailbox["schedule"] == {"interval_seconds": 300}
+    assert mailbox["schedule"] == {"interval_seconds": 300, "cron": None, "time_zone": "UTC"}
     assert mailbox["settlement"] == {"action": "mark_read"}
     assert mailbox["source"]["tls"] == {"mode": "tls", "verify": True, "ca_certificate": None}
 
