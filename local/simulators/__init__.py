@@ -26,6 +26,7 @@ from local.simulators.google import Google
 from local.simulators.graph import Graph
 from local.simulators.graph_wire import graph_error
 from local.simulators.oauth_provider import OAuthProvider
+from local.simulators.post import Post
 from local.simulators.server import Front, HttpsServer
 from local.simulators.state import State
 from local.simulators.vault import Vault
@@ -41,7 +42,7 @@ class Simulators:
     """All simulated services at `url`, which is the endpoint of each; a context manager, or `start` and `stop`.
 
     `counts` counts the requests by kind (`graph.delta`); sub-requests of batches count as `batched:graph.move`.
-    With a `state` folder everything is kept in files, and the next start goes on with it.
+    `post` has what was sent. With a `state` folder everything is kept in files, and the next start goes on with it.
     """
 
     def __init__(
@@ -56,10 +57,12 @@ class Simulators:
         self.entra.check_assertion = Assertions(self.entra, clock).check
         self.identities = Identities(kept, self.entra)
         self.google = Google(kept, clock)
-        self.gmail = Gmail(kept, self.google, clock)
+        self.post = Post()
+        self.gmail = Gmail(kept, self.google, clock, self.post)
         self.oauth = OAuthProvider(kept, clock, (self.google.mail_access, self.users.mail_access))
-        self.graph = Graph(kept, self.entra, clock)
-        self.ews = Ews(kept, self.entra, self.graph.mailboxes)
+        self.graph = Graph(kept, self.entra, clock, self.post)
+        self.ews = Ews(kept, self.entra, self.graph.mailboxes, clock, self.post)
+        self.post.carriers = (self.graph.deliver, self.gmail.deliver)
         self.vault = Vault(kept, self.entra, clock)
         control = Control(self.entra, self.graph, self.ews, self.vault, faults=self.faults, counts=self.counts)
         accounts = AccountControl(self.users, self.identities, self.google, self.gmail, oauth=self.oauth)

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from functools import partial
 from typing import Any
 from xml.etree.ElementTree import Element
@@ -22,6 +23,7 @@ from local.simulators.ews_items import (
     item_id,
     orders,
     restriction,
+    sendable,
     show_folder,
     show_item,
 )
@@ -44,6 +46,7 @@ from local.simulators.ews_soap import (
 )
 from local.simulators.graph_query import View
 from local.simulators.graph_store import Folder, Mailbox, Mailboxes, Message
+from local.simulators.post import Post
 from local.simulators.state import State
 from local.simulators.web import Request, Response, Route
 
@@ -57,10 +60,16 @@ Messages = Iterator[str]
 
 class Ews:
     """`version` is the server's. `read_receipts` counts those that were sent because somebody forgot to suppress them.
-    `broken` maps ids of messages to the response code that fetching them meets.
+    `broken` maps ids of messages to the response code that fetching them meets; `max_send_bytes` is the largest
+    message that is sent.
     """
 
-    def __init__(self, state: State, entra: Entra, mailboxes: Mailboxes) -> None:
+    def __init__(
+        self, state: State, entra: Entra, mailboxes: Mailboxes, clock: Callable[[], datetime], post: Post
+    ) -> None:
+        self._clock = clock
+        self._post = post
+        self.max_send_bytes = 10 * 1024 * 1024
         self.access = Access(state, entra, mailboxes)
         self.autodiscover = Autodiscover(self.access)
         self.version = "Exchange2016"
@@ -70,6 +79,7 @@ class Ews:
         self._operations: Mapping[str, Callable[[Element, Caller], Messages]] = {
             "ConvertId": self._convert_id,
             "CreateFolder": self._create_folder,
+            "CreateItem": self._create_item,
             "DeleteItem": self._delete_item,
             "FindFolder": self._find_folder,
             "FindItem": self._find_item,
@@ -183,6 +193,21 @@ class Ews:
                 if message.id in self.broken:
                     raise Refusal(self.broken[message.id])
                 told.append(success("GetItem", element("m:Items", show_item(mailbox, message, fields))))
+            yield from told
+
+    def _create_item(self, payload: Element, caller: Caller) -> Messages:
+        """Messages that are sent, given as MIME."""
+        kinds = ("SaveOnly", "SendOnly", "SendAndSaveCopy")
+        if one_of(payload.get("MessageDisposition"), kinds, "MessageDisposition") != "SendAndSaveCopy":
+            raise fault("ErrorInvalidRequest", "the simulator sends and saves only")
+        for item in required(payload, "m:Items"):
+            with _told("CreateItem") as told:
+                mailbox, folder = self._folder(required(payload, "m:SavedItemFolderId")[0], caller)
+                self.access.check_mailbox(caller, mailbox.address, to_change=True)
+                raw = sendable(item, (caller.address, *caller.sends_as), self.max_send_bytes)
+                mailbox.deliver(raw, folder, self._clock(), is_read=True)
+                self._post.send(raw)
+                told.append(success("CreateItem", element("m:Items")))
             yield from told
 
     def _update_item(self, payload: Element, caller: Caller) -> Messages:

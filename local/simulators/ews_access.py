@@ -25,7 +25,7 @@ _APP_ROLE = "full_access_as_app"
 class Account:
     """A user of the domain CORP. `full_access` lists the mailboxes it may open besides its own, `reads` those in which
     it may change nothing, `impersonates` those that it may act as (the role ApplicationImpersonation with a scope; `*`
-    is all of them).
+    is all of them), `sends_as` the addresses besides its own that messages from it may bear.
     """
 
     address: str
@@ -34,6 +34,7 @@ class Account:
     full_access: list[str] = field(default_factory=list)
     reads: list[str] = field(default_factory=list)
     impersonates: list[str] = field(default_factory=list)
+    sends_as: list[str] = field(default_factory=list)
 
     def is_named(self, name: str, domain: str = "") -> bool:
         if not domain and "\\" in name:
@@ -51,6 +52,7 @@ class Caller:
     address: str
     full_access: Collection[str] = ()
     reads: Collection[str] = ()
+    sends_as: Collection[str] = ()
 
     def may_change(self, address: str) -> bool:
         return address == self.address or address in self.full_access
@@ -100,12 +102,13 @@ class Access:
             if account is None:
                 said = "ExchangeImpersonation SOAP header must be present for this type of OAuth token."
                 raise fault("ErrorImpersonationRequired", said)
-            return Caller(account.address, account.full_access, account.reads)
+            return Caller(account.address, account.full_access, account.reads, account.sends_as)
         if account is not None and not account.may_impersonate(impersonated):
             raise fault("ErrorImpersonateUserDenied", "The account does not have permission to impersonate this user.")
-        if not self.has_mailbox(impersonated):
+        mailbox = self._mailboxes.get(impersonated)
+        if mailbox is None:
             raise fault("ErrorNonExistentMailbox", "The SMTP address has no mailbox associated with it.")
-        return Caller(impersonated)
+        return Caller(impersonated, sends_as=mailbox.send_as)
 
     def has_mailbox(self, address: str) -> bool:
         return self._mailboxes.get(address) is not None

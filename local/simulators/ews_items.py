@@ -1,7 +1,7 @@
 """Items and folders as Exchange Web Services show, restrict and order them."""
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from operator import eq, ge, gt, le, lt, ne
 from typing import Any
@@ -10,6 +10,7 @@ from xml.etree.ElementTree import Element
 from local.simulators.ews_soap import NAMES, Refusal, element, fault, local_name, one_of, text, text_of
 from local.simulators.graph_query import PROPERTIES, View, iso
 from local.simulators.graph_store import Folder, Mailbox, Message
+from local.simulators.post import author, recipients
 
 _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
     "IsEqualTo": eq,
@@ -90,9 +91,26 @@ def show_folder(mailbox: Mailbox, folder: Folder, shape: Element, *, changeable:
         if name in fields and value(mailbox, folder) is not None:
             content += text(f"t:{name.partition(':')[2]}", value(mailbox, folder))
     if "folder:EffectiveRights" in fields:
-        rights = "".join(text(f"t:{right}", changeable) for right in ("Delete", "Modify")) + text("t:Read", True)
+        rights = "".join(text(f"t:{right}", changeable) for right in ("CreateContents", "Delete", "Modify")) + text(
+            "t:Read", True
+        )
         content += element("t:EffectiveRights", rights)
     return element("t:Folder", content)
+
+
+def sendable(item: Element, addresses: Collection[str], max_bytes: int) -> bytes:
+    """The message in an item. :raises Refusal: it is none that may be sent by one of these addresses."""
+    try:
+        raw = base64.b64decode(text_of(item, "t:MimeContent"), validate=True)
+    except ValueError:
+        raise Refusal("ErrorMimeContentInvalidBase64String", "Invalid base64 string for MIME content.") from None
+    if author(raw) not in addresses:
+        raise Refusal("ErrorSendAsDenied", "The user account does not have the right to send mail on behalf.")
+    if not recipients(raw):
+        raise Refusal("ErrorInvalidRecipients", "At least one recipient is not valid.")
+    if len(raw) > max_bytes:
+        raise Refusal("ErrorMessageSizeExceeded", "The message exceeds the maximum supported size.")
+    return raw
 
 
 def restriction(payload: Element, value_of: Callable[[Any, str], Any]) -> Callable[[Any], bool]:

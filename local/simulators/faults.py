@@ -42,8 +42,6 @@ class Fault:
         return fnmatchcase(kind, self.match) and fnmatchcase(request.path, self.path)
 
     def apply(self, request: Request, serve: Callable[[], Response]) -> Response:
-        if self.drop == "before":
-            raise Dropped
         if self.status is not None:
             return Response(self.status, self.body, dict(self.headers))
         try:

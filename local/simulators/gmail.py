@@ -1,9 +1,11 @@
 """Simulated Gmail API (v1): who may do what and how often, labels, messages, and what became of them since."""
 
+import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
+from typing import Any
 
 from local.simulators.gmail_query import QueryUnknown, looks_in_bins, parsed
 from local.simulators.gmail_store import SYSTEM_LABELS, Mailbox, Mailboxes, Message
@@ -21,6 +23,7 @@ from local.simulators.gmail_wire import (
 )
 from local.simulators.google import ALL_MAIL, COMPOSE, LABELS, MODIFY, READONLY, SEND, Google
 from local.simulators.oauth import Access
+from local.simulators.post import Post, author, recipients
 from local.simulators.state import State
 from local.simulators.web import Request, Response, Route
 
@@ -29,6 +32,7 @@ _UNITS = {"get": 20, "list": 5, "history": 2, "modify": 5, "batch_modify": 50, "
 _READ = {READONLY, MODIFY, ALL_MAIL}
 _CHANGE = {MODIFY, ALL_MAIL}
 _BINS = {"TRASH", "SPAM"}
+_FROM = re.compile(rb"^From:.*\r?\n(?:[ \t].*\r?\n)*", re.IGNORECASE | re.MULTILINE)
 _HISTORY = {
     "messageAdded": "messagesAdded",
     "messageDeleted": "messagesDeleted",
@@ -40,13 +44,18 @@ Handler = Callable[..., Response]
 
 
 class Gmail:
-    def __init__(self, state: State, google: Google, clock: Callable[[], datetime]) -> None:
+    """`max_upload_bytes` is for what is sent."""
+
+    def __init__(self, state: State, google: Google, clock: Callable[[], datetime], post: Post) -> None:
         self._google = google
         self._clock = clock
+        self._post = post
+        self.max_upload_bytes = 35 * 1024 * 1024
         self.mailboxes = Mailboxes(state, google.add_account)
         send = {SEND, COMPOSE, *_CHANGE}
         self.routes = (
             self._route("profile", "GET", "profile", _profile, _READ),
+            self._route("aliases", "GET", "settings/sendAs", _aliases, _READ),
             self._route("labels", "GET", "labels", _labels, {*_READ, LABELS}),
             self._route("create_label", "POST", "labels", _create_label, {*_CHANGE, LABELS}),
             self._route("list", "GET", "messages", self._list, _READ),
@@ -138,10 +147,16 @@ class Gmail:
         return response
 
     def _send(self, request: Request, mailbox: Mailbox) -> Response:
-        raw, thread = raw_sent(request), request.json().get("threadId")
+        if len(request.body) > self.max_upload_bytes:
+            raise refusal(413, "uploadTooLarge", "Request is too large.")
+        raw, thread = _with_own_address(raw_sent(request), mailbox), request.json().get("threadId")
+        if not recipients(raw):
+            raise invalid("Recipient address required")
         if thread and all(message.thread_id != thread for message in mailbox.newest_first()):
             raise not_found()
-        return Response(body=labelled(mailbox.add(raw, ["SENT"], self._clock(), thread)))
+        sent = mailbox.add(raw, ["SENT"], self._clock(), thread)
+        self._post.send(raw)
+        return Response(body=labelled(sent))
 
 
 def _found(mailbox: Mailbox, message_id: str) -> Message:
@@ -155,6 +170,22 @@ def _profile(_request: Request, mailbox: Mailbox) -> Response:
     messages = mailbox.newest_first()
     totals = {"messagesTotal": len(messages), "threadsTotal": len({message.thread_id for message in messages})}
     return Response(body={"emailAddress": mailbox.address, **totals, "historyId": str(mailbox.history_id)})
+
+
+def _aliases(_request: Request, mailbox: Mailbox) -> Response:
+    own: list[dict[str, Any]] = [{"sendAsEmail": mailbox.address, "isPrimary": True, "isDefault": True}]
+    aliases = [
+        {"sendAsEmail": address, "treatAsAlias": True, "verificationStatus": "accepted" if is_confirmed else "pending"}
+        for address, is_confirmed in mailbox.aliases.items()
+    ]
+    return Response(body={"sendAs": own + aliases})
+
+
+def _with_own_address(raw: bytes, mailbox: Mailbox) -> bytes:
+    """Gmail puts the account's own address where it does not know the one given."""
+    if mailbox.aliases.get(author(raw)) or author(raw) == mailbox.address:
+        return raw
+    return _FROM.sub(f"From: {mailbox.address}\r\n".encode(), raw, count=1)
 
 
 def _labels(_request: Request, mailbox: Mailbox) -> Response:

@@ -3,7 +3,7 @@
 import secrets
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from email.message import Message as Mime
@@ -52,9 +52,13 @@ class Message:
 
 
 class Mailbox:
-    """One account's mail. `units_per_minute` is its quota; history before the id `history_from` is forgotten."""
+    """One account's mail. `units_per_minute` is its quota; history before the id `history_from` is forgotten; `aliases`
+    are other addresses that it may send as, each with whether it was confirmed.
+    """
 
-    def __init__(self, state: State, address: str, units_per_minute: int = 6000) -> None:
+    def __init__(
+        self, state: State, address: str, units_per_minute: int = 6000, aliases: Mapping[str, bool] | None = None
+    ) -> None:
         self.address = address.lower()
         self.lock = threading.RLock()
         self.spent: deque[tuple[float, int]] = deque()
@@ -64,6 +68,7 @@ class Mailbox:
         self.units_per_minute: int = stored.get("units_per_minute", units_per_minute)
         self.history_from: int = stored.get("history_from", 1000)
         self.labels: dict[str, str] = stored.get("labels", {})
+        self.aliases: dict[str, bool] = stored.get("aliases", dict(aliases or {}))
         self._messages: dict[str, Message] = {}
         self._threads: dict[str, str] = {}
         for name in state.names(f"{self._home}/*.message.json"):
@@ -151,7 +156,7 @@ class Mailbox:
 
     def _save(self) -> None:
         facts = {"units_per_minute": self.units_per_minute, "history_from": self.history_from, "labels": self.labels}
-        self._state.save(f"{self._home}/mailbox.json", facts)
+        self._state.save(f"{self._home}/mailbox.json", facts | {"aliases": self.aliases})
 
     def _file(self, message: Message, kind: str) -> str:
         return f"{self._home}/{message.id}.{kind}"

@@ -1,5 +1,7 @@
 """Simulated Microsoft Graph, mail part of v1.0: who may come in, folders, messages and what is done to them."""
 
+import binascii
+from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -12,11 +14,13 @@ from local.simulators.graph_delta import delta
 from local.simulators.graph_query import PROPERTIES, View, filter_terms, matches, message_value, order_of, shown
 from local.simulators.graph_store import ROOT, Folder, Mailbox, Mailboxes, Message
 from local.simulators.graph_wire import bad_query, not_found, page_size, preferences, refusal
+from local.simulators.post import Post, author, recipients
 from local.simulators.state import State
 from local.simulators.web import Request, Response, Route
 
 _READ_ROLES = {"Mail.Read", "Mail.ReadWrite"}
 _WRITE_ROLES = {"Mail.ReadWrite"}
+_SEND_ROLES = {"Mail.Send"}
 _TOKEN_TEXTS = {
     "missing": "Access token is empty.",
     "malformed": "CompactToken parsing failed.",
@@ -27,13 +31,15 @@ _IN_MAILBOX = "/v1.0/users/{mailbox}"
 
 
 class Graph:
-    """`serve` answers one sub-request of a batch; the server sets it."""
+    """`serve` answers one sub-request of a batch; the server sets it. `max_request_bytes` is for what is sent."""
 
     serve: Callable[[Request], Response]
 
-    def __init__(self, state: State, entra: Entra, clock: Callable[[], datetime]) -> None:
+    def __init__(self, state: State, entra: Entra, clock: Callable[[], datetime], post: Post) -> None:
         self._entra = entra
         self._clock = clock
+        self._post = post
+        self.max_request_bytes = 4 * 1024 * 1024
         self.mailboxes = Mailboxes(state)
         folders, messages = f"{_IN_MAILBOX}/mailFolders", f"{_IN_MAILBOX}/messages"
         self.routes = (
@@ -51,6 +57,7 @@ class Graph:
             Route("graph.move", "POST", f"{messages}/{{message}}/move", self._move),
             Route("graph.delete", "DELETE", f"{messages}/{{message}}", self._delete),
             Route("graph.delete", "POST", f"{messages}/{{message}}/permanentDelete", self._purge),
+            Route("graph.send", "POST", f"{_IN_MAILBOX}/sendMail", self._send),
             Route("graph.batch", "POST", "/v1.0/$batch", self._batch),
         )
 
@@ -97,7 +104,7 @@ class Graph:
             yield
             return
         address = parameters["mailbox"].lower()
-        if not self._grants(claims, address) & (_READ_ROLES if request.method == "GET" else _WRITE_ROLES):
+        if not self._grants(claims, address) & _needed(request):
             raise refusal(403, "ErrorAccessDenied", "Access is denied. Check credentials and try again.")
         mailbox = self.mailboxes.get(address)
         if mailbox is None or mailbox.tenant != claims["tid"]:
@@ -227,6 +234,26 @@ class Graph:
             box.take_away(found)
         return Response(204)
 
+    def _send(self, request: Request, mailbox: str) -> Response:
+        """A message as MIME in base64 (facts 2.6)."""
+        if len(request.body) > self.max_request_bytes:
+            raise refusal(413, "RequestEntityTooLarge", "The request is too large.")
+        if request.headers.get("content-type", "") != "text/plain":
+            raise refusal(400, "BadRequest", "the simulator takes messages as MIME only")
+        try:
+            raw = b64decode(b"".join(request.body.split()), validate=True)
+        except binascii.Error as error:
+            said = "Invalid base64 string for MIME content."
+            raise refusal(400, "ErrorMimeContentInvalidBase64String", said) from error
+        box, from_ = self._mailbox(mailbox), author(raw)
+        if from_ not in (box.address, *box.send_as):
+            raise refusal(403, "ErrorSendAsDenied", "The user account does not have the right to send mail on behalf.")
+        if not recipients(raw):
+            raise refusal(400, "ErrorInvalidRecipients", "At least one recipient isn't valid.")
+        self.deliver(box.address, raw, folder="sentitems", read=True)
+        self._post.send(raw)
+        return Response(202)
+
     def _batch(self, request: Request) -> Response:
         return batch(request, self.serve, self._slots)
 
@@ -255,6 +282,12 @@ class Graph:
         return Response(
             body=shown(view, request.query.get("$select"), request.query.get("$expand")), headers=dict(wants.applied)
         )
+
+
+def _needed(request: Request) -> set[str]:
+    if request.path.lower().endswith("/sendmail"):
+        return _SEND_ROLES
+    return _READ_ROLES if request.method == "GET" else _WRITE_ROLES
 
 
 def _malformed() -> Exception:

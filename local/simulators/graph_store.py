@@ -3,7 +3,7 @@
 import secrets
 import threading
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -59,10 +59,17 @@ class Message:
 
 
 class Mailbox:
-    """One mailbox. `names` gives well-known folders the names of another language."""
+    """One mailbox. `names` gives well-known folders the names of another language; `send_as` are the addresses, besides
+    its own, that messages from it may bear.
+    """
 
     def __init__(
-        self, state: State, address: str, tenant: str = HOME_TENANT, names: dict[str, str] | None = None
+        self,
+        state: State,
+        address: str,
+        tenant: str = HOME_TENANT,
+        names: dict[str, str] | None = None,
+        send_as: Collection[str] = (),
     ) -> None:
         self.address = address.lower()
         self.lock = threading.RLock()
@@ -73,6 +80,7 @@ class Mailbox:
         self.tenant: str = stored["tenant"]
         self.enabled: bool = stored["enabled"]
         self.sync_generation: int = stored["sync_generation"]
+        self.send_as: list[str] = stored.get("send_as", list(send_as))
         self.folders = {folder["id"]: Folder(**folder) for folder in stored["folders"]}
         self.messages: dict[str, Message] = {}
         self._by_id: dict[str, Message] = {}
@@ -84,7 +92,7 @@ class Mailbox:
     def save(self) -> None:
         folders = [asdict(folder) for folder in self.folders.values()]
         facts = {"tenant": self.tenant, "enabled": self.enabled, "sync_generation": self.sync_generation}
-        self._state.save(f"{self._home}/mailbox.json", facts | {"folders": folders})
+        self._state.save(f"{self._home}/mailbox.json", facts | {"send_as": self.send_as, "folders": folders})
 
     def folder(self, name: str) -> Folder | None:
         """By id or well-known name."""

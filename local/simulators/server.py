@@ -40,6 +40,8 @@ class Front:
         with self._lock:
             self._counts[f"batched:{kind}" if request.in_batch else kind] += 1
         fault = self._faults.take(kind, request)
+        if fault is not None and fault.drop == "before":
+            raise Dropped
         try:
             held.enter_context(match.service.admit(request, match.parameters))
             if fault is None:

@@ -17,7 +17,7 @@ from urllib3 import HTTPSConnectionPool, Retry
 from urllib3.connection import HTTPSConnection
 from urllib3.exceptions import MaxRetryError
 
-from shared.adapters.net import Deadline, Timeouts, Unanswered, connect, resolve
+from shared.adapters.net import Deadline, Timeouts, connect, resolve
 from shared.adapters.proxy import ProxyAccess
 from shared.adapters.tls import tls_failure
 from shared.domain.errors import SourceUnavailable
@@ -86,17 +86,16 @@ def _tls_context(extra_ca_file: str | None) -> ssl.SSLContext:
 
 
 @contextmanager
-def network_errors(service: str) -> Iterator[None]:
-    """The seam for what the HTTP library raises; `service` is the service's name in the texts.
-
-    :raises Unanswered: all that failed after there was a connection.
+def network_errors(service: str, broken: type[SourceUnavailable] = SourceUnavailable) -> Iterator[None]:
+    """The seam for what the HTTP library raises; `service` is the service's name in the texts, `broken` what it means
+    that a connection fails once there is one.
     """
     try:
         yield
     except requests.exceptions.SSLError as exc:
         raise tls_failure(_innermost(exc)) from exc
     except requests.RequestException as exc:
-        kind = SourceUnavailable if exc.args and isinstance(exc.args[0], MaxRetryError) else Unanswered
+        kind = SourceUnavailable if exc.args and isinstance(exc.args[0], MaxRetryError) else broken
         is_late = isinstance(exc, requests.Timeout)
         what = "does not answer in time" if is_late else "cannot be reached, or the connection broke"
         raise kind(f"{service} {what}.") from exc

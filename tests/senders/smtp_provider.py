@@ -17,11 +17,14 @@ SECRET, PASSWORD = "smtp-password", "open-sesame"
 IMPATIENT = Timeouts(connect=2, idle=0.5, command=1)
 
 
-def smtp_sender(transport: dict[str, Any], **changes: Any) -> Sender:
+def a_sender(transport: dict[str, Any], **changes: Any) -> Sender:
     defaults = {"id": "out", "name": "Out", "from_address": FROM, "created_at": datetime.now(UTC)}
-    sign_in = {"kind": "password", "account": FROM, "password_secret": SECRET}
-    transport = {"kind": "smtp", "host": HOST, "sign_in": sign_in} | transport
     return Sender.model_validate(defaults | changes | {"transport": transport})
+
+
+def smtp_sender(transport: dict[str, Any], **changes: Any) -> Sender:
+    sign_in = {"kind": "password", "account": FROM, "password_secret": SECRET}
+    return a_sender({"kind": "smtp", "host": HOST, "sign_in": sign_in} | transport, **changes)
 
 
 class SmtpProvider:

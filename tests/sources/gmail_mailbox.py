@@ -40,7 +40,7 @@ class GmailMailbox:
         mailbox = imap_mailbox({}, **changes)
         return Mailbox.model_validate(mailbox.model_dump() | {"address": ADDRESS, "source": gmail | (source or {})})
 
-    def open(self, mailbox: Mailbox, *, is_trusted: bool = True, is_up: bool = True) -> Source:
+    def services(self, *, is_trusted: bool = True, is_up: bool = True) -> SourceServices:
         environment = {
             "DATA_STORAGE": "UseDevelopmentStorage=true",
             "KEY_VAULT_URI": "https://vault.example",
@@ -51,8 +51,10 @@ class GmailMailbox:
             "ALLOW_LOOPBACK_TARGETS": "true",
         }
         settings = read_settings(environment)
-        tokens = Tokens(settings, self.secrets, self._clock)
-        return open_source(mailbox, SourceServices(settings, self.secrets, tokens, self._clock))
+        return SourceServices(settings, self.secrets, Tokens(settings, self.secrets, self._clock), self._clock)
+
+    def open(self, mailbox: Mailbox, *, is_trusted: bool = True, is_up: bool = True) -> Source:
+        return open_source(mailbox, self.services(is_trusted=is_trusted, is_up=is_up))
 
     def deliver(
         self, content: bytes, *, arrived_at: datetime | None = None, is_read: bool = False, folder: str | None = None

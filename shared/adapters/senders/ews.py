@@ -67,13 +67,15 @@ class EwsSender(NamedRecipientsSender):
         request = f"{folder}<Items><t:Message>{mime}</t:Message></Items>"
         seconds = len(content) / SLOWEST_BYTES_PER_SECOND
         try:
-            [answer], _ = self._client.ask_for_bytes(
+            found, _ = self._client.ask_for_bytes(
                 "CreateItem", request, seconds, None, MessageDisposition="SendAndSaveCopy"
             )
+        except EwsRefused as refused:
+            raise _refusal(refused) from refused
         except (Unanswered, SourceMisbehaved) as exc:
             raise OutcomeUnknown from exc
-        if isinstance(answer, EwsRefused):
-            raise _refusal(answer) from answer
+        if isinstance(found[0], EwsRefused):
+            raise _refusal(found[0]) from found[0]
 
     def find_sent(self, message_id: str) -> bool | None:
         constant = f"<t:FieldURIOrConstant><t:Constant Value={quoteattr(message_id)}/></t:FieldURIOrConstant>"

@@ -68,7 +68,7 @@ class EwsConnection(Connection):
         """Asked once more where a kept connection turns out to be closed, or not to be signed in any more."""
         is_kept = self._is_signed_in
         try:
-            response = self._send(body, {**headers, **self._proof(secret)}, seconds)
+            response = self._send(body, {**headers, **self._proof(secret)}, seconds, Unanswered)
         except AppError as error:
             self.drop()
             if is_kept and isinstance(error, SourceUnavailable):
@@ -84,13 +84,19 @@ class EwsConnection(Connection):
             return self._answer(body, headers, seconds, secret)
         raise CredentialsRejected("The server rejects the account or its secret.", advice=ADVICE_ON_SIGN_IN)
 
-    def _send(self, body: bytes, headers: Mapping[str, str], seconds: float = 0) -> HTTPResponse:
+    def _send(
+        self,
+        body: bytes,
+        headers: Mapping[str, str],
+        seconds: float = 0,
+        broken: type[SourceUnavailable] = SourceUnavailable,
+    ) -> HTTPResponse:
         http = self._connected()
         self._deadline.restart(self._timeouts.command + seconds)
         with _wire_errors():
             path = urlsplit(self.url)._replace(scheme="", netloc="").geturl()
             http.request("POST", path, body, {"Content-Type": "text/xml; charset=utf-8", **headers})
-        with _wire_errors(Unanswered):
+        with _wire_errors(broken):
             return http.getresponse()
 
     def _connected(self) -> HTTPConnection:

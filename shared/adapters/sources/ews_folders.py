@@ -13,7 +13,7 @@ _ROLES = {"inbox": "inbox", "deleteditems": "trash", "drafts": "drafts", "junkem
 
 
 class Folders(FolderTree):
-    well_known = (ROOT, *_ROLES)
+    well_known = (ROOT, *_ROLES, "outbox")
 
     def __init__(self, client: EwsClient, address: str) -> None:
         super().__init__()

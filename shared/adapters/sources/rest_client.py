@@ -103,7 +103,7 @@ class RestClient(ABC):
     def _asked(self, method: str, path: str, headers: Mapping[str, str], **options: Any) -> requests.Response:
         url = path if path.startswith("https:") else f"{self.mailbox_url}{path}"
         bearer = {"Authorization": f"Bearer {self._tokens.token(self._sign_in, self.purpose)}"}
-        with network_errors(self.service):
+        with network_errors(self.service, Unanswered):
             return self._session.request(method, url, headers={**bearer, **headers}, allow_redirects=False, **options)
 
     def _refused(self, response: requests.Response) -> AppError:
