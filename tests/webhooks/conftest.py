@@ -1,6 +1,6 @@
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -75,14 +75,12 @@ class Desk:
     secrets: Secrets
     mailbox: Mailbox
     url: str
-    made: list[str] = field(default_factory=list)
 
     def subscribe(self, **changes: Any) -> Subscription:
         given = {"url": self.url, "signing_secret": "hook", "mailboxes": (self.mailbox.id,), **changes}
         name = f"hook-{uuid.uuid4().hex[:12]}"
         subscription = Subscription(**given, id=name, name=name, created_at=self.clock())
         self.services.subscriptions.add(subscription)
-        self.made.append(name)
         return subscription
 
     def stored(self, subscription: Subscription) -> Versioned[Subscription] | None:
@@ -129,9 +127,7 @@ def desk(composed: Services, webhooks: HttpsWebhooks, receiver: Receiver, clock:
         id=name, name=name, address="desk@example.com", ticket_prefix="SUP", source=source, created_at=clock()
     )
     services.mailboxes.add(mailbox)
-    desk = Desk(services, clock, secrets, mailbox, receiver.url)
-    yield desk
+    yield Desk(services, clock, secrets, mailbox, receiver.url)
     for each in services.subscriptions.all():
-        if each.value.id in desk.made:
-            services.subscriptions.delete(each.value.id, each.etag)
+        services.subscriptions.delete(each.value.id, each.etag)
     services.mailboxes.delete(name, services.mailboxes.get(name).etag)
