@@ -32,6 +32,10 @@ class Event(StrEnum):
     MESSAGE_DEFERRED = "message.deferred"
     MESSAGE_QUARANTINED = "message.quarantined"
     MESSAGE_UNSETTLED = "message.unsettled"
+    EMAIL_SENT = "email.sent"
+    DELIVERY_POSTPONED = "delivery.postponed"
+    DELIVERY_FAILED = "delivery.failed"
+    TEMPLATE_FAILED = "template.failed"
     REQUEST_FAILED = "request.failed"
     SUBSCRIPTION_GONE = "subscription.gone"
 

@@ -1,6 +1,6 @@
 """Whether one more automatic message may be sent, so that two machines never talk to each other for ever (req M6)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from pydantic import Field
@@ -44,8 +44,3 @@ def reasons_not_to_send(
         if sum(now - at < window for at in sent) >= most
     )
     return (*is_automatic, *reached)
-
-
-def counted_on(sent: Iterable[datetime], now: datetime) -> tuple[datetime, ...]:
-    """The times that still count, and this one: what is stored after sending."""
-    return (*(at for at in sent if now - at < DAY), now)

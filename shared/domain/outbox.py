@@ -4,10 +4,12 @@ An event is stored first, as one row; the deliverer makes of it the e-mails and 
 transaction of its own, and then sends each of them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
+
+from shared.domain.limits import DAY
 
 
 class EventType(StrEnum):
@@ -49,6 +51,17 @@ class OutboxEntry:
     state: Literal["waiting", "sending", "failed"] = "waiting"
     error: str = ""
 
+    def after(self, delivery: "Delivery") -> "OutboxEntry | None":
+        """The entry as it is after a try; None where nothing is owed any more."""
+        match delivery:
+            case Delivered():
+                return None
+            case Later(at, error, payload):
+                tried = replace(self, due_at=at, error=error, payload=payload or self.payload)
+                return replace(tried, attempts=self.attempts + 1, state="waiting")
+            case GaveUp(error):
+                return replace(self, attempts=self.attempts + 1, state="failed", error=error)
+
 
 def event(type_: EventType, about: str, at: datetime, **details: Any) -> OutboxEntry:
     """The event as it is stored. `about` makes it different from all others of its type in its mailbox, such as the
@@ -63,6 +76,10 @@ class SentTo:
 
     contact_id: str
     times: tuple[tuple[datetime, int], ...] = ()
+
+    def noted(self, now: datetime, ticket_number: int) -> "SentTo":
+        """With one more, and without what no limit looks at any more."""
+        return replace(self, times=(*(each for each in self.times if now - each[0] < DAY), (now, ticket_number)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,3 +17,13 @@ def poll_mailbox(message: func.QueueMessage) -> None:
 
     if services := ready_services():
         poll(services, PollRequest(**json.loads(message.get_body())))
+
+
+@blueprint.queue_trigger(arg_name="message", queue_name="deliveries", connection="DATA_STORAGE")
+def deliver(message: func.QueueMessage) -> None:
+    """Make e-mails and webhooks of the events of one mailbox and send what is due, or try one of them again."""
+    from shared.application import deliver as delivering
+    from shared.application.ports import DeliveryRequest
+
+    if services := ready_services():
+        delivering.deliver(services, DeliveryRequest(**json.loads(message.get_body())))

@@ -14,3 +14,12 @@ def schedule_polls(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the bind
 
     if services := ready_services():
         schedule(services)
+
+
+@blueprint.timer_trigger(schedule="0 */5 * * * *", arg_name="timer", run_on_startup=False, use_monitor=True)
+def sweep(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the binding wants it
+    """Pick up what is owed and was left behind."""
+    from shared.application import sweep as sweeping
+
+    if services := ready_services():
+        sweeping.sweep(services)

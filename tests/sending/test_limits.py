@@ -2,7 +2,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.domain.limits import AutomaticLimits, counted_on, reasons_not_to_send
+from shared.domain.limits import AutomaticLimits, reasons_not_to_send
+from shared.domain.outbox import SentTo
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 LIMITS = AutomaticLimits()
@@ -48,14 +49,17 @@ def test_a_clock_that_was_set_back_still_counts():
 
 
 def test_two_machines_that_answer_each_other_fall_silent():
-    sent, count = (), 0
+    sent, count = SentTo("robot"), 0
     for minute in range(24 * 60):
         now = NOW + timedelta(minutes=minute)
-        if not reasons_not_to_send(LIMITS, now, to_address=sent, on_ticket=sent, is_automatic=()):
-            sent, count = counted_on(sent, now), count + 1
+        times = [at for at, _ in sent.times]
+        if not reasons_not_to_send(LIMITS, now, to_address=times, on_ticket=times, is_automatic=()):
+            sent, count = sent.noted(now, 1), count + 1
 
     assert count == LIMITS.per_address_per_day
 
 
 def test_what_is_stored_stays_small():
-    assert counted_on(ago(1441, 1440, 30), NOW) == (*ago(30), NOW)
+    before = SentTo("ann", tuple((at, 1) for at in ago(1441, 1440, 30)))
+
+    assert before.noted(NOW, 2).times == ((*ago(30), 1), (NOW, 2))

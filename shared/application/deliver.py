@@ -1,0 +1,149 @@
+"""Deliver what is owed: events become e-mails and webhooks, and each of them is sent, effectively once (design 4)."""
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from shared.application.contacts import mark_bounced
+from shared.application.deliver_emails import Emails
+from shared.application.notices import Notices
+from shared.application.ports import ChangedEntry, Commit, DeliveryRequest, OutboxChanged, Versioned
+from shared.application.services import Services
+from shared.application.webhooks import deliver_webhook, webhook_entries
+from shared.domain.errors import AppError, StoreUnavailable
+from shared.domain.mailbox import Mailbox
+from shared.domain.outbox import EntryKind, GaveUp, Later, OutboxEntry
+from shared.telemetry import Event, correlated, emit
+
+TIME_BUDGET = timedelta(minutes=4)
+"""Well under the function's timeout: a message that has begun is finished after it."""
+
+_EVENTS = 40
+_EMAILS = 50
+_OPERATIONS = 100
+
+
+def deliver(services: Services, request: DeliveryRequest) -> None:
+    """One entry, or all events of a mailbox and the e-mails that are due. What is not there any more is done.
+
+    :raises StoreUnavailable: the request is to be handled again.
+    """
+    mailbox = next((each for each in services.mailboxes.cached() if each.id == request.mailbox_id), None)
+    if mailbox is None:
+        return
+    with correlated(mailbox=mailbox.id):
+        delivery = _Delivery(services, mailbox)
+        if request.entry_id is None:
+            delivery.all()
+        elif entry := services.tickets.entry(mailbox.id, request.entry_id):
+            delivery.one(entry)
+
+
+@dataclass
+class _Delivery:
+    services: Services
+    mailbox: Mailbox
+    started_at: datetime = field(init=False)
+    _notices: Notices = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.started_at = self.services.clock()
+        self._notices = Notices(self.services, self.mailbox, self.started_at)
+
+    def all(self) -> None:
+        while not self._is_over_budget() and (events := self._due("event", _EVENTS)):
+            self._expand(events)
+        with closing(Emails(self.services, self.mailbox, self._notices)) as emails:
+            while not self._is_over_budget() and (due := self._due("email", _EMAILS)):
+                if not emails.send(due):
+                    break
+        if self._is_over_budget():
+            self.services.deliveries.put(DeliveryRequest(self.mailbox.id))
+
+    def one(self, entry: Versioned[OutboxEntry]) -> None:
+        """Unless it is not due, or somebody is at it."""
+        if entry.value.state == "failed" or entry.value.due_at > self.services.clock():
+            return
+        if entry.value.kind == "event":
+            self._expand([entry])
+            self.all()
+        elif entry.value.kind == "email":
+            with closing(Emails(self.services, self.mailbox, self._notices)) as emails:
+                emails.send([entry])
+        else:
+            self._webhook(entry)
+
+    def _due(self, kind: EntryKind, limit: int) -> Sequence[Versioned[OutboxEntry]]:
+        return self.services.tickets.owed(self.mailbox.id, kind, limit, due_by=self.services.clock())
+
+    def _is_over_budget(self) -> bool:
+        return self.services.clock() - self.started_at > TIME_BUDGET
+
+    def _expand(self, events: Sequence[Versioned[OutboxEntry]]) -> None:
+        """As many events as fit into one transaction; one by one where that fails, so that none holds up the others."""
+        try:
+            for batch, owed in self._batches(events):
+                self._store(batch, owed)
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - the boundary of a batch: a defect here must not hold up the others
+            self._notices = Notices(self.services, self.mailbox, self.started_at)
+            if len(events) > 1:
+                for each in events:
+                    self._expand([each])
+            elif not isinstance(error, OutboxChanged):
+                self._fail(events[0], error)
+
+    def _fail(self, event: Versioned[OutboxEntry], error: Exception) -> None:
+        """For a person to look at."""
+        text = str(error) if isinstance(error, AppError) else "an unexpected error; the log tells where"
+        emit(Event.DELIVERY_FAILED, level=logging.ERROR, entry=event.value.id, error=text)
+        self._change(event, event.value.after(GaveUp(text)))
+
+    def _change(self, entry: Versioned[OutboxEntry], after: OutboxEntry | None) -> None:
+        with suppress(OutboxChanged):
+            self.services.tickets.commit(self.mailbox.id, Commit(changed_outbox=[ChangedEntry(entry, after)]))
+
+    def _webhook(self, entry: Versioned[OutboxEntry]) -> None:
+        delivery = deliver_webhook(self.services, self.mailbox.id, entry.value)
+        self._change(entry, entry.value.after(delivery))
+        if isinstance(delivery, Later):
+            self.services.deliveries.put(
+                DeliveryRequest(self.mailbox.id, entry.value.id), delivery.at - self.services.clock()
+            )
+
+    def _note_bounces(self, event: OutboxEntry) -> None:
+        """Req R7"""
+        for address, reason in event.payload.get("bounced", ()):
+            mark_bounced(self.services, address, reason)
+
+    def _batches(
+        self, events: Sequence[Versioned[OutboxEntry]]
+    ) -> Iterator[tuple[list[Versioned[OutboxEntry]], list[OutboxEntry]]]:
+        batch, owed = list[Versioned[OutboxEntry]](), list[OutboxEntry]()
+        for event in events:
+            self._note_bounces(event.value)
+            caused = [*self._notices.owed(event.value), *webhook_entries(self.services, self.mailbox.id, event.value)]
+            if batch and len(batch) + 2 * len(owed + caused) + len(self._notices.sent_to) > _OPERATIONS:
+                yield batch, owed
+                batch, owed = [], []
+            batch.append(event)
+            owed += caused
+        yield batch, owed
+
+    def _store(self, events: Iterable[Versioned[OutboxEntry]], owed: Sequence[OutboxEntry]) -> None:
+        """:raises OutboxChanged, ReceiptExists: somebody else has expanded one of them."""
+        emails = [each for each in owed if each.kind == "email"]
+        commit = Commit(
+            changed_outbox=[ChangedEntry(each, None) for each in events],
+            outbox=owed,
+            receipts=[self._notices.receipt(each) for each in emails],
+            sent_to=[*self._notices.sent_to.values()],
+        )
+        self.services.tickets.commit(self.mailbox.id, commit)
+        self._notices.sent_to.clear()
+        for each in owed:
+            if each.kind == "webhook":
+                self.services.deliveries.put(DeliveryRequest(self.mailbox.id, each.id))

@@ -1,0 +1,205 @@
+"""Which e-mails an event owes to whom (req M5, M6). What they say is written when they are sent."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from shared.application.services import Services
+from shared.domain.contact import contact_id, same_address
+from shared.domain.errors import SecretMissing
+from shared.domain.keys import id_key
+from shared.domain.kinds import takes_no_replies
+from shared.domain.limits import reasons_not_to_send
+from shared.domain.mailbox import Mailbox
+from shared.domain.message import Address
+from shared.domain.outbox import EventType, OutboxEntry, SentTo
+from shared.domain.outgoing_message import Automatic
+from shared.domain.people import Insiders
+from shared.domain.templates import TemplateKind
+from shared.domain.ticket import Receipt, Status, Ticket
+
+MAX_NOTIFIED = 50
+"""Technicians who are told of one event; a server takes at most a hundred recipients or so."""
+
+AUTOMATIC = {
+    TemplateKind.ACKNOWLEDGEMENT: Automatic.REPLIED,
+    TemplateKind.REFUSED: Automatic.REPLIED,
+    TemplateKind.CLOSED: Automatic.GENERATED,
+    TemplateKind.REOPENED: Automatic.GENERATED,
+    TemplateKind.NOTIFICATION: Automatic.GENERATED,
+    TemplateKind.NOTE_NOTIFICATION: Automatic.GENERATED,
+    TemplateKind.ALERT: Automatic.GENERATED,
+}
+"""What nobody wrote by hand; the answer of a technician is not among it."""
+
+_OF_STATUS = {"closed": TemplateKind.CLOSED, "reopened": TemplateKind.REOPENED}
+
+
+def reply_id(ticket_number: int, seq: int) -> str:
+    """The entry of the e-mail that a technician's comment is sent by."""
+    return f"{EventType.TICKET_COMMENTED}-{ticket_number}-{seq}-{TemplateKind.REPLY}"
+
+
+def own_message_id(services: Services, mailbox: Mailbox, ticket_number: int | None, cause: str) -> str:
+    """Signed; without a key to sign with, answers are recognised by the receipt alone."""
+    domain = mailbox.address.rpartition("@")[2]
+    try:
+        return services.own_ids.sign(domain, mailbox.id, ticket_number, cause)
+    except SecretMissing:
+        named = hashlib.sha256(f"{mailbox.id}\n{cause}".encode()).hexdigest()[:40]
+        return f"<{named}@{domain.encode('idna').decode() if not domain.isascii() else domain}>"
+
+
+@dataclass
+class Notices:
+    """Those of one mailbox. It remembers what it reads, so it serves one run; `sent_to` is to be stored with what is
+    owed.
+    """
+
+    services: Services
+    mailbox: Mailbox
+    now: datetime
+    tickets: dict[int, Ticket | None] = field(default_factory=dict)
+    sent_to: dict[str, tuple[SentTo, str | None]] = field(default_factory=dict)
+    _insiders: Insiders = field(init=False)
+
+    def __post_init__(self) -> None:
+        own = [each.address for each in (*self.services.mailboxes.cached(), self.mailbox)]
+        own += [each.from_address for each in self.services.senders.cached()]
+        self._insiders = Insiders.of(own, ())
+
+    def owed(self, event: OutboxEntry) -> list[OutboxEntry]:
+        if event.payload.get("quiet") or not self.services.senders.cached():
+            return []
+        return [*self._owed(event, EventType(event.payload["type"]))]
+
+    def receipt(self, entry: OutboxEntry) -> Receipt:
+        """By which an answer to an e-mail is recognised, and the e-mail itself where it comes back."""
+        return Receipt(id_key(entry.payload["message_id"]), "", None, self.now, entry.payload.get("ticket"))
+
+    def ticket(self, number: int) -> Ticket | None:
+        if number not in self.tickets:
+            found = self.services.tickets.ticket(self.mailbox.id, number)
+            self.tickets[number] = found.value if found else None
+        return self.tickets[number]
+
+    def _owed(self, event: OutboxEntry, type_: EventType) -> Iterator[OutboxEntry]:
+        told = event.payload
+        if type_ is EventType.MESSAGE_REFUSED:
+            yield from self._automatic(event, TemplateKind.REFUSED, Address(told["to"], told["name"]), None)
+        elif type_ in (EventType.MAILBOX_FAILING, EventType.MAILBOX_RECOVERED):
+            yield from self._email(event, TemplateKind.ALERT, [Address(each) for each in told.get("to", ())], None)
+        elif "ticket" in told and (ticket := self.ticket(told["ticket"])):
+            yield from self._of_ticket(event, type_, ticket)
+
+    def _of_ticket(self, event: OutboxEntry, type_: EventType, ticket: Ticket) -> Iterator[OutboxEntry]:
+        told, settings = event.payload, self.mailbox.notices
+        match type_:
+            case EventType.TICKET_CREATED:
+                if settings.acknowledge:
+                    yield from self._to_requester(event, TemplateKind.ACKNOWLEDGEMENT, ticket)
+                yield from self._to_staff(event, TemplateKind.NOTIFICATION, ticket)
+            case EventType.TICKET_COMMENTED if told.get("internal"):
+                yield from self._to_staff(event, TemplateKind.NOTE_NOTIFICATION, ticket)
+            case EventType.TICKET_COMMENTED if told.get("technician"):
+                yield from self._reply(event, ticket)
+            case EventType.TICKET_COMMENTED:
+                yield from self._to_staff(event, TemplateKind.NOTIFICATION, ticket)
+            case EventType.TICKET_STATUS_CHANGED:
+                change = _change(told)
+                if change and getattr(settings, change):
+                    yield from self._to_requester(event, _OF_STATUS[change], ticket)
+
+    def _to_requester(self, event: OutboxEntry, notice: TemplateKind, ticket: Ticket) -> Iterator[OutboxEntry]:
+        if not event.payload.get("unanswered"):
+            yield from self._automatic(event, notice, ticket.requester, ticket)
+
+    def _automatic(
+        self, event: OutboxEntry, notice: TemplateKind, to: Address, ticket: Ticket | None
+    ) -> Iterator[OutboxEntry]:
+        """To somebody outside, unless it is a machine, or has had enough (req M6)."""
+        contact = self.services.contacts.get([to.address]).get(to.address) if "@" in to.address else None
+        if not self._reaches(to) or takes_no_replies(to) or (contact and contact.bounced_at):
+            return
+        number = ticket.number if ticket else 0
+        before, etag = self._sent(to)
+        per_ticket = [at for at, of in before.times if number and of == number]
+        times = [at for at, _ in before.times]
+        limits = self.mailbox.notices.limits
+        if reasons_not_to_send(limits, self.now, to_address=times, on_ticket=per_ticket, is_automatic=()):
+            return
+        self.sent_to[before.contact_id] = (before.noted(self.now, number), etag)
+        yield from self._email(event, notice, [to], ticket)
+
+    def _sent(self, to: Address) -> tuple[SentTo, str | None]:
+        key = contact_id(to.address)
+        if key not in self.sent_to:
+            found = self.services.tickets.sent_to(self.mailbox.id, key)
+            return (found.value, found.etag) if found else (SentTo(key), None)
+        return self.sent_to[key]
+
+    def _to_staff(self, event: OutboxEntry, notice: TemplateKind, ticket: Ticket) -> Iterator[OutboxEntry]:
+        """To the technician who has the ticket, else to all of its group; never to who caused it."""
+        if not self.mailbox.notices.notify:
+            return
+        technicians = [each for each in self.services.contacts.technicians() if not each.bounced_at]
+        if ticket.assignee:
+            told = [each.address for each in technicians if same_address(each.address.address) == ticket.assignee]
+            told = told or [Address(ticket.assignee)]
+        else:
+            group = ticket.group.casefold()
+            told = [each.address for each in technicians if group and group in map(str.casefold, each.groups)]
+        by = same_address(event.payload.get("by", ""))
+        others = [each for each in told if same_address(each.address) != by]
+        yield from self._email(event, notice, others[:MAX_NOTIFIED], ticket)
+
+    def _reply(self, event: OutboxEntry, ticket: Ticket) -> Iterator[OutboxEntry]:
+        """A technician's words, to all who do not have them yet."""
+        told = event.payload
+        reached = {same_address(each) for each in (told.get("by", ""), *told.get("reached", ()))}
+        to = [each for each in (ticket.requester,) if same_address(each.address) not in reached]
+        cc = [each for each in ticket.cc if same_address(each.address) not in reached]
+        yield from self._email(event, TemplateKind.REPLY, to or cc, ticket, cc if to else ())
+
+    def _email(
+        self,
+        event: OutboxEntry,
+        notice: TemplateKind,
+        to: Iterable[Address],
+        ticket: Ticket | None,
+        cc: Iterable[Address] = (),
+    ) -> Iterator[OutboxEntry]:
+        named = {"to": self._people(to), "cc": self._people(cc)}
+        if not named["to"]:
+            return
+        id_, told = f"{event.id}-{notice}", event.payload
+        number = ticket.number if ticket else None
+        kept = ("at", "ticket", "seq", "sender", "message_id", "subject", "text")
+        payload: dict[str, Any] = {
+            **{("answers" if name == "message_id" else name): told[name] for name in kept if told.get(name)},
+            **named,
+            "notice": notice.value,
+            "message_id": own_message_id(self.services, self.mailbox, number, id_),
+            "language": self._language(notice, ticket, told),
+        }
+        yield OutboxEntry(id_, "email", event.due_at, payload)
+
+    def _language(self, notice: TemplateKind, ticket: Ticket | None, told: dict[str, Any]) -> str:
+        is_for_staff = notice in (TemplateKind.NOTIFICATION, TemplateKind.NOTE_NOTIFICATION, TemplateKind.ALERT)
+        of_requester = ticket.language if ticket else told.get("language", "")
+        return (not is_for_staff and of_requester) or self.mailbox.notices.language
+
+    def _people(self, people: Iterable[Address]) -> list[list[str]]:
+        return [[each.address, each.name] for each in people if self._reaches(each)]
+
+    def _reaches(self, address: Address) -> bool:
+        """Nothing is sent to mailboxes of our own: they would answer each other."""
+        return "@" in address.address and not self._insiders.owns(address)
+
+
+def _change(told: dict[str, Any]) -> str | None:
+    if told["after"] == Status.CLOSED:
+        return "closed" if told["before"] != Status.CLOSED else None
+    return "reopened" if told["before"] == Status.CLOSED else None
