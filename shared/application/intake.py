@@ -1,6 +1,6 @@
 """Taking messages in: a batch in one transaction, exactly once, whatever goes wrong (design section 4)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
@@ -11,6 +11,7 @@ from shared.application.finding import Finder, Found
 from shared.application.intake_events import IntakeEvents
 from shared.application.plan import Plan
 from shared.application.ports import (
+    ChangedQuarantine,
     Commit,
     DeliveryRequest,
     Fenced,
@@ -18,6 +19,7 @@ from shared.application.ports import (
     ReceiptExists,
     StoredRaw,
     TicketChanged,
+    Versioned,
 )
 from shared.application.services import Services
 from shared.domain.decision import Elsewhere, Facts
@@ -30,7 +32,7 @@ from shared.domain.errors import (
     StoreRejected,
     StoreUnavailable,
 )
-from shared.domain.intake import MAX_ATTEMPTS, Deferred, MailboxState, PollRun, QuarantineEntry
+from shared.domain.intake import MAX_ATTEMPTS, Deferred, MailboxState, PollRun, QuarantineEntry, Terms
 from shared.domain.keys import reused_id_key
 from shared.domain.mailbox import Mailbox
 from shared.domain.message import Cursor, MessageRef
@@ -47,6 +49,7 @@ _LEASE = timedelta(minutes=5)
 _MAX_DEFERRED = 100
 _MAX_CONFLICTS = 10
 _MAX_OPERATIONS = 100
+_POLLED = Terms()
 
 
 Item = Arrived | FetchFailure
@@ -59,9 +62,19 @@ class Intake:
     """
 
     def __init__(
-        self, services: Services, mailbox: Mailbox, state: MailboxState, etag: str | None, *, owner: str | None
+        self,
+        services: Services,
+        mailbox: Mailbox,
+        state: MailboxState,
+        etag: str | None,
+        *,
+        owner: str | None,
+        terms: Terms = _POLLED,
+        retried: Mapping[MessageRef, QuarantineEntry] | None = None,
     ) -> None:
-        """Without an owner it takes no lease: it adds to a mailbox that somebody else may be polling."""
+        """Without an owner it takes no lease: it adds to a mailbox that somebody else may be polling. With `retried`,
+        what fails goes to quarantine at once, because no poll comes back to it; entries that are there stay there.
+        """
         self._services = services
         self._tickets = services.tickets
         self._raws = services.raws
@@ -70,6 +83,8 @@ class Intake:
         self._state = state
         self._etag = etag
         self._owner = owner
+        self._terms = terms
+        self._retried = retried
         self._attempts = {item.ref: item.attempts for item in state.deferred}
         self._finder = Finder(services, mailbox)
         self._owes = False
@@ -90,10 +105,20 @@ class Intake:
         """To be stored with the next commit."""
         self._state = replace(self._state, cursor=cursor, cursor_at=self._clock())
 
-    def release(self, run: PollRun | None) -> None:
-        """Store the cursor and the record of the run, and let others poll the mailbox."""
+    def release(self, run: PollRun | None, handled: Sequence[Versioned[QuarantineEntry]] = ()) -> None:
+        """Store the cursor and the record of the run, and let others poll the mailbox. What was `handled` leaves
+        quarantine.
+        """
         state = replace(self._owned_state(), lease_owner=None, lease_until=None)
-        self._store(Commit(state, self._etag, run=run))
+        left = [ChangedQuarantine(each, None) for each in handled]
+        self._store(Commit(state, self._etag, run=run, changed_quarantine=left))
+
+    def put_back(self, ref: MessageRef) -> bool:
+        """Have the next poll fetch the message, with all its attempts before it; False where too many wait for that."""
+        if len(self._attempts) >= _MAX_DEFERRED:
+            return False
+        self._attempts[ref] = 0
+        return True
 
     def settled(self, ref: MessageRef) -> None:
         """Nothing is left to do for this message."""
@@ -143,14 +168,27 @@ class Intake:
     def _failed(self, ref: MessageRef, error: AppError, content: bytes | None = None) -> Taken:
         """Count a failed attempt: the message is deferred, or after the last one put in quarantine."""
         attempts = self._attempts.get(ref, 0) + 1
-        if attempts < MAX_ATTEMPTS:
+        if self._retried is None and attempts < MAX_ATTEMPTS:
             self._defer(ref, attempts)
             return Taken(ref, Outcome.DEFERRED, error.code)
-        pointer = self._raws.keep(self._mailbox.id, content) if content is not None else None
-        entry = QuarantineEntry(ref, self._clock(), attempts, error.code, str(error), pointer)
-        self._attempts.pop(ref, None)
-        self._store(Commit(self._owned_state(), self._etag, quarantined=[entry]))
+        before = self._retried.get(ref) if self._retried else None
+        if before:
+            entry = replace(before, attempts=before.attempts + 1, error_code=error.code, error=str(error))
+            self._store(Commit(self._owned_state(), self._etag, quarantined=[entry]))
+        else:
+            self._quarantine(ref, attempts, error, content)
         return Taken(ref, Outcome.QUARANTINED, error.code)
+
+    def _quarantine(self, ref: MessageRef, attempts: int, error: AppError, content: bytes | None) -> None:
+        pointer = self._raws.keep(self._mailbox.id, content) if content is not None else None
+        entry = QuarantineEntry(ref, self._clock(), attempts, error.code, str(error), pointer, terms=self._terms)
+        self._attempts.pop(ref, None)
+        events = self._events()
+        owed = [events.quarantined(entry)] if events else []
+        self._store(Commit(self._owned_state(), self._etag, quarantined=[entry], outbox=owed))
+
+    def _events(self) -> IntakeEvents | None:
+        return None if self._terms.silent else IntakeEvents.of(self._services, self._mailbox)
 
     def _defer(self, ref: MessageRef, attempts: int) -> None:
         if ref not in self._attempts and len(self._attempts) >= _MAX_DEFERRED:
@@ -175,8 +213,9 @@ class Intake:
 
     def _plan(self, batch: Sequence[Arrived]) -> Plan:
         looked_up = self._readers.map(self._look_up, batch)
-        events = IntakeEvents.of(self._services, self._mailbox)
-        plan = Plan(self._mailbox, self._owned_state(), self._clock(), self._pack, self._finder.insiders, events)
+        state, insiders = self._owned_state(), self._finder.insiders
+        dates = self._terms.original_dates
+        plan = Plan(self._mailbox, state, self._clock(), self._pack, insiders, self._events(), has_original_dates=dates)
         for item, (facts, found) in zip(batch, looked_up, strict=True):
             with _of_one_message():
                 decision = plan.decide(facts, found).decision
@@ -204,7 +243,7 @@ class Intake:
         for _ in range(_MAX_CONFLICTS):
             with (
                 suppress(Fenced),
-                closing(Intake(self._services, mailbox, *self._tickets.state(mailbox_id), owner=None)) as there,
+                closing(self._intake_of(mailbox)) as there,
             ):
                 content = item.raw.content
                 taken = there.take_in([arrived(item.raw, parse(content, header_names(mailbox)))])[0]
@@ -212,6 +251,10 @@ class Intake:
                     return taken
                 break
         raise MessageError("the mailbox that its ticket is in cannot take it now")
+
+    def _intake_of(self, mailbox: Mailbox) -> "Intake":
+        state, etag = self._tickets.state(mailbox.id)
+        return Intake(self._services, mailbox, state, etag, owner=None, terms=self._terms)
 
     def _pack(self, content: bytes) -> tuple[RawPointer, StoredRaw | None]:
         return self._raws.pack(self._mailbox.id, content)

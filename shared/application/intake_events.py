@@ -8,6 +8,7 @@ from shared.application.services import Services
 from shared.application.templates import BUILT_IN_LANGUAGES
 from shared.domain.decision import Facts
 from shared.domain.draft import Draft
+from shared.domain.intake import QuarantineEntry
 from shared.domain.kinds import REPORTS, Kind, is_automatic
 from shared.domain.languages import language_for
 from shared.domain.mailbox import Mailbox
@@ -70,6 +71,10 @@ class IntakeEvents:
             if Status.CLOSED not in change.values():
                 change["quiet"] = True
             yield event(EventType.TICKET_STATUS_CHANGED, about, now, ticket=number, **details | change)
+
+    def quarantined(self, entry: QuarantineEntry) -> OutboxEntry:
+        about = f"{entry.id}-{int(entry.at.timestamp())}"
+        return event(EventType.MESSAGE_QUARANTINED, about, entry.at, code=entry.error_code)
 
     def refused(self, key: str, reason: str, facts: Facts, now: datetime) -> Iterator[OutboxEntry]:
         """Req P2: guests may be told, where they are people."""

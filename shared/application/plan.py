@@ -47,6 +47,7 @@ class Plan:
     pack: Pack
     insiders: Insiders
     events: IntakeEvents | None = None
+    has_original_dates: bool = False
     taken: list[Taken] = field(default_factory=list)
     _receipts: dict[str, Receipt] = field(default_factory=dict)
     _incidents: dict[str, Receipt] = field(default_factory=dict)
@@ -67,7 +68,8 @@ class Plan:
         match decision:
             case OpenTicket(draft, linked_to):
                 language = self.events.language(facts) if self.events else ""
-                ticket = self._commented(self._open(draft, linked_to, language), item, CommentKind.PUBLIC, draft.text)
+                ticket = self._open(draft, linked_to, language, self._dated(item))
+                ticket = self._commented(ticket, item, CommentKind.PUBLIC, draft.text)
                 number = ticket.number
                 self._note(item, Outcome.CREATED, ticket_number=number)
                 if self.events:
@@ -78,7 +80,7 @@ class Plan:
             case CommentOn(number, kind, status):
                 before = self._ticket(number)
                 text, _ = preprocess(self.mailbox.preprocessing, new_text(item.raw.content) or item.message.text)
-                after = self._commented(_with_status(before, status, self.now), item, kind, text)
+                after = self._commented(_with_status(before, status, self._dated(item)), item, kind, text)
                 self._note(item, Outcome.APPENDED, ticket_number=number)
                 if self.events:
                     self._outbox += self.events.commented(before, after, kind, facts)
@@ -142,7 +144,7 @@ class Plan:
     def _put(self, ticket: Ticket) -> None:
         (self._new if ticket.number in self._new else self._after)[ticket.number] = ticket
 
-    def _open(self, draft: Draft, linked_to: int | None, language: str) -> Ticket:
+    def _open(self, draft: Draft, linked_to: int | None, language: str, at: datetime) -> Ticket:
         ticket = Ticket(
             mailbox_id=self.mailbox.id,
             number=self.state.next_number,
@@ -150,8 +152,8 @@ class Plan:
             subject=draft.subject,
             requester=draft.requester if draft.requester.address or draft.requester.name else _NOBODY,
             status=Status.NEW,
-            created_at=self.now,
-            updated_at=self.now,
+            created_at=at,
+            updated_at=at,
             comment_count=0,
             linked_to=(linked_to,) if linked_to else (),
             type=draft.type,
@@ -182,7 +184,7 @@ class Plan:
             seq=ticket.comment_count + 1,
             kind=kind,
             author=message.sender or _NOBODY,
-            at=item.raw.received_at or message.sent_at or self.now,
+            at=_moment(item) or self.now,
             text=text,
             full_text=message.text if message.text != text else None,
             message_id=message.message_id,
@@ -194,11 +196,15 @@ class Plan:
         commented = replace(
             ticket,
             comment_count=comment.seq,
-            updated_at=self.now,
+            updated_at=max(ticket.updated_at, self._dated(item)),
             participants=self._participants(ticket, message),
         )
         self._put(commented)
         return commented
+
+    def _dated(self, item: Arrived) -> datetime:
+        """When what a message does to its ticket is said to have happened."""
+        return min(_moment(item) or self.now, self.now) if self.has_original_dates else self.now
 
     def _participants(self, ticket: Ticket, message: InboundMessage) -> frozenset[str]:
         """Everybody who wrote or received a message of the ticket, but no address of our own."""
@@ -209,6 +215,10 @@ class Plan:
         new = [each.key for each in everybody if each.address and not self.insiders.owns(each)]
         known = ticket.participants | set(new[:MAX_PARTICIPANTS])
         return known if len(known) <= MAX_PARTICIPANTS else ticket.participants
+
+
+def _moment(item: Arrived) -> datetime | None:
+    return item.raw.received_at or item.message.sent_at
 
 
 def _with_status(ticket: Ticket, status: Status, now: datetime) -> Ticket:

@@ -188,12 +188,21 @@ class ChangedEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangedQuarantine:
+    """A message in quarantine as it was read and as it shall be; None takes it out."""
+
+    before: Versioned[QuarantineEntry]
+    after: QuarantineEntry | None
+
+
+@dataclass(frozen=True, slots=True)
 class Commit:
     """Everything that is stored at once or not at all: one entity group transaction.
 
     `state` replaces the row with `state_etag` (None: there is none yet); without it, no poll gives way. `new_tickets`,
     `receipts` and `outbox` must not exist yet; `changed_tickets` and `changed_outbox` replace the versions they were
-    read as, and `sent_to` those that have an ETag; `incidents` name the newest ticket of each.
+    read as, as does `changed_quarantine`, and `sent_to` those that have an ETag; `incidents` name the newest ticket of
+    each.
     """
 
     state: MailboxState | None = None
@@ -209,15 +218,16 @@ class Commit:
     incidents: Sequence[Receipt] = ()
     changed_outbox: Sequence[ChangedEntry] = ()
     sent_to: Sequence[tuple[SentTo, str | None]] = ()
+    changed_quarantine: Sequence[ChangedQuarantine] = ()
 
     @property
     def operations(self) -> int:
         """How many changes it makes; a transaction may have 100. A ticket has its row and its place in a list."""
         tickets = 2 * (len(self.new_tickets) + len(self.changed_tickets))
         others = (self.receipts, self.incidents, self.comments, self.raws, self.outbox, self.quarantined)
-        of_sending = (self.changed_outbox, self.sent_to)
+        changed = (self.changed_outbox, self.sent_to, self.changed_quarantine)
         single = (self.state is not None) + (self.run is not None)
-        return single + tickets + sum(map(len, (*others, *of_sending)))
+        return single + tickets + sum(map(len, (*others, *changed)))
 
 
 class Fenced(Conflict):
@@ -244,6 +254,10 @@ class OutboxChanged(Conflict):
     """Somebody else has expanded an event, taken an entry to send it, or counted what was sent to an address."""
 
 
+class QuarantineChanged(Conflict):
+    """Somebody has taken a message out of quarantine, or has corrected it, since it was read."""
+
+
 class TicketStore(Protocol):
     """The tickets of a mailbox with everything that their messages cause; one partition a mailbox (ADR 1).
 
@@ -256,7 +270,7 @@ class TicketStore(Protocol):
     def commit(self, mailbox_id: str, commit: Commit) -> str:
         """Store all of it at once and return the new ETag of the state; without one, of what was changed first.
 
-        :raises Fenced, ReceiptExists, TicketChanged, OutboxChanged: nothing was stored.
+        :raises Fenced, ReceiptExists, TicketChanged, OutboxChanged, QuarantineChanged: nothing was stored.
         """
 
     def receipts(self, mailbox_id: str, keys: Sequence[str]) -> Mapping[str, Receipt]:
@@ -284,6 +298,8 @@ class TicketStore(Protocol):
         """What was sent to an address by itself."""
 
     def quarantine(self, mailbox_id: str) -> Sequence[QuarantineEntry]: ...
+
+    def quarantined(self, mailbox_id: str, entry_id: str) -> Versioned[QuarantineEntry] | None: ...
 
     def runs(self, mailbox_id: str, limit: int) -> Sequence[PollRun]:
         """The runs that found mail or failed, newest first."""
@@ -433,20 +449,23 @@ class SenderStates(Protocol):
 
 
 class PollQueue(Protocol):
-    def put(self, request: "PollRequest") -> None: ...
+    def put(self, request: "PollRequest", delay: timedelta = timedelta()) -> None:
+        """To be handled after the delay, of at most seven days."""
 
 
 @dataclass(frozen=True, slots=True)
 class PollRequest:
     """What travels on the `polls` queue. `reason` is `schedule`, `demand` or `more`.
 
-    `failures` is how many polls in a row have failed so far, so that the one that recovers can say so.
+    `failures` is how many polls in a row have failed so far, so that the one that recovers can say so. With the id of
+    an import, the next part of that is due, and not a poll.
     """
 
     mailbox_id: str
     reason: str
     correlation_id: str
     failures: int = 0
+    import_id: str | None = None
 
 
 class DeliveryQueue(Protocol):

@@ -35,8 +35,18 @@ class MailboxState:
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """How mail is taken in: nobody is told where it is `silent`, and tickets can be as old as their messages."""
+
+    silent: bool = False
+    original_dates: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class QuarantineEntry:
-    """A message that could not be handled; `raw` is None where its bytes could never be fetched."""
+    """A message that could not be handled; `raw` is None where its bytes could never be fetched. `corrected` is what
+    takes its place when it is tried again, on the terms that it was first taken in on.
+    """
 
     ref: MessageRef
     at: datetime
@@ -44,6 +54,8 @@ class QuarantineEntry:
     error_code: str
     error: str
     raw: RawPointer | None = None
+    corrected: RawPointer | None = None
+    terms: Terms = Terms()
 
     @property
     def id(self) -> str:

@@ -30,6 +30,7 @@ class Listed:
 
     ref: MessageRef
     size: int | None = None
+    received_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

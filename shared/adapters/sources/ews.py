@@ -105,7 +105,7 @@ class EwsSource:
         for key, arrival in sorted(arrivals.items(), key=lambda pair: pair[1]):
             is_unwanted = self._mailbox.intake.unread_only and created[key].findtext("IsRead") == "true"
             if not is_unwanted and not (start_from and arrival < start_from):
-                yield Listed(MessageRef(position.path, key), size_of(created[key]))
+                yield Listed(MessageRef(position.path, key), size_of(created[key]), arrival)
 
     def fetch(self, messages: Sequence[Listed]) -> Iterator[RawMessage | FetchFailure]:
         return Fetching(self._client, self._arrivals, self._mailbox.intake.max_message_bytes).fetch(messages)

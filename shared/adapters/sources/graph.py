@@ -127,7 +127,7 @@ class GraphSource:
         for message_id, received_at in sorted(received.items(), key=lambda pair: pair[1]):
             is_unwanted = self._mailbox.intake.unread_only and present[message_id].get("isRead")
             if received_at >= start_from and not is_unwanted:
-                yield Listed(MessageRef(position.folder, message_id))
+                yield Listed(MessageRef(position.folder, message_id), received_at=received_at)
 
     def _received_at(self, item: Mapping[str, Any]) -> datetime:
         """Where Graph does not say, it is taken as new: the receipts recognise what is not."""

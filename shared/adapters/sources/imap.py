@@ -120,10 +120,11 @@ class ImapSource:
         since = since and since.replace(microsecond=0)
         with self._connection.command("list messages") as client:
             found = client.fetch(uids, ["RFC822.SIZE", "INTERNALDATE"])
+        arrivals = {uid: _arrival(found[uid]) for uid in uids if uid in found}
         return tuple(
-            Listed(MessageRef(folder.path, f"{folder.uidvalidity}:{uid}"), found[uid].get(b"RFC822.SIZE"))
-            for uid in uids
-            if uid in found and (since is None or (_arrival(found[uid]) or since) >= since)
+            Listed(MessageRef(folder.path, f"{folder.uidvalidity}:{uid}"), found[uid].get(b"RFC822.SIZE"), arrival)
+            for uid, arrival in arrivals.items()
+            if since is None or (arrival or since) >= since
         )
 
     def fetch(self, messages: Sequence[Listed]) -> Iterator[RawMessage | FetchFailure]:

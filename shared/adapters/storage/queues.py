@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict
 from datetime import timedelta
+from typing import Any
 
 from shared.adapters.storage.clients import StorageClients, translated
 from shared.application.ports import DeliveryRequest, PollRequest
@@ -12,9 +13,8 @@ class StoragePollQueue:
     def __init__(self, clients: StorageClients) -> None:
         self._clients = clients
 
-    def put(self, request: PollRequest) -> None:
-        with translated():
-            self._clients.polls_queue.send_message(json.dumps(asdict(request)))
+    def put(self, request: PollRequest, delay: timedelta = timedelta()) -> None:
+        _send(self._clients.polls_queue, request, delay)
 
 
 class StorageDeliveryQueue:
@@ -22,6 +22,9 @@ class StorageDeliveryQueue:
         self._clients = clients
 
     def put(self, request: DeliveryRequest, delay: timedelta = timedelta()) -> None:
-        seconds = int(delay.total_seconds())
-        with translated():
-            self._clients.deliveries_queue.send_message(json.dumps(asdict(request)), visibility_timeout=seconds)
+        _send(self._clients.deliveries_queue, request, delay)
+
+
+def _send(queue: Any, request: PollRequest | DeliveryRequest, delay: timedelta) -> None:
+    with translated():
+        queue.send_message(json.dumps(asdict(request)), visibility_timeout=int(delay.total_seconds()))

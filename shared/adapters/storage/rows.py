@@ -6,11 +6,12 @@ limit are cut; the whole is always in the raw message.
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from shared.application.ports import StoredRaw
-from shared.domain.intake import Deferred, MailboxState, PollRun, QuarantineEntry
+from shared.domain.intake import Deferred, MailboxState, PollRun, QuarantineEntry, Terms
 from shared.domain.message import Address, Attachment, Cursor, MessageRef
 from shared.domain.outbox import OutboxEntry, SentTo
 from shared.domain.ticket import Comment, CommentKind, Outcome, RawPointer, Receipt, Status, Ticket
@@ -243,16 +244,16 @@ def to_comment(row: Mapping[str, Any]) -> Comment:
     )
 
 
-def _pointer_columns(pointer: RawPointer | None) -> Row:
+def _pointer_columns(pointer: RawPointer | None, name: str = "raw") -> Row:
     if pointer is None:
         return {}
-    return {"raw_sha256": pointer.sha256, "raw_size": pointer.size, "raw_inline": pointer.inline}
+    return {f"{name}_sha256": pointer.sha256, f"{name}_size": pointer.size, f"{name}_inline": pointer.inline}
 
 
-def _to_pointer(row: Mapping[str, Any]) -> RawPointer | None:
-    if "raw_sha256" not in row:
+def _to_pointer(row: Mapping[str, Any], name: str = "raw") -> RawPointer | None:
+    if f"{name}_sha256" not in row:
         return None
-    return RawPointer(row["raw_sha256"], row["raw_size"], row["raw_inline"])
+    return RawPointer(row[f"{name}_sha256"], row[f"{name}_size"], row[f"{name}_inline"])
 
 
 def raw_row(raw: StoredRaw) -> Row:
@@ -302,9 +303,13 @@ def to_outbox(row: Mapping[str, Any]) -> OutboxEntry:
     )
 
 
+def quarantine_key(entry_id: str) -> str:
+    return f"quarantine|{entry_id}"
+
+
 def quarantine_row(entry: QuarantineEntry) -> Row:
     row: Row = {
-        "RowKey": f"quarantine|{entry.id}",
+        "RowKey": quarantine_key(entry.id),
         "v": VERSION,
         "folder": cut(entry.ref.folder),
         "ref": cut(entry.ref.id),
@@ -312,8 +317,9 @@ def quarantine_row(entry: QuarantineEntry) -> Row:
         "attempts": entry.attempts,
         "error_code": entry.error_code,
         "error": cut(entry.error),
+        **{name: True for name, is_set in asdict(entry.terms).items() if is_set},
     }
-    return {**row, **_pointer_columns(entry.raw)}
+    return {**row, **_pointer_columns(entry.raw), **_pointer_columns(entry.corrected, "corrected")}
 
 
 def to_quarantine(row: Mapping[str, Any]) -> QuarantineEntry:
@@ -324,6 +330,8 @@ def to_quarantine(row: Mapping[str, Any]) -> QuarantineEntry:
         error_code=row["error_code"],
         error=row["error"],
         raw=_to_pointer(row),
+        corrected=_to_pointer(row, "corrected"),
+        terms=Terms(silent=row.get("silent", False), original_dates=row.get("original_dates", False)),
     )
 
 

@@ -14,10 +14,12 @@ from shared.adapters.storage.clients import StorageClients, get_row, translated
 from shared.adapters.storage.rows import Row
 from shared.application.ports import (
     ChangedEntry,
+    ChangedQuarantine,
     ChangedTicket,
     Commit,
     Fenced,
     OutboxChanged,
+    QuarantineChanged,
     ReceiptExists,
     TicketChanged,
     Versioned,
@@ -99,6 +101,10 @@ class TableTicketStore:
     def quarantine(self, mailbox_id: str) -> Sequence[QuarantineEntry]:
         return [rows.to_quarantine(row) for row in self._range(mailbox_id, "quarantine|", "quarantine}")]
 
+    def quarantined(self, mailbox_id: str, entry_id: str) -> Versioned[QuarantineEntry] | None:
+        row = get_row(self._table, mailbox_id, rows.quarantine_key(entry_id))
+        return Versioned(rows.to_quarantine(row), str(row.metadata["etag"])) if row else None
+
     def runs(self, mailbox_id: str, limit: int) -> Sequence[PollRun]:
         return [rows.to_run(row) for row in self._range(mailbox_id, "run|", "run}", limit)]
 
@@ -126,6 +132,7 @@ def _operations(commit: Commit) -> Iterator[_Operation]:
         yield _replace(rows.ticket_row(changed.after), changed.before.etag)
         yield from _open_operation(changed)
     yield from map(_changed_entry, commit.changed_outbox)
+    yield from map(_changed_quarantine, commit.changed_quarantine)
     for sent, etag in commit.sent_to:
         yield _replace(rows.sent_row(sent), etag)
     for row in _new_rows(commit):
@@ -159,8 +166,17 @@ def _replace(row: Row, etag: str | None) -> _Operation:
 def _changed_entry(change: ChangedEntry) -> _Operation:
     if change.after:
         return _replace(rows.outbox_row(change.after), change.before.etag)
-    options = {"etag": change.before.etag, "match_condition": MatchConditions.IfNotModified}
-    return "delete", {"RowKey": rows.outbox_key(change.before.value.id)}, options
+    return _delete(rows.outbox_key(change.before.value.id), change.before.etag)
+
+
+def _changed_quarantine(change: ChangedQuarantine) -> _Operation:
+    if change.after:
+        return _replace(rows.quarantine_row(change.after), change.before.etag)
+    return _delete(rows.quarantine_key(change.before.value.id), change.before.etag)
+
+
+def _delete(key: str, etag: str) -> _Operation:
+    return "delete", {"RowKey": key}, {"etag": etag, "match_condition": MatchConditions.IfNotModified}
 
 
 def _open_operation(changed: ChangedTicket) -> Iterator[_Operation]:
@@ -187,7 +203,7 @@ def _conflict(error: TableTransactionError, operations: Sequence[_Operation]) ->
             return ReceiptExists(rest)
         case "ticket" | "open":
             return TicketChanged(row["number"])
-        case "outbox" | "sent":
-            return OutboxChanged()
+        case "outbox" | "sent" | "quarantine":
+            return QuarantineChanged() if kind == "quarantine" else OutboxChanged()
         case _:
             return error
