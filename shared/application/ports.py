@@ -449,8 +449,7 @@ class SenderStates(Protocol):
 
 
 class PollQueue(Protocol):
-    def put(self, request: "PollRequest", delay: timedelta = timedelta()) -> None:
-        """To be handled after the delay, of at most seven days."""
+    def put(self, request: "PollRequest") -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 import json
 from dataclasses import asdict
 from datetime import timedelta
-from typing import Any
 
 from shared.adapters.storage.clients import StorageClients, translated
 from shared.application.ports import DeliveryRequest, PollRequest
@@ -13,8 +12,9 @@ class StoragePollQueue:
     def __init__(self, clients: StorageClients) -> None:
         self._clients = clients
 
-    def put(self, request: PollRequest, delay: timedelta = timedelta()) -> None:
-        _send(self._clients.polls_queue, request, delay)
+    def put(self, request: PollRequest) -> None:
+        with translated():
+            self._clients.polls_queue.send_message(json.dumps(asdict(request)))
 
 
 class StorageDeliveryQueue:
@@ -22,9 +22,6 @@ class StorageDeliveryQueue:
         self._clients = clients
 
     def put(self, request: DeliveryRequest, delay: timedelta = timedelta()) -> None:
-        _send(self._clients.deliveries_queue, request, delay)
-
-
-def _send(queue: Any, request: PollRequest | DeliveryRequest, delay: timedelta) -> None:
-    with translated():
-        queue.send_message(json.dumps(asdict(request)), visibility_timeout=int(delay.total_seconds()))
+        seconds = int(delay.total_seconds())
+        with translated():
+            self._clients.deliveries_queue.send_message(json.dumps(asdict(request)), visibility_timeout=seconds)
