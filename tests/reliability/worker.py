@@ -1,8 +1,8 @@
 """A worker process that polls once, and dies after a given side effect if it is told to.
 
-A side effect is an answered HTTP request (storage, vault, Entra, Graph, EWS, ...) or an answered IMAP or POP3 command.
-They are counted where they happen, so that a new one is a boundary by itself. Reading secrets and getting tokens
-changes nothing and is left out.
+A side effect is an answered HTTP request (storage, Graph, EWS, ...) or an answered IMAP or POP3 command, unless it is
+known to be one that only reads: to die after that leaves the world as to die before it. They are counted where they
+happen, so that a new one is a boundary by itself.
 """
 
 import imaplib
@@ -22,6 +22,10 @@ from shared.settings import read_settings
 
 DIED = 137
 _SIGNING_IN = ("/oauth2/", "/token", "/secrets/", "/.well-known/")
+_READING = (
+    *("CAPABILITY", "LOGIN", "AUTHENTICATE", "SELECT", "EXAMINE", "LIST", "NAMESPACE", "NOOP", "ENABLE", "ID"),
+    *("SEARCH", "FETCH", "USER", "PASS", "AUTH", "CAPA", "STAT", "UIDL", "RETR", "TOP", "GET", "HEAD"),
+)
 _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(
     [
@@ -86,22 +90,30 @@ def _count_side_effects(die_after: int):
             if counted == die_after:
                 os._exit(DIED)
 
-    def after(original):
+    def asking(original, *, place):
+        """Remember on the connection what it asks for: the word at that place of the arguments."""
+
+        def with_note(connection, *arguments, **options):
+            words = " ".join(map(str, arguments[place : place + 2])).upper().removeprefix("UID ").split()
+            signs_in = any(part in str(arguments) for part in _SIGNING_IN)
+            connection.only_reads = signs_in or words[0].strip("'B") in _READING
+            return original(connection, *arguments, **options)
+
+        return with_note
+
+    def answered(original):
         def with_count(connection, *arguments, **options):
             result = original(connection, *arguments, **options)
-            if not getattr(connection, "signs_in", False):
+            if not getattr(connection, "only_reads", True):
                 happened()
             return result
 
         return with_count
 
-    def requesting(connection, method, url, *arguments, **options):
-        connection.signs_in = any(part in url for part in _SIGNING_IN)
-        return put_request(connection, method, url, *arguments, **options)
-
-    put_request = HTTPConnection.putrequest
-    HTTPConnection.putrequest = requesting
-    HTTPConnection.getresponse = after(HTTPConnection.getresponse)
-    Pop3Wire._getresp = after(Pop3Wire._getresp)
-    imaplib.IMAP4._get_tagged_response = after(imaplib.IMAP4._get_tagged_response)
+    HTTPConnection.putrequest = asking(HTTPConnection.putrequest, place=0)
+    HTTPConnection.getresponse = answered(HTTPConnection.getresponse)
+    Pop3Wire._putcmd = asking(Pop3Wire._putcmd, place=0)
+    Pop3Wire._getresp = answered(Pop3Wire._getresp)
+    imaplib.IMAP4._command = asking(imaplib.IMAP4._command, place=0)
+    imaplib.IMAP4._get_tagged_response = answered(imaplib.IMAP4._get_tagged_response)
     return lambda: counted
