@@ -440,7 +440,7 @@ class WebhookPoster(Protocol):
 
 
 class SenderStates(Protocol):
-    """How the senders are doing."""
+    """How the senders are doing, and the receivers of webhooks."""
 
     def all(self) -> Sequence[SenderState]: ...
 
