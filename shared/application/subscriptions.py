@@ -113,4 +113,5 @@ SUBSCRIPTIONS = Kind(
     stored=Subscription,
     store=lambda services: services.subscriptions,
     check=_problems,
+    read_only=("receiver",),
 )

@@ -19,6 +19,7 @@ from shared.domain.errors import (
     Unfit,
 )
 from shared.domain.outbox import Delivered, Delivery, EventType, GaveUp, Later, OutboxEntry
+from shared.domain.sender_state import SenderState
 from shared.domain.subscriptions import Subscription
 from shared.domain.webhooks import (
     CONTENT_TYPE,
@@ -32,6 +33,9 @@ from shared.domain.webhooks import (
     webhook_id,
 )
 from shared.telemetry import Event, emit
+
+_TAKES_NOTHING = (429, 502, 503, 504)
+"""Answers that are about the receiver, and not about the event."""
 
 
 def webhook_entries(services: Services, mailbox_id: str, event: OutboxEntry) -> list[OutboxEntry]:
@@ -62,8 +66,18 @@ def deliver_webhook(services: Services, mailbox_id: str, entry: OutboxEntry) -> 
     event = _cloud_event(services, found.value, mailbox_id, entry.payload)
     if event is None:
         return Delivered()
+    return _tried(services, found, entry, event)
+
+
+def _tried(
+    services: Services, found: Versioned[Subscription], entry: OutboxEntry, event: Mapping[str, Any]
+) -> Delivery:
+    state, now = receiver_state(services, found.value.id), services.clock()
+    rest = state.open_until - now if state.open_until and state.is_open(now) else None
+    if rest and (at := next_try(entry.id, entry.attempts + 1, now, rest)):
+        return Later(at, state.error)
     try:
-        answer = post(services, found.value, event)
+        answer = _posted(services, found.value, event, state)
     except TargetRefused as error:
         return GaveUp(str(error))
     except (MailboxError, SourceError) as error:
@@ -72,6 +86,33 @@ def deliver_webhook(services: Services, mailbox_id: str, entry: OutboxEntry) -> 
     if answer.status == 410:
         _disable(services, found)
     return _outcome(services, entry, answer)
+
+
+def receiver_state(services: Services, subscription_id: str) -> SenderState:
+    """How the receiver is doing: one that takes nothing at all is spared, and holds up nobody else."""
+    return services.sender_states.change(state_id(subscription_id), lambda state: (state, state))
+
+
+def state_id(subscription_id: str) -> str:
+    """Apart from those of senders."""
+    return f"webhook|{subscription_id}"
+
+
+def _posted(
+    services: Services, subscription: Subscription, event: Mapping[str, Any], state: SenderState
+) -> WebhookAnswer:
+    """An answer about this very event, and a note of whether there was one."""
+    try:
+        answer = post(services, subscription, event)
+        if answer.status in _TAKES_NOTHING:
+            raise SourceUnavailable(described(answer), retry_after=answer.retry_after)
+    except (MailboxError, SourceError) as error:
+        failed, now = error, services.clock()
+        services.sender_states.change(state.sender_id, lambda state: (state.failed(failed, now), None))
+        raise
+    if state.failures:
+        services.sender_states.change(state.sender_id, lambda state: (state.works(), None))
+    return answer
 
 
 def post(services: Services, subscription: Subscription, event: Mapping[str, Any]) -> WebhookAnswer:

@@ -12,7 +12,7 @@ from shared.domain.outbox import Delivered, EventType, GaveUp, Later
 from shared.domain.ticket import Status
 from shared.domain.webhooks import next_try, signed_headers, signing_keys
 from tests.webhooks.conftest import SECRET
-from tests.webhooks.receiver import answers, never_answers
+from tests.webhooks.receiver import answers, never_answers, says
 
 # Who is told
 
@@ -318,3 +318,73 @@ def test_the_address_may_change_between_two_tries(desk, receiver):
 
     assert deliver_webhook(desk.services, desk.mailbox.id, entry) == Delivered()
     assert len(receiver.posts) == 1
+
+
+# Receivers that take nothing
+
+
+@pytest.fixture
+def several(desk):
+    """Many webhooks for one receiver."""
+    desk.subscribe()
+    desk.ticket()
+    (entry,) = webhook_entries(desk.services, desk.mailbox.id, desk.event())
+    return [replace(entry, id=f"{entry.id}-{number}") for number in range(6)]
+
+
+@pytest.mark.parametrize("behaviour", [says(b""), answers(503), answers(502)])
+def test_a_receiver_that_takes_nothing_is_spared_until_it_may_be_well_again(desk, several, receiver, behaviour):
+    receiver.behave = behaviour
+
+    outcomes = [deliver_webhook(desk.services, desk.mailbox.id, each) for each in several]
+
+    assert len(receiver.posts) == 3
+    assert {type(each) for each in outcomes} == {Later}
+    assert all(each.error for each in outcomes)
+    assert {each.at for each in outcomes[3:]} == {desk.clock() + timedelta(minutes=1)}
+
+
+def test_it_gets_all_events_once_it_takes_one(desk, several, receiver):
+    receiver.behave = answers(503)
+    for each in several:
+        deliver_webhook(desk.services, desk.mailbox.id, each)
+    receiver.behave = answers(204)
+    desk.clock.advance(minutes=1)
+
+    outcomes = [deliver_webhook(desk.services, desk.mailbox.id, each) for each in several]
+
+    assert outcomes == [Delivered()] * 6
+
+
+def test_the_receivers_of_others_are_not_held_up(desk, several, receiver):
+    receiver.behave = answers(503)
+    for each in several:
+        deliver_webhook(desk.services, desk.mailbox.id, each)
+    another = desk.subscribe()
+    (entry,) = [
+        each
+        for each in webhook_entries(desk.services, desk.mailbox.id, desk.event())
+        if each.payload["subscription"] == another.id
+    ]
+    receiver.behave = answers(204)
+
+    assert deliver_webhook(desk.services, desk.mailbox.id, entry) == Delivered()
+
+
+def test_an_event_that_is_refused_by_itself_holds_up_no_other(desk, several, receiver):
+    receiver.behave = answers(400)
+    for each in several:
+        deliver_webhook(desk.services, desk.mailbox.id, each)
+
+    assert len(receiver.posts) == 6
+
+
+def test_nothing_is_given_up_without_a_last_try(desk, several, receiver):
+    receiver.behave = answers(503)
+    for each in several:
+        deliver_webhook(desk.services, desk.mailbox.id, each)
+
+    gave_up = deliver_webhook(desk.services, desk.mailbox.id, replace(several[0], attempts=10))
+
+    assert isinstance(gave_up, GaveUp)
+    assert len(receiver.posts) == 4

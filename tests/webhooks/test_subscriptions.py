@@ -9,6 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from shared.application.ports import Commit
+from shared.application.webhooks import deliver_webhook, webhook_entries
 from shared.domain.outbox import EventType
 from shared.entrypoints.http.app import build
 from tests.webhooks.conftest import SECRET
@@ -124,6 +125,29 @@ def test_a_test_that_nobody_answers_says_why(api, desk, hook):
 
 def test_nothing_is_tested_that_does_not_exist(api):
     assert api.post("/api/subscriptions/no-such-hook/test").status_code == 404
+
+
+# How its receiver is doing
+
+
+def test_a_receiver_that_takes_nothing_is_shown_with_its_error(api, desk, receiver):
+    subscription = desk.subscribe()
+    desk.ticket()
+    receiver.behave = answers(503)
+    (entry,) = webhook_entries(desk.services, desk.mailbox.id, desk.event())
+    for _ in range(3):
+        deliver_webhook(desk.services, desk.mailbox.id, entry)
+
+    shown = api.get(f"/api/subscriptions/{subscription.id}")
+
+    assert shown.json()["receiver"] == {
+        "failures_in_a_row": 3,
+        "error": "The receiver answered 503.",
+        "paused_until": "2026-11-21T10:01:00Z",
+    }
+    assert api.get("/api/subscriptions").json()["subscriptions"] == [shown.json()]
+    again = api.put(f"/api/subscriptions/{subscription.id}", json=shown.json(), headers={"If-Match": "*"})
+    assert again.status_code == 200
 
 
 # What could not be delivered

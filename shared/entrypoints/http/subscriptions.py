@@ -7,12 +7,13 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel, Field
 
-from shared.application import subscriptions
+from shared.application import subscriptions, webhooks
 from shared.application.configuration import find
 from shared.application.services import Services
 from shared.application.subscriptions import SUBSCRIPTIONS
+from shared.domain import subscriptions as domain
 from shared.domain.document import DocumentId
-from shared.domain.subscriptions import Subscription
+from shared.domain.sender_state import SenderState
 from shared.entrypoints.http.configured import add_operations
 from shared.entrypoints.http.problems import described
 from shared.entrypoints.http.requests import Ready, ready
@@ -20,6 +21,20 @@ from shared.entrypoints.http.requests import Ready, ready
 router = APIRouter(prefix="/api/subscriptions", tags=["subscriptions"], dependencies=[Depends(ready)])
 
 Id = Annotated[DocumentId, Path()]
+
+
+class ReceiverHealth(BaseModel):
+    """Whether it takes events; nothing is posted until `paused_until`."""
+
+    failures_in_a_row: int
+    error: str
+    paused_until: datetime | None
+
+
+class Subscription(domain.Subscription):
+    """A subscription, and how its receiver is doing."""
+
+    receiver: ReceiverHealth
 
 
 class Subscriptions(BaseModel):
@@ -60,7 +75,9 @@ class Redelivery(BaseModel):
 
 @router.get("")
 def list_subscriptions(services: Ready) -> Subscriptions:
-    return Subscriptions(subscriptions=[each.value for each in services.subscriptions.all()])
+    states = {each.sender_id: each for each in services.sender_states.all()}
+    found = [each.value for each in services.subscriptions.all()]
+    return Subscriptions(subscriptions=[_with(each, states.get(webhooks.state_id(each.id))) for each in found])
 
 
 @router.post("/{subscription_id}/test", responses=described(404))
@@ -82,7 +99,17 @@ def redeliver(subscription_id: Id, services: Ready) -> Redelivery:
     return Redelivery(redelivered=subscriptions.redeliver(services, _found(services, subscription_id)))
 
 
-def _found(services: Services, subscription_id: str) -> Subscription:
+def _shown(services: Services, subscription: domain.Subscription) -> Subscription:
+    return _with(subscription, webhooks.receiver_state(services, subscription.id))
+
+
+def _with(subscription: domain.Subscription, state: SenderState | None) -> Subscription:
+    state = state or SenderState(subscription.id)
+    health = ReceiverHealth(failures_in_a_row=state.failures, error=state.error, paused_until=state.open_until)
+    return Subscription(**dict(subscription), receiver=health)
+
+
+def _found(services: Services, subscription_id: str) -> domain.Subscription:
     return find(services, SUBSCRIPTIONS, subscription_id).value
 
 
@@ -100,4 +127,4 @@ def _undelivered(owed: subscriptions.Owed) -> Undelivered:
     )
 
 
-add_operations(router, SUBSCRIPTIONS, Subscription, lambda _, stored: stored)
+add_operations(router, SUBSCRIPTIONS, Subscription, _shown)
