@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 from azure.storage.queue import QueueClient
@@ -43,8 +44,8 @@ class _WatchedQueue:
     queue: PollQueue
     waiting: int = 0
 
-    def put(self, request: PollRequest) -> None:
-        self.queue.put(request)
+    def put(self, request: PollRequest, delay: timedelta = timedelta()) -> None:
+        self.queue.put(request, delay)
         self.waiting += 1
 
 

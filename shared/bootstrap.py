@@ -26,6 +26,7 @@ from shared.application.own_ids import OwnIds
 from shared.application.ports import Clock, SecretStore
 from shared.application.services import Services
 from shared.domain.mailbox import Mailbox
+from shared.domain.installation import Installation
 from shared.domain.outgoing_rules import OutgoingRule
 from shared.domain.senders import Sender
 from shared.domain.subscriptions import Subscription
@@ -59,6 +60,7 @@ def compose(settings: Settings, clock: Clock = utc_now) -> Services:
     return Services(
         mailboxes=TableDocuments(clients, "mailboxes", "mailbox", Mailbox),
         ticket_types=TableDocuments(clients, "mailboxes", "ticket type", TicketType),
+        installation=TableDocuments(clients, "mailboxes", "installation", Installation),
         senders=TableDocuments(clients, "senders", "sender", Sender),
         outgoing_rules=TableDocuments(clients, "senders", "outgoing rule", OutgoingRule),
         templates=TableDocuments(clients, "mailboxes", "template", Template),

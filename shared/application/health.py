@@ -80,7 +80,7 @@ def tls_risks(tls: Tls) -> Iterator[str]:
 
 
 def _delays(mailbox: Mailbox, polled: MailboxHealth | None, now: datetime) -> Iterator[str]:
-    if mailbox.enabled and polled and polled.next_due_at + _LATE < now:
+    if mailbox.enabled and polled and polled.next_due_at and polled.next_due_at + _LATE < now:
         yield f"polling is late: it was due at {polled.next_due_at:%Y-%m-%d %H:%M} UTC"
 
 

@@ -20,7 +20,7 @@ def find_mailbox(services: Services, mailbox_id: str) -> Versioned[Mailbox]:
 
 def _poll_soon(services: Services, mailbox: Mailbox) -> None:
     """Whatever its back-off was."""
-    services.schedule.postpone({mailbox.id: services.clock()})
+    services.schedule.begin([mailbox.id], services.clock())
 
 
 def _forget(services: Services, mailbox: Mailbox) -> None:

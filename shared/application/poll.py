@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from shared.application.arrived import Arrived, Taken, arrived
+from shared.application.installation import installation
 from shared.application.intake import BATCH_MESSAGES, Intake, Item
 from shared.application.ports import Fenced, FetchFailure, Page, PollRequest, Source
 from shared.application.services import Services
@@ -38,9 +39,9 @@ _IDLE_CURSOR_AGE = timedelta(hours=1)
 
 
 def poll(services: Services, request: PollRequest) -> None:
-    """Poll the mailbox if it exists and is enabled, and put down how it went; its failures are not raised."""
+    """Poll the mailbox, unless it or all polls are switched off, and put down how it went; failures are not raised."""
     mailbox = next((each for each in services.mailboxes.cached() if each.id == request.mailbox_id), None)
-    if mailbox is None or not mailbox.enabled:
+    if mailbox is None or not mailbox.enabled or not installation(services).email_to_ticket:
         return
     with correlated(mailbox=mailbox.id, correlation=request.correlation_id):
         _Poll(services, mailbox, request).run()
@@ -65,6 +66,8 @@ class _Poll:
                 more = self._pass(source)
         except Fenced:
             emit(Event.POLL_GAVE_WAY)
+            due = next_due(self.mailbox.schedule, self.mailbox.id, self.started_at)
+            self.services.schedule.postpone({self.mailbox.id: due})
         except AppError as error:
             self._note_failure(error)
         except Exception:  # noqa: BLE001 - the boundary of one mailbox: a defect here must not stop the others

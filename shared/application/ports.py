@@ -433,6 +433,9 @@ class WebhookPoster(Protocol):
     Both methods may raise `MailboxError` (`TargetRefused`: the host must not be reached from here) or `SourceError`.
     """
 
+    def begin(self, mailbox_ids: Sequence[str], at: datetime) -> None:
+        """Have them polled from then on, whatever their back-off was; before that they were not watched."""
+
     def check(self, url: str) -> None:
         """Find the host; ask it nothing."""
 
@@ -449,7 +452,8 @@ class SenderStates(Protocol):
 
 
 class PollQueue(Protocol):
-    def put(self, request: "PollRequest") -> None: ...
+    def put(self, request: "PollRequest", delay: timedelta = timedelta()) -> None:
+        """To be handled after the delay, which counts in whole seconds."""
 
 
 @dataclass(frozen=True, slots=True)

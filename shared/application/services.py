@@ -22,6 +22,7 @@ from shared.application.ports import (
     WebhookPoster,
 )
 from shared.domain.mailbox import Mailbox
+from shared.domain.installation import Installation
 from shared.domain.outgoing_rules import OutgoingRule
 from shared.domain.senders import Sender
 from shared.domain.subscriptions import Subscription
@@ -47,6 +48,7 @@ class OpenSender(Protocol):
 class Services:
     mailboxes: DocumentStore[Mailbox]
     ticket_types: DocumentStore[TicketType]
+    installation: DocumentStore[Installation]
     senders: DocumentStore[Sender]
     outgoing_rules: DocumentStore[OutgoingRule]
     templates: DocumentStore[Template]

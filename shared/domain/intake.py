@@ -101,10 +101,15 @@ class PollRun:
 
 @dataclass(frozen=True, slots=True)
 class MailboxHealth:
-    """One row of the schedule: when the mailbox is due, and how it has been doing (req O7)."""
+    """One row of the schedule: when the mailbox is due, and how it has been doing (req O7).
+
+    `next_due_at` is None where it has never been queued. What happened before `watched_from` does not count: it was
+    changed then, or switched on.
+    """
 
     mailbox_id: str
-    next_due_at: datetime
+    next_due_at: datetime | None = None
+    watched_from: datetime | None = None
     last_polled_at: datetime | None = None
     last_success_at: datetime | None = None
     consecutive_failures: int = 0

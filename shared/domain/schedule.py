@@ -22,6 +22,8 @@ _MINUTE = timedelta(minutes=1)
 _CRON_FIELDS = ("minute", "hour", "day of month", "month", "day of week")
 _ANY_MOMENT = datetime(2000, 1, 1, tzinfo=UTC)
 _JITTER = 0.25
+_EARLY = timedelta(seconds=30)
+"""A poll so long before its time counts as the one of that time: clocks differ, and ticks are not exact."""
 
 
 def _is_cron(expression: str) -> bool:
@@ -113,10 +115,10 @@ def next_due(
     """The next time of the schedule after a success. After failures there is a wait instead that doubles each time, of
     `retry_after` at least; a jitter keeps mailboxes that failed together from coming back together.
     """
-    if failures == 0:
-        return schedule.after(started_at, mailbox_id)
-    jitter = share(f"{mailbox_id} {failures}")
     gap = schedule.gap(started_at, mailbox_id)
+    if failures == 0:
+        return schedule.after(started_at + min(gap / 2, _EARLY), mailbox_id)
+    jitter = share(f"{mailbox_id} {failures}")
     wait = min(gap * (1 << min(failures - 1, 10)), LONGEST_BACKOFF) * (1 - _JITTER * jitter)
     asked = min(retry_after, LONGEST_ASKED) + _MINUTE * jitter if retry_after else timedelta()
     return started_at + max(wait, asked)

@@ -115,6 +115,13 @@ def test_all_problems_of_a_schedule_are_told_at_once():
     assert len(problems(interval_seconds=5, cron="x", time_zone="y")) == 3
 
 
+@pytest.mark.parametrize("schedule", [Schedule(interval_seconds=60), Schedule(cron="* * * * *")])
+def test_a_poll_that_begins_a_little_before_its_time_is_not_repeated_at_it(schedule: Schedule):
+    due = schedule.after(NOON, "support-1")
+
+    assert next_due(schedule, "support-1", due - timedelta(seconds=20)) == due + timedelta(minutes=1)
+
+
 @pytest.mark.parametrize(("failures", "minutes"), [(1, 5), (2, 10), (3, 20), (4, 40), (5, 60), (10_000, 60)])
 def test_each_failure_doubles_the_wait_up_to_an_hour_less_a_jitter(failures, minutes):
     waits = [next_due(Schedule(), f"mailbox-{number}", NOON, failures) - NOON for number in range(100)]

@@ -4,6 +4,7 @@ import json
 import logging
 import threading
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 import pytest
 
@@ -48,7 +49,7 @@ class Requests:
 
     sent: list[PollRequest] = field(default_factory=list)
 
-    def put(self, request: PollRequest) -> None:
+    def put(self, request: PollRequest, delay: timedelta = timedelta()) -> None:
         self.sent.append(request)
 
 

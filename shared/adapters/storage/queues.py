@@ -3,6 +3,8 @@
 import json
 from dataclasses import asdict
 from datetime import timedelta
+from math import ceil
+from typing import Any
 
 from shared.adapters.storage.clients import StorageClients, translated
 from shared.application.ports import DeliveryRequest, PollRequest
@@ -12,9 +14,8 @@ class StoragePollQueue:
     def __init__(self, clients: StorageClients) -> None:
         self._clients = clients
 
-    def put(self, request: PollRequest) -> None:
-        with translated():
-            self._clients.polls_queue.send_message(json.dumps(asdict(request)))
+    def put(self, request: PollRequest, delay: timedelta = timedelta()) -> None:
+        _put(self._clients.polls_queue, request, delay)
 
 
 class StorageDeliveryQueue:
@@ -22,6 +23,9 @@ class StorageDeliveryQueue:
         self._clients = clients
 
     def put(self, request: DeliveryRequest, delay: timedelta = timedelta()) -> None:
-        seconds = int(delay.total_seconds())
-        with translated():
-            self._clients.deliveries_queue.send_message(json.dumps(asdict(request)), visibility_timeout=seconds)
+        _put(self._clients.deliveries_queue, request, delay)
+
+
+def _put(queue: Any, request: PollRequest | DeliveryRequest, delay: timedelta) -> None:
+    with translated():
+        queue.send_message(json.dumps(asdict(request)), visibility_timeout=ceil(delay.total_seconds()))

@@ -35,10 +35,14 @@ class TableScheduleStore:
             self._table.upsert_entity(_row(health), mode=UpdateMode.MERGE)
 
     def postpone(self, due: Mapping[str, datetime]) -> None:
-        updates = [
-            ("upsert", {**_key(mailbox_id), "next_due_at": moment.isoformat()}, {"mode": UpdateMode.MERGE})
-            for mailbox_id, moment in due.items()
-        ]
+        self._merge([_key(mailbox_id) | {"next_due_at": moment.isoformat()} for mailbox_id, moment in due.items()])
+
+    def begin(self, mailbox_ids: Sequence[str], at: datetime) -> None:
+        begun = {"next_due_at": at.isoformat(), "watched_from": at.isoformat()}
+        self._merge([_key(mailbox_id) | begun for mailbox_id in mailbox_ids])
+
+    def _merge(self, rows: Sequence[dict[str, Any]]) -> None:
+        updates = [("upsert", row, {"mode": UpdateMode.MERGE}) for row in rows]
         for start in range(0, len(updates), 100):
             with translated():
                 self._table.submit_transaction(updates[start : start + 100])
@@ -56,7 +60,7 @@ def _row(health: MailboxHealth) -> dict[str, Any]:
     """Without what only a success tells, where there is none: a merge then keeps what is stored."""
     row = {
         **_key(health.mailbox_id),
-        "next_due_at": health.next_due_at.isoformat(),
+        "next_due_at": _text(health.next_due_at),
         "last_polled_at": _text(health.last_polled_at),
         "consecutive_failures": health.consecutive_failures,
         "error_code": health.error_code or "",
@@ -73,7 +77,8 @@ def _row(health: MailboxHealth) -> dict[str, Any]:
 def _health(row: Mapping[str, Any]) -> MailboxHealth:
     return MailboxHealth(
         mailbox_id=row["RowKey"],
-        next_due_at=datetime.fromisoformat(row["next_due_at"]),
+        next_due_at=_moment(row, "next_due_at"),
+        watched_from=_moment(row, "watched_from"),
         last_polled_at=_moment(row, "last_polled_at"),
         last_success_at=_moment(row, "last_success_at"),
         consecutive_failures=row.get("consecutive_failures", 0),

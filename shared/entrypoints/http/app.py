@@ -20,6 +20,7 @@ from shared.application.services import Services
 from shared.domain.contact import ContactDetails
 from shared.domain.errors import AppError, SettingsError
 from shared.domain.mailbox import MailboxSettings
+from shared.domain.installation import InstallationSettings
 from shared.domain.senders import SenderSettings
 from shared.domain.sign_in import NewSignIn
 from shared.domain.subscriptions import SubscriptionSettings
@@ -32,6 +33,7 @@ from shared.entrypoints.http import (
     mailboxes,
     presets,
     problems,
+    installation,
     senders,
     sign_ins,
     subscriptions,
@@ -99,6 +101,7 @@ def build(services: Services | SettingsError) -> FastAPI:
     return app
 
 
+        installation,
 class _Answered:
     """Every request gets an answer and a correlation id, also where the code is wrong."""
 
@@ -145,6 +148,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             UnsavedSenderTest,
             ContactDetails,
             NewComment,
+            InstallationSettings,
             TicketPatch,
             OtherTicket,
             SubscriptionSettings,
