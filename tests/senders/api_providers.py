@@ -68,21 +68,14 @@ class ApiProvider:
 class GraphProvider(ApiProvider, GraphMailbox):
     secret = SECRET
     send_kind, sign_in_kind = "graph.send", "entra.token"
-    busy = {"status": 429, "headers": {"Retry-After": "7"}, "body": graph_error("ApplicationThrottled")}
-    refused = {"status": 400, "body": graph_error("ErrorInvalidRecipients")}
-    transport = {
-        "kind": "graph",
-        "mailbox": ACCOUNT,
-        "sign_in": {
-            "kind": "microsoft_app",
-            "tenant": HOME_TENANT,
-            "client_id": APP,
-            "credential": {"kind": "secret", "secret": SECRET},
-        },
-    }
 
     def __init__(self, simulators: Simulators) -> None:
         super().__init__(simulators, utc_now)
+        credential = {"kind": "secret", "secret": SECRET}
+        sign_in = {"kind": "microsoft_app", "tenant": HOME_TENANT, "client_id": APP, "credential": credential}
+        self.transport = {"kind": "graph", "mailbox": ACCOUNT, "sign_in": sign_in}
+        self.busy = {"status": 429, "headers": {"Retry-After": "7"}, "body": graph_error("ApplicationThrottled")}
+        self.refused = {"status": 400, "body": graph_error("ErrorInvalidRecipients")}
         self.grant("Mail.Read", "Mail.Send")
         self.account = simulators.graph.mailboxes.add(ACCOUNT, send_as=[FROM])
 
@@ -99,16 +92,13 @@ class GraphProvider(ApiProvider, GraphMailbox):
 class GmailProvider(ApiProvider, GmailMailbox):
     secret = "gmail-key"
     send_kind, sign_in_kind = "gmail.send", "google.token"
-    busy = gmail_error(429, "rateLimitExceeded")
-    refused = gmail_error(400, "invalidArgument")
-    transport = {
-        "kind": "gmail",
-        "mailbox": ACCOUNT,
-        "sign_in": {"kind": "google_service", "key_secret": "gmail-key"},
-    }
 
     def __init__(self, simulators: Simulators) -> None:
         super().__init__(simulators, utc_now)
+        sign_in = {"kind": "google_service", "key_secret": self.secret}
+        self.transport = {"kind": "gmail", "mailbox": ACCOUNT, "sign_in": sign_in}
+        self.busy = gmail_error(429, "rateLimitExceeded") | {"headers": {"Retry-After": "7"}}
+        self.refused = gmail_error(400, "invalidArgument")
         self.account = simulators.gmail.mailboxes.add(ACCOUNT, units_per_minute=100_000, aliases={FROM: True})
 
     def refuse_sender(self) -> None:
@@ -125,15 +115,15 @@ class EwsProvider(ApiProvider, EwsMailbox):
     secret_stage = "sign_in"
     secret = "ews-password"
     send_kind, sign_in_kind = "ews.CreateItem", "ews.handshake"
-    busy = soap_fault("ErrorServerBusy", back_off=7)
-    refused = {"status": 200, "headers": {"Content-Type": "text/xml"}}
 
     def __init__(self, simulators: Simulators) -> None:
         super().__init__(simulators)
         self.secrets = Secrets({self.secret: PASSWORD})
+        self.busy = soap_fault("ErrorServerBusy", back_off=7)
         self.account = simulators.ews.access.add(ACCOUNT, PASSWORD, full_access=[FROM], sends_as=[FROM])
         refusal = failure("CreateItem", Refusal("ErrorInvalidRecipients"))
-        self.refused = self.refused | {"body": answer("CreateItem", [refusal], "Exchange2016").body}
+        said = answer("CreateItem", [refusal], "Exchange2016")
+        self.refused = {"status": 200, "headers": said.headers, "body": said.body}
         self.transport = {
             "kind": "ews",
             "server": f"{simulators.url}/EWS/Exchange.asmx",
