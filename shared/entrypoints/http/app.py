@@ -19,6 +19,7 @@ from shared.application.secret_values import SecretValue
 from shared.application.services import Services
 from shared.domain.contact import ContactDetails
 from shared.domain.errors import AppError, SettingsError
+from shared.domain.installation import InstallationSettings
 from shared.domain.mailbox import MailboxSettings
 from shared.domain.installation import InstallationSettings
 from shared.domain.senders import SenderSettings
@@ -30,6 +31,7 @@ from shared.entrypoints.http import (
     contacts,
     handing_in,
     health,
+    installation,
     mailboxes,
     presets,
     problems,
@@ -94,6 +96,7 @@ def build(services: Services | SettingsError) -> FastAPI:
         sign_ins,
         subscriptions,
         health,
+        installation,
     ):
         app.include_router(part.router)
     app.add_middleware(_Answered)
@@ -141,6 +144,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         )
         bodies: list[type[BaseModel]] = [
             MailboxSettings,
+            InstallationSettings,
             TicketTypeSettings,
             ConnectionTest,
             SenderSettings,
