@@ -25,8 +25,8 @@ from shared.adapters.webhooks import HttpsWebhooks
 from shared.application.own_ids import OwnIds
 from shared.application.ports import Clock, SecretStore
 from shared.application.services import Services
-from shared.domain.mailbox import Mailbox
 from shared.domain.installation import Installation
+from shared.domain.mailbox import Mailbox
 from shared.domain.outgoing_rules import OutgoingRule
 from shared.domain.senders import Sender
 from shared.domain.subscriptions import Subscription
@@ -58,9 +58,9 @@ def compose(settings: Settings, clock: Clock = utc_now) -> Services:
         return SourceServices(settings, secrets or vault, tokens, clock)
 
     return Services(
+        installation=TableDocuments(clients, "mailboxes", "installation", Installation),
         mailboxes=TableDocuments(clients, "mailboxes", "mailbox", Mailbox),
         ticket_types=TableDocuments(clients, "mailboxes", "ticket type", TicketType),
-        installation=TableDocuments(clients, "mailboxes", "installation", Installation),
         senders=TableDocuments(clients, "senders", "sender", Sender),
         outgoing_rules=TableDocuments(clients, "senders", "outgoing rule", OutgoingRule),
         templates=TableDocuments(clients, "mailboxes", "template", Template),

@@ -416,6 +416,9 @@ class ScheduleStore(Protocol):
     def postpone(self, due: Mapping[str, datetime]) -> None:
         """Set the next due time of many mailboxes, a hundred in one transaction."""
 
+    def begin(self, mailbox_ids: Sequence[str], at: datetime) -> None:
+        """Have them polled from then on, whatever their back-off was; before that they were not watched."""
+
     def delete(self, mailbox_id: str) -> None: ...
 
 
@@ -432,9 +435,6 @@ class WebhookPoster(Protocol):
 
     Both methods may raise `MailboxError` (`TargetRefused`: the host must not be reached from here) or `SourceError`.
     """
-
-    def begin(self, mailbox_ids: Sequence[str], at: datetime) -> None:
-        """Have them polled from then on, whatever their back-off was; before that they were not watched."""
 
     def check(self, url: str) -> None:
         """Find the host; ask it nothing."""

@@ -21,8 +21,8 @@ from shared.application.ports import (
     TicketStore,
     WebhookPoster,
 )
-from shared.domain.mailbox import Mailbox
 from shared.domain.installation import Installation
+from shared.domain.mailbox import Mailbox
 from shared.domain.outgoing_rules import OutgoingRule
 from shared.domain.senders import Sender
 from shared.domain.subscriptions import Subscription
@@ -46,9 +46,9 @@ class OpenSender(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Services:
+    installation: DocumentStore[Installation]
     mailboxes: DocumentStore[Mailbox]
     ticket_types: DocumentStore[TicketType]
-    installation: DocumentStore[Installation]
     senders: DocumentStore[Sender]
     outgoing_rules: DocumentStore[OutgoingRule]
     templates: DocumentStore[Template]

@@ -21,7 +21,6 @@ from shared.domain.contact import ContactDetails
 from shared.domain.errors import AppError, SettingsError
 from shared.domain.installation import InstallationSettings
 from shared.domain.mailbox import MailboxSettings
-from shared.domain.installation import InstallationSettings
 from shared.domain.senders import SenderSettings
 from shared.domain.sign_in import NewSignIn
 from shared.domain.subscriptions import SubscriptionSettings
@@ -35,7 +34,6 @@ from shared.entrypoints.http import (
     mailboxes,
     presets,
     problems,
-    installation,
     senders,
     sign_ins,
     subscriptions,
@@ -104,7 +102,6 @@ def build(services: Services | SettingsError) -> FastAPI:
     return app
 
 
-        installation,
 class _Answered:
     """Every request gets an answer and a correlation id, also where the code is wrong."""
 
@@ -152,7 +149,6 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             UnsavedSenderTest,
             ContactDetails,
             NewComment,
-            InstallationSettings,
             TicketPatch,
             OtherTicket,
             SubscriptionSettings,
