@@ -32,6 +32,7 @@ from exchangelib.errors import (
     ErrorItemNotFound,
     ErrorNonExistentMailbox,
     ErrorServerBusy,
+    EWSError,
     TransportError,
     UnauthorizedError,
 )
@@ -397,6 +398,42 @@ def test_a_message_is_deleted_for_good_or_into_the_bin(account, simulators):
 
 
 # Folders
+
+
+def sent(account: Account, raw: str) -> list[Any]:
+    item = Message(folder=account.sent, mime_content=raw.encode())
+    try:
+        return account.bulk_create(folder=account.sent, items=[item], message_disposition="SendAndSaveCopy")
+    except EWSError as error:  # the client gives some errors as items, and raises others
+        return [error]
+
+
+def test_a_message_is_sent_and_kept(account, simulators):
+    raw = f"From: {MAILBOX}\r\nTo: ann@x.example\r\nBcc: bob@x.example\r\nMessage-ID: <1@x>\r\n\r\nHello\r\n"
+
+    sent(account, raw)
+
+    [message] = simulators.post.sent
+    assert message.recipients == ("ann@x.example", "bob@x.example")
+    assert message.raw.decode() == raw.replace("Bcc: bob@x.example\r\n", "")
+    assert account.sent.filter(message_id="<1@x>").count() == 1
+
+
+@pytest.mark.parametrize(
+    ("raw", "error"),
+    [
+        ("From: ann@x.example\r\nTo: bob@x.example\r\n\r\n", "ErrorSendAsDenied"),
+        (f"From: {MAILBOX}\r\n\r\n", "ErrorInvalidRecipients"),
+        (f"From: {MAILBOX}\r\nTo: ann@x.example\r\n\r\n{'x' * 200}", "ErrorMessageSizeExceeded"),
+    ],
+)
+def test_a_message_that_may_not_be_sent_is_refused(account, simulators, raw, error):
+    simulators.ews.max_send_bytes = 200
+
+    [refused] = sent(account, raw)
+
+    assert type(refused).__name__ == error
+    assert simulators.post.sent == []
 
 
 def test_folders_are_made_once_and_found_by_name(account):

@@ -12,7 +12,9 @@ from tests.clock import MovableClock
 from tests.simulators.conftest import Client
 
 ANN = "ann@gmail.example"
-RAW = b"From: Bob <bob@example.org>\r\nSubject: Hi\r\nMessage-ID: <1@example.org>\r\n\r\nHello\r\n"
+RAW = (
+    b"From: Bob <bob@example.org>\r\nTo: ann@example.org\r\nSubject: Hi\r\nMessage-ID: <1@example.org>\r\n\r\nHello\r\n"
+)
 START = datetime(2026, 11, 20, tzinfo=UTC)
 
 Call = Callable[..., requests.Response]
@@ -228,7 +230,7 @@ def test_history_that_is_too_old_is_not_found(simulators: Simulators, call: Call
 def test_a_sent_message_joins_its_thread(simulators: Simulators, call: Call) -> None:
     [message] = deliver(simulators, 1)
     thread = call("GET", f"messages/{message}?format=minimal").json()["threadId"]
-    raw = base64.urlsafe_b64encode(b"Subject: Re: Hi\r\n\r\nYes\r\n").decode()
+    raw = base64.urlsafe_b64encode(b"To: bob@x.example\r\nSubject: Re: Hi\r\n\r\nYes\r\n").decode()
 
     sent = call("POST", "messages/send", json={"raw": raw, "threadId": thread}, scope=SEND).json()
 
@@ -236,6 +238,29 @@ def test_a_sent_message_joins_its_thread(simulators: Simulators, call: Call) -> 
     assert listed(call, "q=in:sent") == [sent["id"]]
     assert call("POST", "messages/send", json={"raw": raw, "threadId": "0"}).status_code == 404
     assert call("POST", "messages/send", json={"raw": 1}).status_code == 400
+
+
+def test_a_message_needs_a_recipient(simulators: Simulators, call: Call) -> None:
+    raw = base64.urlsafe_b64encode(b"Subject: Hi\r\n\r\n").decode()
+
+    assert call("POST", "messages/send", json={"raw": raw}).status_code == 400
+    assert simulators.post.sent == []
+
+
+@pytest.mark.parametrize(
+    ("aliases", "kept"), [({}, False), ({"desk@x.example": False}, False), ({"desk@x.example": True}, True)]
+)
+def test_an_address_that_is_not_the_account_s_is_replaced(
+    simulators: Simulators, call: Call, aliases: dict[str, bool], kept: bool
+) -> None:
+    simulators.gmail.mailboxes.get(ANN).aliases = aliases
+    raw = base64.urlsafe_b64encode(b"From: Desk <desk@x.example>\r\nTo: bob@x.example\r\n\r\n").decode()
+
+    call("POST", "messages/send", json={"raw": raw})
+
+    assert (b"desk@x.example" in simulators.post.sent[0].raw) is kept
+    known = call("GET", "settings/sendAs").json()["sendAs"]
+    assert [each["sendAsEmail"] for each in known] == [ANN, *aliases]
 
 
 def test_a_message_may_be_uploaded_as_it_is(simulators: Simulators, client: Client) -> None:
@@ -271,8 +296,9 @@ def test_a_token_opens_what_its_scope_says(simulators: Simulators, call: Call, s
         "trash": ("POST", f"messages/{message}/trash"),
         "delete": ("DELETE", f"messages/{message}"),
     }
+    raw = base64.urlsafe_b64encode(RAW).decode()
 
-    answers = {name: call(*target, scope=scope, json={"raw": ""}) for name, target in calls.items()}
+    answers = {name: call(*target, scope=scope, json={"raw": raw}) for name, target in calls.items()}
 
     assert [name for name, answer in answers.items() if answer.ok] == allowed
     assert all(reason(answer) == (403, "insufficientPermissions") for answer in answers.values() if not answer.ok)
