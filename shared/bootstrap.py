@@ -25,6 +25,7 @@ from shared.adapters.webhooks import HttpsWebhooks
 from shared.application.own_ids import OwnIds
 from shared.application.ports import Clock, SecretStore
 from shared.application.services import Services
+from shared.domain.announcements import Announcement
 from shared.domain.installation import Installation
 from shared.domain.mailbox import Mailbox
 from shared.domain.outgoing_rules import OutgoingRule
@@ -64,6 +65,7 @@ def compose(settings: Settings, clock: Clock = utc_now) -> Services:
         senders=TableDocuments(clients, "senders", "sender", Sender),
         outgoing_rules=TableDocuments(clients, "senders", "outgoing rule", OutgoingRule),
         templates=TableDocuments(clients, "mailboxes", "template", Template),
+        announcements=TableDocuments(clients, "mailboxes", "announcement", Announcement),
         sender_states=TableSenderStates(clients),
         subscriptions=TableDocuments(clients, "mailboxes", "subscription", Subscription),
         tickets=TableTicketStore(clients),

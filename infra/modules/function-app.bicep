@@ -113,7 +113,7 @@ resource signIn 'Microsoft.Web/sites/config@2025-03-01' = {
       requireAuthentication: isSignInOn
       unauthenticatedClientAction: 'RedirectToLoginPage'
       redirectToProvider: 'azureactivedirectory'
-      excludedPaths: ['/api/health', '/hooks/sign-in'] // the first asks for the function key, the second for a state
+      excludedPaths: ['/api/health', '/hooks/sign-in', '/hooks/unsubscribe'] // a function key, a state and a token guard them
     }
     httpSettings: {
       requireHttps: true

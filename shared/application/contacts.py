@@ -81,6 +81,20 @@ def mark_bounced(services: Services, address: str, reason: str) -> None:
         return
 
 
+def unsubscribe(services: Services, address: str) -> None:
+    """Remember that somebody wants no more announcements; of a guest, too."""
+    for _ in range(3):
+        found = services.contacts.read([address]).get(address)
+        contact = found.value if found else Contact(Address(address))
+        if contact.unsubscribed_at:
+            return
+        try:
+            services.contacts.put(replace(contact, unsubscribed_at=services.clock()), found.etag if found else None)
+        except Conflict:
+            continue
+        return
+
+
 def import_lines(services: Services, lines: Sequence[Line], *, plan: bool) -> Imported:
     """Save all contacts of a file, or with `plan` only tell what that would change. Fields that a line does not have
     stay as they are. Should storage fail in between, the import can be repeated.

@@ -6,6 +6,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from shared.application.announcements import STEP, step
 from shared.application.contacts import mark_bounced
 from shared.application.deliver_emails import Emails
 from shared.application.notices import Notices
@@ -125,13 +126,18 @@ class _Delivery:
         batch, owed = list[Versioned[OutboxEntry]](), list[OutboxEntry]()
         for event in events:
             self._note_bounces(event.value)
-            caused = [*self._notices.owed(event.value), *webhook_entries(self.services, self.mailbox.id, event.value)]
+            caused = self._caused(event.value)
             if batch and len(batch) + 2 * len(owed + caused) + len(self._notices.sent_to) > _OPERATIONS:
                 yield batch, owed
                 batch, owed = [], []
             batch.append(event)
             owed += caused
         yield batch, owed
+
+    def _caused(self, event: OutboxEntry) -> list[OutboxEntry]:
+        if event.payload["type"] == STEP:
+            return step(self.services, self.mailbox, event)
+        return [*self._notices.owed(event), *webhook_entries(self.services, self.mailbox.id, event)]
 
     def _store(self, events: Iterable[Versioned[OutboxEntry]], owed: Sequence[OutboxEntry]) -> None:
         """:raises OutboxChanged, ReceiptExists: somebody else has expanded one of them."""

@@ -45,7 +45,7 @@ class Senders:
         """The one that is chosen, then the primary: by a technician where they may, by a rule, or by the mailbox."""
         known = {each.id: each for each in self.services.senders.cached() if each.enabled}
         told, settings = entry.payload, self.mailbox.notices
-        by_technician = told.get("sender") if settings.technicians_choose_sender else None
+        by_technician = told.get("sender") if settings.technicians_choose_sender or "announcement" in told else None
         recipients = [address for address, _ in (*told["to"], *told["cc"])]
         rules = self.services.outgoing_rules.cached()
         by_rule = chosen_by_rules(rules, self.mailbox.id, told["notice"], recipients, ticket)

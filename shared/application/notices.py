@@ -31,6 +31,7 @@ AUTOMATIC = {
     TemplateKind.NOTIFICATION: Automatic.GENERATED,
     TemplateKind.NOTE_NOTIFICATION: Automatic.GENERATED,
     TemplateKind.ALERT: Automatic.GENERATED,
+    TemplateKind.ANNOUNCEMENT: Automatic.GENERATED,
 }
 """What nobody wrote by hand; the answer of a technician is not among it."""
 

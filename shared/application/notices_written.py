@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from shared.application.announcements import words
 from shared.application.notices import AUTOMATIC, own_message_id, reply_id
 from shared.application.services import Services
 from shared.application.templates import render
@@ -71,6 +72,7 @@ def written(
         attachments=_attached(content, comment),
         automatic=AUTOMATIC.get(notice),
         loop_id=mailbox.id,
+        unsubscribe_url=values["message"].url,
     )
     recipients = told.get("left") or [each.address for each in (*to, *cc)]
     return OutgoingMail(message.message_id, sender.from_address, tuple(recipients), compose(message)), rendered
@@ -111,11 +113,12 @@ def _attached(content: bytes, comment: Comment | None) -> tuple[OutgoingAttachme
 def _values(services: Services, mailbox: Mailbox, told: Mapping[str, Any], ticket: Ticket | None) -> dict[str, Any]:
     """All but who it goes to, and what is said in the ticket."""
     text = told.get("text", "")
+    said = TextValues(told.get("subject", ""), text, html_of_text(text))
     return {
         "mailbox": PersonValues(mailbox.name, mailbox.address),
         "requester": _person(ticket.requester) if ticket else None,
         "ticket": _ticket(services, ticket) if ticket else None,
-        "message": TextValues(told.get("subject", ""), text, html_of_text(text)),
+        "message": words(services, told) if "announcement" in told else said,
     }
 
 

@@ -21,6 +21,7 @@ from shared.application.ports import (
     TicketStore,
     WebhookPoster,
 )
+from shared.domain.announcements import Announcement
 from shared.domain.installation import Installation
 from shared.domain.mailbox import Mailbox
 from shared.domain.outgoing_rules import OutgoingRule
@@ -52,6 +53,7 @@ class Services:
     senders: DocumentStore[Sender]
     outgoing_rules: DocumentStore[OutgoingRule]
     templates: DocumentStore[Template]
+    announcements: DocumentStore[Announcement]
     sender_states: SenderStates
     subscriptions: DocumentStore[Subscription]
     tickets: TicketStore

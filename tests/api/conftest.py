@@ -28,7 +28,8 @@ def vault(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]:
     """Key Vault, and Entra ID that lets the app in, with the secrets that the tests name."""
     with Simulators(tmp_path_factory.mktemp("simulators") / "ca.pem") as simulators:
         simulators.entra.add_app(APP, "app-identity-secret", vault="officer")
-        for name, value in {"imap-password": PASSWORD, "graph-secret": "graph-secret-value"}.items():
+        secrets = {"imap-password": PASSWORD, "graph-secret": "graph-secret-value", "message-id-key": "k" * 40}
+        for name, value in secrets.items():
             simulators.vault.put(name, value)
         yield simulators
 

@@ -34,3 +34,10 @@ async def sign_in_callback(req: func.HttpRequest, context: func.Context) -> func
     """Where browsers come back to from signing in (req A5-A7); the state that they bring is the guard."""
     answer: func.HttpResponse = await _api().handle_async(req, context)
     return answer
+
+
+@blueprint.route(route="hooks/unsubscribe", methods=["GET", "POST"], auth_level=func.AuthLevel.ANONYMOUS)
+async def unsubscribe(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+    """Where the link in announcements leads (req M8); the token in it is the guard."""
+    answer: func.HttpResponse = await _api().handle_async(req, context)
+    return answer

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from shared.application.connection_test import ConnectionTest, SenderTest, UnsavedSenderTest
 from shared.application.secret_values import SecretValue
 from shared.application.services import Services
+from shared.domain.announcements import NewAnnouncement
 from shared.domain.contact import ContactDetails
 from shared.domain.errors import AppError, SettingsError
 from shared.domain.installation import InstallationSettings
@@ -27,6 +28,7 @@ from shared.domain.subscriptions import SubscriptionSettings
 from shared.domain.ticket_changes import NewComment, OtherTicket, TicketPatch
 from shared.domain.ticket_types import TicketTypeSettings
 from shared.entrypoints.http import (
+    announcements,
     contacts,
     handing_in,
     health,
@@ -52,6 +54,7 @@ _TAGS = [
     {"name": "senders", "description": "Configured outgoing servers: settings, the primary one, connection tests"},
     {"name": "tickets", "description": "Tickets, their comments, and the messages that made them"},
     {"name": "subscriptions", "description": "Webhooks: who is told of events, tests, and what was not delivered"},
+    {"name": "announcements", "description": "One text to many people, each told singly"},
     {"name": "contacts", "description": "People: requesters and technicians, their groups and companies"},
     {"name": "secrets", "description": "Writing secrets, and signing in with Microsoft, Google and others"},
     {"name": "health", "description": "Whether the deployment and each mailbox work"},
@@ -91,6 +94,7 @@ def build(services: Services | SettingsError) -> FastAPI:
         ticket_changes,
         ticket_types,
         contacts,
+        announcements,
         sign_ins,
         subscriptions,
         health,
@@ -151,6 +155,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             NewComment,
             TicketPatch,
             OtherTicket,
+            NewAnnouncement,
             SubscriptionSettings,
             NewSignIn,
             SecretValue,

@@ -1,0 +1,150 @@
+"""The operations on announcements, and the link by which people ask for no more of them."""
+
+import hashlib
+from datetime import datetime
+from html import escape
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from fastapi.responses import HTMLResponse
+from pydantic import BaseModel, Field
+from pydantic_core import to_json
+
+from shared.application import announcements, contacts
+from shared.application.announcements import Progress
+from shared.application.unsubscribing import address_of
+from shared.domain.document import DocumentId
+from shared.domain.errors import NotFound
+from shared.entrypoints.http.configured import BODY_ERRORS
+from shared.entrypoints.http.problems import described
+from shared.entrypoints.http.requests import JsonBody, Ready, caller, json_body, ready
+
+router = APIRouter(tags=["announcements"], dependencies=[Depends(ready)])
+
+Id = Annotated[DocumentId, Path(alias="announcement_id")]
+
+_PAGE = """<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>Unsubscribe</title>
+<meta name="viewport" content="width=device-width"><h1>{title}</h1>{rest}</html>"""
+_FORM = (
+    '<p>{address}</p><form method="post"><button name="List-Unsubscribe" value="One-Click">Unsubscribe</button></form>'
+)
+_PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; form-action 'self'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+class Announcement(BaseModel):
+    """How far an announcement is. `left_out` counts by reason whom it is not sent to; it is told with a plan only.
+    `withdrawn` were cancelled before they were sent.
+    """
+
+    id: str | None = Field(description="None while it is only planned")
+    status: Literal["planned", "sending", "sent", "cancelled"]
+    mailbox: str
+    subject: str
+    audience: str
+    required: bool
+    by: str
+    created_at: datetime | None
+    cancelled_at: datetime | None = None
+    recipients: int = Field(description="as counted before it began")
+    left_out: dict[str, int] | None = None
+    queued: int = 0
+    waiting: int = 0
+    sent: int = 0
+    failed: int = 0
+    withdrawn: int = 0
+
+
+class Announcements(BaseModel):
+    """Newest first."""
+
+    announcements: list[Announcement]
+
+
+@router.post(
+    "/api/announcements",
+    status_code=201,
+    openapi_extra=json_body("NewAnnouncement"),
+    responses={200: {"model": Announcement, "description": "The plan"}, **described(409, *BODY_ERRORS)},
+)
+def create_announcement(
+    body: JsonBody,
+    request: Request,
+    services: Ready,
+    response: Response,
+    *,
+    plan: Annotated[bool, Query(description="send nothing, only tell to how many it would go")] = False,
+    idempotency_key: Annotated[str | None, Header(alias="Idempotency-Key")] = None,
+) -> Announcement:
+    """Send one text to many, each singly, as fast as the sender may. Sent again under the same key, the request begins
+    no other announcement.
+    """
+    by = caller(request)
+    if plan:
+        response.status_code = 200
+        asked, counted = announcements.plan(services, body)
+        shown = asked.model_dump(include={"mailbox", "subject", "required"})
+        return Announcement(
+            id=None, status="planned", by=by, created_at=None, audience=asked.audience.kind,
+            recipients=counted.recipients, left_out=dict(counted.left_out), **shown,
+        )  # fmt: skip
+    digest = hashlib.sha256(to_json(body)).hexdigest()
+    begun = announcements.announce(services, body, by, idempotency_key, digest)
+    response.headers["Location"] = f"/api/announcements/{begun.announcement.id}"
+    return _shown(begun)
+
+
+@router.get("/api/announcements")
+def list_announcements(services: Ready) -> Announcements:
+    found = sorted(services.announcements.all(), key=lambda each: each.value.created_at, reverse=True)
+    return Announcements(announcements=[_shown(announcements.progress(services, each.value)) for each in found])
+
+
+@router.get("/api/announcements/{announcement_id}", responses=described(404))
+def get_announcement(announcement_id: Id, services: Ready) -> Announcement:
+    """How far it is."""
+    return _shown(announcements.progress(services, announcements.find(services, announcement_id).value))
+
+
+@router.post("/api/announcements/{announcement_id}/cancel", responses=described(404, 409))
+def cancel_announcement(announcement_id: Id, services: Ready) -> Announcement:
+    """Send no more of it. What is being sent right now is sent."""
+    return _shown(announcements.cancel(services, announcement_id))
+
+
+@router.get("/hooks/unsubscribe", include_in_schema=False)
+def ask_to_unsubscribe(services: Ready, token: str = "") -> HTMLResponse:
+    """Asks first: programs that look into mail follow its links (RFC 8058 section 1)."""
+    try:
+        address = address_of(services, token)
+    except NotFound as error:
+        return _page(404, "Not known", f"<p>{escape(str(error))}</p>")
+    return _page(200, "Receive no more announcements?", _FORM.format(address=escape(address)))
+
+
+@router.post("/hooks/unsubscribe", include_in_schema=False)
+def unsubscribe(services: Ready, token: str = "") -> HTMLResponse:
+    """By the button of the page, or by the mail program itself."""
+    try:
+        contacts.unsubscribe(services, address_of(services, token))
+    except NotFound as error:
+        return _page(404, "Not known", f"<p>{escape(str(error))}</p>")
+    return _page(200, "You will receive no more announcements", "<p>You can close this page.</p>")
+
+
+def _page(status: int, title: str, rest: str) -> HTMLResponse:
+    return HTMLResponse(_PAGE.format(title=title, rest=rest), status, _PAGE_HEADERS)
+
+
+def _shown(progress: Progress) -> Announcement:
+    announcement = progress.announcement
+    open_ = progress.is_queueing or progress.waiting > 0
+    names = {"id", "subject", "audience", "required", "by", "created_at", "cancelled_at", "recipients", "withdrawn"}
+    return Announcement(
+        status="cancelled" if announcement.cancelled_at else "sending" if open_ else "sent",
+        mailbox=announcement.mailbox_id,
+        **announcement.model_dump(include=names),
+        **{name: getattr(progress, name) for name in ("queued", "waiting", "sent", "failed")},
+    )

@@ -1,0 +1,329 @@
+"""One text is told to many people, each singly, and to nobody twice (req M8)."""
+
+import email
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from email.message import EmailMessage
+from email.policy import default
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from fastapi.testclient import TestClient
+
+from local.smtp_server import SmtpServer, run_smtp_server
+from shared.application.deliver import deliver
+from shared.application.ports import DeliveryRequest
+from shared.application.services import Services
+from shared.domain.errors import StoreUnavailable
+from tests.api.desk import Desk
+from tests.clock import MovableClock
+
+
+@dataclass
+class Audience:
+    """A group of contacts that no other test has."""
+
+    api: TestClient
+    name: str
+
+    def add(self, *names: str, **details: Any) -> None:
+        for name in names:
+            answer = self.api.put(f"/api/contacts/{self.address(name)}", json={"groups": [self.name], **details})
+            assert answer.status_code in (200, 201), answer.text
+
+    def address(self, name: str) -> str:
+        return f"{name}@{self.name}.example.org"
+
+    def contact(self, name: str) -> dict[str, Any]:
+        return self.api.get(f"/api/contacts/{self.address(name)}").json()
+
+
+@pytest.fixture
+def group(api: TestClient) -> Audience:
+    return Audience(api, f"g{uuid4().hex[:12]}")
+
+
+@pytest.fixture
+def smtp() -> Iterator[SmtpServer]:
+    with run_smtp_server("none") as server:
+        yield server
+
+
+@pytest.fixture
+def sender(api: TestClient, smtp: SmtpServer) -> str:
+    transport = {"kind": "smtp", "host": "localhost", "port": smtp.port, "tls": {"mode": "none"}}
+    settings = {"name": "Main", "from_address": "news@example.com", "transport": transport}
+    return api.post("/api/senders", json={**settings, "limits": {"messages_per_minute": 60}}).json()["id"]
+
+
+@pytest.fixture
+def asked(desk: Desk, group: Audience) -> dict[str, Any]:
+    """An announcement with nothing wrong."""
+    audience = {"kind": "group", "group": group.name}
+    return {"mailbox": desk.id, "subject": "Planned work", "text": "It is down from 8 to 9.", "audience": audience}
+
+
+@pytest.fixture
+def run(services: Services, desk: Desk, clock: MovableClock, smtp: SmtpServer) -> Callable[[int], None]:
+    """Delivers what is due, minute by minute."""
+
+    def run(minutes: int = 1) -> None:
+        for _ in range(minutes):
+            deliver(services, DeliveryRequest(desk.id))
+            clock.advance(minutes=1)
+
+    return run
+
+
+def told(smtp: SmtpServer) -> list[str]:
+    return sorted(recipient for each in smtp.received for recipient in each.recipients)
+
+
+def messages(smtp: SmtpServer) -> list[EmailMessage]:
+    return [email.message_from_bytes(each.content, policy=default) for each in smtp.received]
+
+
+def paths(answer: Any) -> list[str]:
+    assert answer.status_code == 422, answer.text
+    return [each["path"] for each in answer.json()["problems"]]
+
+
+def test_a_plan_counts_and_sends_nothing(api: TestClient, smtp, sender, group: Audience, asked, run):
+    group.add("ann", "bob")
+    group.add("eve", unsubscribed_at="2026-01-01T00:00:00Z")
+    group.add("dan", bounced_at="2026-01-01T00:00:00Z")
+    group.add("noreply")
+
+    answer = api.post("/api/announcements?plan=true", json=asked)
+
+    run()
+    assert answer.status_code == 200, answer.text
+    planned = answer.json()
+    assert (planned["id"], planned["status"], planned["recipients"]) == (None, "planned", 2)
+    assert planned["left_out"] == {"unsubscribed": 1, "bounced": 1, "no_reply_address": 1}
+    assert smtp.received == []
+
+
+def test_each_is_told_singly_by_a_message_that_is_marked_automatic(
+    api: TestClient, smtp, sender, group: Audience, asked, run
+):
+    group.add("ann", "bob")
+
+    begun = api.post("/api/announcements", json=asked)
+    run()
+
+    assert begun.status_code == 201, begun.text
+    assert told(smtp) == [group.address("ann"), group.address("bob")]
+    for message, received in zip(messages(smtp), smtp.received, strict=True):
+        assert (message["To"],) == received.recipients
+        assert message["Subject"] == "Planned work"
+        assert message["Auto-Submitted"] == "auto-generated"
+        assert message["Precedence"] == "bulk"
+        assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+        assert "It is down from 8 to 9." in message.get_body(("plain",)).get_content()
+    shown = api.get(begun.headers["Location"]).json()
+    assert (shown["status"], shown["queued"], shown["sent"], shown["waiting"]) == ("sent", 2, 2, 0)
+
+
+def test_html_is_sanitised_and_has_a_text(api: TestClient, smtp, sender, group: Audience, asked, run):
+    group.add("ann")
+    del asked["text"]
+
+    api.post("/api/announcements", json={**asked, "html": "<p onclick='x()'>Down <b>soon</b></p>"})
+    run()
+
+    (message,) = messages(smtp)
+    assert "<b>soon</b>" in message.get_body(("html",)).get_content()
+    assert "onclick" not in message.get_body(("html",)).get_content()
+    assert "Down soon" in message.get_body(("plain",)).get_content()
+
+
+def test_more_than_a_sender_may_send_is_spread_over_minutes(api: TestClient, smtp, sender, group: Audience, asked, run):
+    asked["audience"] = {"kind": "addresses", "addresses": [group.address(f"a{place}") for place in range(100)]}
+
+    url = api.post("/api/announcements", json=asked).headers["Location"]
+    run()
+    first, shown = len(smtp.received), api.get(url).json()
+    run(3)
+
+    assert first == 40
+    assert (shown["status"], shown["recipients"], shown["queued"], shown["sent"]) == ("sending", 100, 40, 40)
+    assert told(smtp) == sorted(asked["audience"]["addresses"])
+    assert api.get(url).json()["status"] == "sent"
+
+
+def test_who_is_named_twice_is_told_once(api: TestClient, smtp, sender, group: Audience, asked, run):
+    ann = group.address("ann")
+    asked["audience"] = {"kind": "addresses", "addresses": [ann, ann.upper(), ann]}
+
+    api.post("/api/announcements", json=asked)
+    run()
+
+    assert len(smtp.received) == 1
+
+
+def test_it_goes_on_where_it_was_broken_off_and_tells_nobody_twice(
+    api: TestClient, services: Services, smtp, sender, group: Audience, asked, run, monkeypatch
+):
+    asked["audience"] = {"kind": "addresses", "addresses": [group.address(f"a{place}") for place in range(90)]}
+    store, commit, left = services.tickets, services.tickets.commit, [0, 1, 2, 50, 51]
+
+    def breaks(mailbox_id: str, changes: Any) -> str:
+        left[:] = [each - 1 for each in left]
+        if -1 in left:
+            raise StoreUnavailable
+        return commit(mailbox_id, changes)
+
+    api.post("/api/announcements", json=asked, headers={"Idempotency-Key": f"{group.name}-1"})
+    monkeypatch.setattr(type(store), "commit", lambda _, mailbox_id, changes: breaks(mailbox_id, changes))
+    for _ in range(20):
+        try:
+            run()
+        except StoreUnavailable:
+            continue
+
+    assert sorted(set(told(smtp))) == sorted(asked["audience"]["addresses"])
+    assert len(smtp.received) <= 90 + 3
+
+
+def test_a_request_that_is_sent_again_announces_once(api: TestClient, smtp, sender, group: Audience, asked, run):
+    group.add("ann")
+    key = {"Idempotency-Key": group.name}
+
+    first = api.post("/api/announcements", json=asked, headers=key)
+    run()
+    again = api.post("/api/announcements", json=asked, headers=key)
+    run()
+
+    assert again.json()["id"] == first.json()["id"]
+    assert len(smtp.received) == 1
+    assert paths(api.post("/api/announcements", json={**asked, "text": "x"}, headers=key)) == ["header.Idempotency-Key"]
+
+
+def test_what_is_cancelled_goes_no_further(api: TestClient, smtp, sender, group: Audience, asked, run):
+    asked["audience"] = {"kind": "addresses", "addresses": [group.address(f"a{place}") for place in range(100)]}
+    url = api.post("/api/announcements", json=asked).headers["Location"]
+    run()
+
+    cancelled = api.post(f"{url}/cancel").json()
+    run(3)
+
+    assert len(smtp.received) == 40
+    assert (cancelled["status"], cancelled["queued"], cancelled["sent"]) == ("cancelled", 40, 40)
+    assert api.get(url).json() == cancelled == api.post(f"{url}/cancel").json()
+
+
+def unsubscribe_path(message: EmailMessage) -> str:
+    url = re.fullmatch("<https://mailroom.example(.*)>", message["List-Unsubscribe"].replace(" ", ""))
+    assert url
+    return url[1]
+
+
+def test_one_click_unsubscribes_a_contact(api: TestClient, smtp, sender, group: Audience, asked, run):
+    group.add("ann", name="Ann", company="Example")
+    api.post("/api/announcements", json=asked)
+    run()
+    link = unsubscribe_path(messages(smtp)[0])
+
+    asked_first = api.get(link)
+    before = group.contact("ann")
+    clicked = api.post(link, data={"List-Unsubscribe": "One-Click"})
+
+    assert (asked_first.status_code, before["unsubscribed_at"]) == (200, None)
+    assert group.address("ann") in asked_first.text
+    assert clicked.status_code == 200
+    assert group.contact("ann")["unsubscribed_at"] == "2026-11-21T10:01:00Z"
+    assert group.contact("ann")["company"] == "Example"
+    assert api.post("/api/announcements?plan=true", json=asked).json()["recipients"] == 0
+
+
+def test_a_guest_who_unsubscribes_becomes_a_contact_who_has(api: TestClient, smtp, sender, group: Audience, asked, run):
+    asked["audience"] = {"kind": "addresses", "addresses": [group.address("guest")]}
+    api.post("/api/announcements", json=asked)
+    run()
+
+    api.post(unsubscribe_path(messages(smtp)[0]))
+
+    assert group.contact("guest")["unsubscribed_at"] is not None
+    assert api.post("/api/announcements?plan=true", json=asked).json()["left_out"] == {"unsubscribed": 1}
+
+
+def test_the_link_tells_strangers_nothing(api: TestClient, smtp, sender, group: Audience, asked, run):
+    group.add("ann")
+    api.post("/api/announcements", json=asked)
+    run()
+    link = unsubscribe_path(messages(smtp)[0])
+
+    forged = link[:-6] + ("A" if link[-6] != "A" else "B") + link[-5:]
+
+    assert "ann" not in link
+    for path in (forged, "/hooks/unsubscribe?token=", "/hooks/unsubscribe?token=%C3%A9", "/hooks/unsubscribe"):
+        assert (api.get(path).status_code, api.post(path).status_code) == (404, 404)
+
+
+def test_what_people_must_know_reaches_those_who_have_unsubscribed(
+    api: TestClient, smtp, sender, group: Audience, asked, run
+):
+    group.add("ann", unsubscribed_at="2026-01-01T00:00:00Z")
+
+    api.post("/api/announcements", json={**asked, "required": True})
+    run()
+
+    (message,) = messages(smtp)
+    assert message["List-Unsubscribe"] is None
+    assert "nsubscribe" not in message.get_body(("plain",)).get_content()
+
+
+def test_the_sender_that_is_named_sends_it(api: TestClient, smtp, sender, group: Audience, asked, run):
+    group.add("ann")
+    transport = {"kind": "smtp", "host": "localhost", "port": smtp.port, "tls": {"mode": "none"}}
+    other = api.post(
+        "/api/senders", json={"name": "Other", "from_address": "other@example.com", "transport": transport}
+    ).json()["id"]
+
+    api.post("/api/announcements", json={**asked, "sender": other})
+    run()
+
+    assert "other@example.com" in messages(smtp)[0]["From"]
+
+
+@pytest.mark.parametrize(
+    ("change", "wrong"),
+    [
+        ({"subject": "a\r\nBcc: b@example.org"}, ["$.subject"]),
+        ({"text": None}, ["$"]),
+        ({"html": "x"}, ["$"]),
+        ({"audience": {"kind": "everybody"}}, ["$.audience.kind"]),
+        ({"audience": {"kind": "addresses", "addresses": ["nobody"]}}, ["$.audience.addresses[0]"]),
+        ({"audience": {"kind": "addresses", "addresses": []}}, ["$.audience.addresses"]),
+        ({"audience": {"kind": "company", "company": ""}}, ["$.audience.company"]),
+        ({"mailbox": "nothing"}, ["$.mailbox"]),
+        ({"sender": "nothing"}, ["$.sender"]),
+        ({"attachments": []}, ["$.attachments"]),
+    ],
+)
+def test_an_announcement_that_cannot_be_is_refused(api: TestClient, sender, asked, change, wrong):
+    assert paths(api.post("/api/announcements", json={**asked, **change})) == wrong
+
+
+def test_nothing_begins_where_nothing_can_be_sent(api: TestClient, asked):
+    assert api.post("/api/announcements", json=asked).status_code == 409
+
+
+def test_what_does_not_exist_is_not_found(api: TestClient):
+    assert api.get("/api/announcements/nothing").status_code == 404
+    assert api.post("/api/announcements/nothing/cancel").status_code == 404
+
+
+def test_announcements_are_listed_newest_first(
+    api: TestClient, clock: MovableClock, sender, group: Audience, asked, smtp
+):
+    for subject in ("One", "Two"):
+        api.post("/api/announcements", json={**asked, "subject": f"{subject} {group.name}"})
+        clock.advance(minutes=1)
+
+    shown = [each["subject"] for each in api.get("/api/announcements").json()["announcements"]]
+
+    assert [each for each in shown if group.name in each] == [f"Two {group.name}", f"One {group.name}"]
