@@ -1,17 +1,14 @@
 """Messages that come by HTTP, from relays, migrations and replays: the same pipeline as polled ones (req C13)."""
 
 import hashlib
-import uuid
 from collections.abc import Sequence
-from contextlib import closing, suppress
 from dataclasses import dataclass
 
+from shared.application.arrivals import record
 from shared.application.arrived import Arrived, Taken, arrived
-from shared.application.intake import BATCH_MESSAGES, Intake
+from shared.application.intake import BATCH_MESSAGES, taking_in
 from shared.application.ports import Fenced
 from shared.application.services import Services
-from shared.domain.errors import AppError, StoreError
-from shared.domain.intake import PollRun, RunCounts
 from shared.domain.keys import reused_id_key
 from shared.domain.mailbox import Mailbox
 from shared.domain.message import MessageRef, RawMessage
@@ -45,7 +42,7 @@ def hand_in(services: Services, mailbox: Mailbox, contents: Sequence[bytes]) -> 
         except Fenced:
             if attempt == _TRIES:
                 raise
-    return [_told(services, mailbox, item, taken[item.raw.ref]) for item in items]
+    return [told(services, mailbox, item, taken[item.raw.ref]) for item in items]
 
 
 def handed_in(mailbox: Mailbox, contents: Sequence[bytes]) -> list[Arrived]:
@@ -59,31 +56,17 @@ def handed_in(mailbox: Mailbox, contents: Sequence[bytes]) -> list[Arrived]:
 
 
 def _take_in(services: Services, mailbox: Mailbox, items: Sequence[Arrived], taken: dict[MessageRef, Taken]) -> None:
-    started_at, owner = services.clock(), uuid.uuid4().hex
-    state, etag = services.tickets.state(mailbox.id)
-    if state.is_leased(now=started_at, to_other_than=owner):
-        raise Fenced
-    counts = RunCounts()
-    with closing(Intake(services, mailbox, state, etag, owner=owner)) as intake:
-        rest = [item for item in items if item.raw.ref not in taken]
-        try:
-            for start in range(0, len(rest), BATCH_MESSAGES):
-                for each in intake.take_in(rest[start : start + BATCH_MESSAGES]):
-                    taken[each.ref] = each
-                    counts.add(each.outcome, each.reason)
-                    intake.settled(each.ref)
-        except Fenced:
-            raise
-        except AppError:
-            with suppress(StoreError):
-                intake.release(None)
-            raise
-        counts.listed = len(rest)
-        outcomes, ignored = dict(counts.outcomes), dict(counts.ignored)
-        intake.release(PollRun(started_at, services.clock(), "http", counts.listed, outcomes, ignored))
+    started_at = services.clock()
+    rest = [item for item in items if item.raw.ref not in taken]
+    with taking_in(services, mailbox) as intake:
+        for start in range(0, len(rest), BATCH_MESSAGES):
+            for each in intake.take_in(rest[start : start + BATCH_MESSAGES]):
+                taken[each.ref] = each
+                intake.settled(each.ref)
+        intake.release(record("http", started_at, services.clock(), [taken[item.raw.ref] for item in rest]))
 
 
-def _told(services: Services, mailbox: Mailbox, item: Arrived, taken: Taken) -> HandedIn:
+def told(services: Services, mailbox: Mailbox, item: Arrived, taken: Taken) -> HandedIn:
     keys = [item.key, reused_id_key(item.key, item.fingerprint)]
     receipts = services.tickets.receipts(mailbox.id, keys) if taken.is_stored else {}
     numbers = [each.ticket_number for each in receipts.values() if each.fingerprint == item.fingerprint]

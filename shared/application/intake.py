@@ -1,10 +1,12 @@
 """Taking messages in: a batch in one transaction, exactly once, whatever goes wrong (design section 4)."""
 
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from shared.application.arrived import Arrived, Taken, arrived
 from shared.application.finding import Finder, Found
@@ -287,6 +289,24 @@ class Intake:
     def _by_halves(self, batch: Sequence[Arrived]) -> list[Taken]:
         middle = len(batch) // 2
         return self._commit(batch[:middle]) + self._commit(batch[middle:])
+
+
+@contextmanager
+def taking_in(services: Services, mailbox: Mailbox, **how: Any) -> Iterator[Intake]:
+    """Take messages in between polls; whoever does so releases the mailbox in the end. :raises Fenced: it is polled."""
+    owner = uuid.uuid4().hex
+    state, etag = services.tickets.state(mailbox.id)
+    if state.is_leased(now=services.clock(), to_other_than=owner):
+        raise Fenced
+    with closing(Intake(services, mailbox, state, etag, owner=owner, **how)) as intake:
+        try:
+            yield intake
+        except Fenced:
+            raise
+        except AppError:
+            with suppress(StoreError):
+                intake.release(None)
+            raise
 
 
 @contextmanager

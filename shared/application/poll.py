@@ -3,27 +3,27 @@
 import logging
 import uuid
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from shared.application.arrived import Arrived, Taken, arrived
+from shared.application.arrivals import arrivals, batches
+from shared.application.arrived import Taken
 from shared.application.installation import installation
-from shared.application.intake import BATCH_MESSAGES, Intake, Item
-from shared.application.ports import Fenced, FetchFailure, Page, PollRequest, Source
+from shared.application.intake import Intake, Item
+from shared.application.ports import Fenced, Page, PollRequest, Source
 from shared.application.services import Services
-from shared.domain.errors import AppError, CursorExpired, MessageError, SourceUnavailable, StoreError
+from shared.domain.errors import AppError, CursorExpired, SourceUnavailable, StoreError
 from shared.domain.fields import secret_names
 from shared.domain.intake import MailboxHealth, MailboxState, PollRun, RunCounts
 from shared.domain.mailbox import Mailbox
-from shared.domain.message import Cursor, Listed, MessageRef, RawMessage
+from shared.domain.message import Cursor, Listed, MessageRef
 from shared.domain.processing import header_names
 from shared.domain.schedule import next_due
 from shared.domain.settlement import Delete, Keep, MarkRead, Move, Settled, Settlement
 from shared.domain.ticket import Outcome
-from shared.mime import parse
 from shared.telemetry import Event, correlated, emit
 
 PAGE_MESSAGES = 100
@@ -33,7 +33,6 @@ TIME_BUDGET = timedelta(minutes=4)
 FAILING_AFTER = 3
 """From so many failures in a row on each is announced, so that an alert can last; what heals before is not."""
 
-_BATCH_BYTES = 8_000_000
 _IDLE_CURSOR_AGE = timedelta(hours=1)
 """An idle poll stores a new cursor no more often than this: until then the old one lists the same nothing."""
 
@@ -143,7 +142,7 @@ class _Poll:
         """Fetch and parse one batch while the one before is being committed."""
         self.counts.listed += len(messages)
         pending: Future[list[Taken]] | None = None
-        for batch in _batches(_arrivals(source.fetch(messages), header_names(self.mailbox))):
+        for batch in batches(arrivals(source.fetch(messages), header_names(self.mailbox))):
             if pending:
                 self._settle(source, intake, pending.result())
             pending = committer.submit(self._commit, intake, batch)
@@ -235,9 +234,7 @@ class _Poll:
         self.services.schedule.put(
             MailboxHealth(
                 mailbox_id=self.mailbox.id,
-                next_due_at=next_due(
-                    self.mailbox.schedule, self.mailbox.id, self.started_at, failures, retry_after
-                ),
+                next_due_at=next_due(self.mailbox.schedule, self.mailbox.id, self.started_at, failures, retry_after),
                 last_polled_at=self.started_at,
                 consecutive_failures=failures,
                 error_code=error.code,
@@ -254,37 +251,3 @@ class _Poll:
 def _tell_unsettled(settled: Settled) -> None:
     if settled.error:
         emit(Event.MESSAGE_UNSETTLED, level=logging.ERROR, message=settled.ref.key, error=settled.error.code)
-
-
-def _arrivals(fetched: Iterable[RawMessage | FetchFailure], headers: frozenset[str]) -> Iterator[Item]:
-    for item in fetched:
-        yield item if isinstance(item, FetchFailure) else _parsed(item, headers)
-
-
-def _parsed(raw: RawMessage, headers: frozenset[str]) -> Item:
-    try:
-        return arrived(raw, parse(raw.content, headers))
-    except Exception:  # noqa: BLE001 - the boundary of one message: a defect here must not hold up the others
-        emit(Event.MESSAGE_DEFERRED, level=logging.ERROR, message=raw.ref.key, error="parse_failed")
-        return FetchFailure(raw.ref, MessageError("the message could not be parsed"), raw.content)
-
-
-def _batches(items: Iterable[Item]) -> Iterator[Sequence[Item]]:
-    """As many as fit into one transaction, and no more bytes than memory should hold twice. What came before an error
-    counts: a message that makes every poll fail must get to its last attempt.
-    """
-    batch: list[Item] = []
-    size = 0
-    try:
-        for item in items:
-            batch.append(item)
-            size += len(item.raw.content) if isinstance(item, Arrived) else 0
-            if len(batch) == BATCH_MESSAGES or size >= _BATCH_BYTES:
-                yield batch
-                batch, size = [], 0
-    except AppError:
-        if batch:
-            yield batch
-        raise
-    if batch:
-        yield batch
