@@ -90,14 +90,15 @@ class Office:
         self.services.mailboxes.replace(current.value.model_copy(update={"notices": changed}), current.etag)
 
     def sender(self, id_: str = "out", server: SmtpServer | None = None, **changes) -> Sender:
-        """Another sender, or the first; unique in storage whatever it is called."""
+        """Another sender, or the first, which is the primary one; unique in storage whatever it is called."""
+        age = timedelta(seconds=len(self.services.senders.all()))
         transport = {"kind": "smtp", "host": HOST, "port": (server or self.smtp).port, "tls": {"mode": "none"}}
         sender = Sender.model_validate(
             {
                 "id": f"{id_}-{self.mailbox.id}",
                 "name": id_,
                 "from_address": SUPPORT,
-                "created_at": self.clock.now,
+                "created_at": self.clock.now + age,
                 "transport": transport,
                 "limits": {"messages_per_minute": 1000},
             }
