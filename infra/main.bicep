@@ -131,7 +131,7 @@ module dataStorage 'modules/storage.bicep' = {
     name: take('stdata${suffix}', 24)
     redundancy: storageRedundancy
     containers: ['raw-mail']
-    tables: ['tickets', 'mailboxes', 'senders', 'schedule', 'signins', 'contacts']
+    tables: ['tickets', 'mailboxes', 'senders', 'schedule', 'signins', 'contacts', 'audit']
     queues: ['polls', 'polls-poison', 'deliveries', 'deliveries-poison']
     expiringContainer: 'raw-mail'
     expireAfterDays: rawMailRetentionDays

@@ -9,6 +9,7 @@ from shared.adapters.identity import app_identity
 from shared.adapters.senders import open_sender
 from shared.adapters.sources import open_source
 from shared.adapters.sources.services import SourceServices
+from shared.adapters.storage.audit import TableAuditStore
 from shared.adapters.storage.clients import StorageClients
 from shared.adapters.storage.contacts import TableContactStore
 from shared.adapters.storage.documents import TableDocuments
@@ -71,6 +72,7 @@ def compose(settings: Settings, clock: Clock = utc_now) -> Services:
         tickets=TableTicketStore(clients),
         raws=TableAndBlobRawStore(clients),
         contacts=TableContactStore(clients),
+        audit=TableAuditStore(clients),
         schedule=TableScheduleStore(clients),
         polls=StoragePollQueue(clients),
         deliveries=StorageDeliveryQueue(clients),

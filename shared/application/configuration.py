@@ -3,11 +3,13 @@
 import re
 import secrets
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Generic, TypeVar
 
+from shared.application.auditing import audited
 from shared.application.ports import DocumentStore, SecretStore, Versioned
 from shared.application.services import Services
 from shared.application.validation import validated
@@ -57,8 +59,11 @@ def find(services: Services, kind: Kind[D], document_id: str) -> Versioned[D]:
 def create(services: Services, kind: Kind[D], data: object) -> Versioned[D]:
     """Save a new one, under an id made from its name. :raises Invalid: with every problem."""
     settings = _checked(services, kind, data, None)
-    document = kind.stored(**dict(settings), id=_new_id(settings.name, kind.noun), created_at=services.clock())
-    return Versioned(document, kind.store(services).add(document))
+    return add(
+        services,
+        kind,
+        kind.stored(**dict(settings), id=_new_id(settings.name, kind.noun), created_at=services.clock()),
+    )
 
 
 def replace(services: Services, kind: Kind[D], current: Versioned[D], data: object) -> Versioned[D]:
@@ -72,20 +77,47 @@ def replace(services: Services, kind: Kind[D], current: Versioned[D], data: obje
         data = {key: value for key, value in data.items() if key not in (*only_stored, *kind.read_only)}
     settings = _checked(services, kind, data, current.value)
     document = kind.stored(**dict(settings), **{name: getattr(current.value, name) for name in only_stored})
-    kind.saving(services, document)
-    try:
+    return put(services, kind, current, document)
+
+
+def add(services: Services, kind: Kind[D], document: D) -> Versioned[D]:
+    """Store one that is checked."""
+    with audited(services, kind.noun, document.id, "created", after=values(document)):
+        return Versioned(document, kind.store(services).add(document))
+
+
+def put(services: Services, kind: Kind[D], current: Versioned[D], document: D, action: str = "changed") -> Versioned[D]:
+    """Store one that is checked in place of the current version.
+
+    :raises PreconditionFailed: it is not the current version any more.
+    """
+    with (
+        audited(services, kind.noun, document.id, action, before=values(current.value), after=values(document)),
+        _unchanged(kind),
+    ):
+        kind.saving(services, document)
         return Versioned(document, kind.store(services).replace(document, current.etag))
-    except Conflict as error:
-        raise PreconditionFailed(f"the {kind.noun} was changed meanwhile") from error
 
 
 def delete(services: Services, kind: Kind[D], current: Versioned[D]) -> None:
     """:raises PreconditionFailed: it is not the current version any more."""
+    gone = current.value
+    with audited(services, kind.noun, gone.id, "deleted", before=values(gone)), _unchanged(kind):
+        kind.store(services).delete(gone.id, current.etag)
+        kind.deleted(services, gone)
+
+
+@contextmanager
+def _unchanged(kind: Kind[D]) -> Iterator[None]:
     try:
-        kind.store(services).delete(current.value.id, current.etag)
+        yield
     except Conflict as error:
         raise PreconditionFailed(f"the {kind.noun} was changed meanwhile") from error
-    kind.deleted(services, current.value)
+
+
+def values(document: Document) -> dict[str, Any]:
+    """What people have chosen about it, as JSON has it."""
+    return document.model_dump(mode="json", exclude={"id", "created_at"})
 
 
 def text_at(data: object, *path: str) -> str:

@@ -2,16 +2,20 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
+from shared.application.auditing import audited
 from shared.application.ports import Versioned
 from shared.application.services import Services
 from shared.application.validation import validated
-from shared.domain.contact import Contact, ContactDetails, same_address
+from shared.domain.contact import Contact, ContactDetails, contact_id, same_address
 from shared.domain.errors import Conflict, Invalid, NotFound, Problem
 from shared.domain.message import Address
 
 MAX_LINES = 10_000
+
+_PERSONAL = ("address", "bounce")
+"""What the audit does not show: it outlives the contact."""
 
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f]+")
 
@@ -60,12 +64,19 @@ def save(services: Services, address: str, current: Versioned[Contact] | None, d
     if details is None:
         raise Invalid(problems)
     contact = _merged(details, Contact(Address(address)), tuple(ContactDetails.model_fields))
-    return Versioned(contact, services.contacts.put(contact, current.etag if current else None))
+    action, before = ("changed", asdict(current.value)) if current else ("created", None)
+    with audited(
+        services, "contact", contact_id(address), action, before=before, after=asdict(contact), personal=_PERSONAL
+    ):
+        return Versioned(contact, services.contacts.put(contact, current.etag if current else None))
 
 
 def delete(services: Services, current: Versioned[Contact]) -> None:
     """:raises Conflict: it was changed meanwhile."""
-    services.contacts.delete(current.value.address.address, current.etag)
+    gone = current.value
+    address = gone.address.address
+    with audited(services, "contact", contact_id(address), "deleted", before=asdict(gone), personal=_PERSONAL):
+        services.contacts.delete(address, current.etag)
 
 
 def mark_bounced(services: Services, address: str, reason: str) -> None:
@@ -114,9 +125,11 @@ def import_lines(services: Services, lines: Sequence[Line], *, plan: bool) -> Im
         for key, contact in wanted.items()
         if key in stored and (contact != stored[key].value or contact.is_technician != (key in listed))
     ]
-    if not plan:
-        services.contacts.put_many([*added, *changed])
-    return Imported(len(added), len(changed), len(wanted) - len(added) - len(changed))
+    imported = Imported(len(added), len(changed), len(wanted) - len(added) - len(changed))
+    if not plan and (added or changed):
+        with audited(services, "contact", "*", "imported", after=asdict(imported)):
+            services.contacts.put_many([*added, *changed])
+    return imported
 
 
 _Written = Mapping[str, tuple[ContactDetails, Iterable[str]]]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, Protocol, TypeVar
 
+from shared.domain.audit import AuditEntry, AuditFilter, AuditOutcome
 from shared.domain.contact import Contact, ContactFilter
 from shared.domain.document import Document
 from shared.domain.errors import Conflict, MessageError
@@ -378,6 +379,22 @@ class ContactStore(Protocol):
 
     def delete(self, key: str, etag: str) -> None:
         """:raises Conflict: it is not the version with that ETag any more."""
+
+
+class AuditStore(Protocol):
+    """The record of changes. Nothing takes an entry away."""
+
+    def add(self, entry: AuditEntry) -> None: ...
+
+    def settle(self, entry: AuditEntry, outcome: AuditOutcome) -> None:
+        """Say what became of the change."""
+
+    def list(
+        self, wanted: AuditFilter, limit: int, continuation: str | None
+    ) -> tuple[Sequence[AuditEntry], str | None]:
+        """At most `limit` entries, newest first, and where the list goes on; None says that it does not. It may go on
+        after fewer than `limit`. :raises Invalid: the continuation is not one of ours.
+        """
 
 
 class SignInStore(Protocol):

@@ -5,8 +5,10 @@ from typing import Annotated
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, SecretStr
 from pydantic_core import PydanticCustomError
 
+from shared.application.auditing import audited
 from shared.application.services import Services
 from shared.application.validation import validated
+from shared.domain.audit import HIDDEN
 from shared.domain.errors import Invalid
 
 _MOST_BYTES = 25_600
@@ -32,4 +34,5 @@ def store(services: Services, name: str, data: object) -> None:
     given, problems = validated(SecretValue, data)
     if given is None:
         raise Invalid(problems)
-    services.secrets.put(name, given.value.get_secret_value(), given.expires_at)
+    with audited(services, "secret", name, "set", after={"value": HIDDEN, "expires_at": given.expires_at}):
+        services.secrets.put(name, given.value.get_secret_value(), given.expires_at)

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from shared.application.configuration import Kind, find
+from shared.application.configuration import Kind, find, put
 from shared.application.health import tls_risks
 from shared.application.ports import Versioned
 from shared.application.services import Services
-from shared.domain.errors import Conflict, Invalid, PreconditionFailed, Problem
+from shared.domain.errors import Invalid, Problem
 from shared.domain.retirements import sender_retirement
 from shared.domain.senders import EwsTransport, Sender, SenderSettings, SmtpTransport
 
@@ -25,10 +25,7 @@ def make_primary(services: Services, current: Versioned[Sender]) -> Versioned[Se
     if not current.value.enabled:
         raise Invalid([Problem("$.enabled", "must be true before the sender can be the primary one")])
     chosen = current.value.model_copy(update={"made_primary_at": services.clock()})
-    try:
-        return Versioned(chosen, services.senders.replace(chosen, current.etag))
-    except Conflict as error:
-        raise PreconditionFailed("the sender was changed meanwhile") from error
+    return put(services, SENDERS, current, chosen, "made primary")
 
 
 def warnings(sender: Sender) -> Iterator[str]:

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from shared.application.own_ids import OwnIds
 from shared.application.ports import (
+    AuditStore,
     Clock,
     ContactStore,
     DeliveryQueue,
@@ -47,6 +48,8 @@ class OpenSender(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Services:
+    """`caller` is who asks for what is done with them; nobody but the app itself, unless it is told."""
+
     installation: DocumentStore[Installation]
     mailboxes: DocumentStore[Mailbox]
     ticket_types: DocumentStore[TicketType]
@@ -59,6 +62,7 @@ class Services:
     tickets: TicketStore
     raws: RawStore
     contacts: ContactStore
+    audit: AuditStore
     schedule: ScheduleStore
     polls: PollQueue
     deliveries: DeliveryQueue
@@ -71,3 +75,4 @@ class Services:
     sign_in_service: SignInService
     clock: Clock
     settings: Settings
+    caller: str = "mailroom"

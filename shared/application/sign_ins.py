@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
+from shared.application.auditing import audited
 from shared.application.services import Services
 from shared.application.validation import validated
 from shared.domain.errors import AppError, Conflict, Invalid, NotFound, RequestError, SecretsReadOnly
@@ -31,7 +32,8 @@ def start(services: Services, data: object) -> tuple[SignInAttempt, str]:
     state, key = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
     attempt = SignInAttempt(_id(state), asked, key, services.clock() + _LIFETIME)
     url = services.sign_in_service.url(asked, state, _base64url(hashlib.sha256(_verifier(key, state).encode())))
-    services.sign_ins.add(attempt)
+    with audited(services, "secret", asked.sign_in.refresh_token_secret, "sign-in begun"):
+        services.sign_ins.add(attempt)
     return attempt, url
 
 

@@ -2,11 +2,13 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from shared.application import tickets
+from shared.application.auditing import audited
 from shared.application.finding import Finder
 from shared.application.mailboxes import find_mailbox
 from shared.application.ports import (
@@ -115,19 +117,38 @@ def _stored(services: Services, current: Versioned[Ticket], asked: Asked, change
         for key in [asked.key]
         if key
     ]
-    etag = services.tickets.commit(
-        ticket.mailbox_id,
-        Commit(
-            changed_tickets=change.tickets,
-            comments=change.comments,
-            raws=change.raws,
-            outbox=change.events,
-            receipts=receipts,
-        ),
+    commit = Commit(
+        changed_tickets=change.tickets,
+        comments=change.comments,
+        raws=change.raws,
+        outbox=change.events,
+        receipts=receipts,
     )
+    with _audited(services, change):
+        etag = services.tickets.commit(ticket.mailbox_id, commit)
     if change.events:
         services.deliveries.put(DeliveryRequest(ticket.mailbox_id))
     return Changed(Versioned(change.tickets[0].after, etag), change.comment)
+
+
+def _audited(services: Services, change: Change) -> AbstractContextManager[None]:
+    """Of a comment, its place in the log of the ticket says enough."""
+    first, *others = change.tickets
+    made = {"comment": {"seq": change.comment.seq, "kind": change.comment.kind}} if change.comment else {}
+    before = _values(first.before.value) | {each.after.tag: _values(each.before.value) for each in others}
+    after = _values(first.after) | {each.after.tag: _values(each.after) for each in others} | made
+    action = "commented" if change.comment else "changed"
+    return audited(services, "ticket", first.after.tag, action, before=before, after=after, personal=_PERSONAL)
+
+
+def _values(ticket: Ticket) -> dict[str, Any]:
+    return {name: value for name, value in asdict(ticket).items() if name not in _FOLLOWING}
+
+
+_FOLLOWING = ("participants", "comment_count", "updated_at", "closed_at")
+"""What changes along with other fields."""
+_PERSONAL = ("subject", "requester", "cc", "custom")
+"""What the audit does not show: it outlives the ticket."""
 
 
 def author(services: Services, named: str | None, by: str) -> Address | None:

@@ -20,7 +20,7 @@ from requests.adapters import HTTPAdapter
 from shared.domain.errors import StoreRejected, StoreUnavailable
 from shared.settings import StorageSettings
 
-TABLES = ("tickets", "mailboxes", "senders", "schedule", "signins", "contacts")
+TABLES = ("tickets", "mailboxes", "senders", "schedule", "signins", "contacts", "audit")
 RAW_CONTAINER = "raw-mail"
 POLLS_QUEUE, DELIVERIES_QUEUE = "polls", "deliveries"
 

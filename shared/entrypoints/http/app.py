@@ -29,6 +29,7 @@ from shared.domain.ticket_changes import NewComment, OtherTicket, TicketPatch
 from shared.domain.ticket_types import TicketTypeSettings
 from shared.entrypoints.http import (
     announcements,
+    audit,
     contacts,
     handing_in,
     health,
@@ -56,6 +57,7 @@ _TAGS = [
     {"name": "subscriptions", "description": "Webhooks: who is told of events, tests, and what was not delivered"},
     {"name": "announcements", "description": "One text to many people, each told singly"},
     {"name": "contacts", "description": "People: requesters and technicians, their groups and companies"},
+    {"name": "configuration", "description": "All of it as one document, and who changed what"},
     {"name": "secrets", "description": "Writing secrets, and signing in with Microsoft, Google and others"},
     {"name": "health", "description": "Whether the deployment and each mailbox work"},
 ]
@@ -86,6 +88,7 @@ def build(services: Services | SettingsError) -> FastAPI:
     )
     app.state.services = services
     for part in (
+        audit,
         mailboxes,
         senders,
         handing_in,

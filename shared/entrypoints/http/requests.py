@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request
@@ -17,11 +18,11 @@ _MAX_BYTES = 1_000_000
 
 
 def ready(request: Request) -> Services:
-    """:raises SettingsError: nothing is served while the app settings are wrong."""
+    """As they are for whoever calls. :raises SettingsError: nothing is served while the app settings are wrong."""
     services: Services | SettingsError = request.app.state.services
     if isinstance(services, SettingsError):
         raise services
-    return services
+    return replace(services, caller=caller(request))
 
 
 Ready = Annotated[Services, Depends(ready)]
