@@ -86,6 +86,33 @@ def test_what_is_risky_is_warned_of(api, transport, warning):
     assert [warning in each for each in sender["warnings"]] == [True] * (warning is not None)
 
 
+@pytest.mark.parametrize(
+    ("changes", "warning"),
+    [
+        ({"server": "outlook.office365.com"}, "1 October 2026"),
+        ({"tls": {"verify": False}}, "certificate"),
+        ({}, None),
+    ],
+)
+def test_what_is_risky_about_exchange_is_warned_of(api, changes, warning):
+    sender = created(
+        api, transport={"kind": "ews", "server": "mail.corp.example", "sign_in": SMTP["sign_in"], **changes}
+    )
+
+    assert [warning in each for each in sender["warnings"]] == [True] * (warning is not None)
+
+
+@pytest.mark.parametrize("kind", ["graph", "gmail"])
+def test_all_that_is_wrong_with_another_transport_is_told_at_once(api, kind):
+    sign_in = {"kind": "google_service" if kind == "gmail" else "microsoft_user", "client_id": "x"}
+
+    answer = api.post("/api/senders", json={**OUT, "transport": {"kind": kind, "sign_in": sign_in, "mailbox": "x"}})
+
+    paths = {each["path"] for each in answer.json()["problems"]}
+    assert {path for path in paths if "sign_in" not in path} == {"$.transport.mailbox"}
+    assert paths >= {"$.transport.mailbox", "$.transport.sign_in.client_id"}
+
+
 # The primary one
 
 

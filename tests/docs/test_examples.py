@@ -10,6 +10,7 @@ import pytest
 from shared.application.templates import check_template
 from shared.domain.mailbox import MailboxSettings
 from shared.domain.replies import Replies
+from shared.domain.senders import SenderSettings
 from shared.domain.sign_in import NewSignIn
 from shared.domain.templates import PART_TYPES, PARTS, TemplateSettings
 
@@ -23,7 +24,8 @@ EXAMPLES = [
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_an_example_is_accepted(example):
-    model = MailboxSettings if '"source"' in example else NewSignIn
+    models = {'"source"': MailboxSettings, '"transport"': SenderSettings, '"sign_in"': NewSignIn}
+    model = next(model for part, model in models.items() if part in example)
 
     assert model.model_validate_json(example)
 
