@@ -34,7 +34,7 @@ from shared.domain.errors import (
     StoreRejected,
     StoreUnavailable,
 )
-from shared.domain.intake import MAX_ATTEMPTS, Deferred, MailboxState, PollRun, QuarantineEntry, Terms
+from shared.domain.intake import MAX_ATTEMPTS, Deferred, MailboxState, PollRun, QuarantineEntry, Terms, with_run
 from shared.domain.keys import reused_id_key
 from shared.domain.mailbox import Mailbox
 from shared.domain.message import Cursor, MessageRef
@@ -112,6 +112,8 @@ class Intake:
         quarantine.
         """
         state = replace(self._owned_state(), lease_owner=None, lease_until=None)
+        if run:
+            state = replace(state, sums=with_run(state.sums, run))
         left = [ChangedQuarantine(each, None) for each in handled]
         self._store(Commit(state, self._etag, run=run, changed_quarantine=left))
 

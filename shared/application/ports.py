@@ -15,7 +15,7 @@ from shared.domain.audit import AuditEntry, AuditFilter, AuditOutcome
 from shared.domain.contact import Contact, ContactFilter
 from shared.domain.document import Document
 from shared.domain.errors import Conflict, MessageError
-from shared.domain.intake import MailboxHealth, MailboxState, PollRun, QuarantineEntry
+from shared.domain.intake import MailboxHealth, MailboxState, PollRun, QuarantineEntry, RunFilter, RunSums
 from shared.domain.message import Cursor, Listed, MessageRef, RawMessage
 from shared.domain.outbox import EntryKind, OutboxEntry, SentTo
 from shared.domain.outgoing import OutgoingMail, SendResult
@@ -227,7 +227,7 @@ class Commit:
         tickets = 2 * (len(self.new_tickets) + len(self.changed_tickets))
         others = (self.receipts, self.incidents, self.comments, self.raws, self.outbox, self.quarantined)
         changed = (self.changed_outbox, self.sent_to, self.changed_quarantine)
-        single = (self.state is not None) + (self.run is not None)
+        single = (self.state is not None) + 2 * (self.run is not None)
         return single + tickets + sum(map(len, (*others, *changed)))
 
 
@@ -302,8 +302,11 @@ class TicketStore(Protocol):
 
     def quarantined(self, mailbox_id: str, entry_id: str) -> Versioned[QuarantineEntry] | None: ...
 
-    def runs(self, mailbox_id: str, limit: int) -> Sequence[PollRun]:
+    def runs(self, mailbox_id: str, limit: int, wanted: RunFilter | None = None) -> Sequence[PollRun]:
         """The runs that found mail or failed, newest first."""
+
+    def sums(self, mailbox_id: str, since: datetime, until: datetime) -> Sequence[RunSums]:
+        """What the runs come to in each hour that is at least in part of this time, oldest first."""
 
 
 class RawStore(Protocol):

@@ -1,12 +1,10 @@
 """Reading tickets: lists over one mailbox or all of them, one ticket by its tag, and what its messages hold."""
 
 import base64
-import heapq
 import json
 import re
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Annotated
 
@@ -14,10 +12,10 @@ from pydantic import Field, TypeAdapter
 
 from shared.application.ports import Versioned
 from shared.application.services import Services
+from shared.application.side_by_side import newest_first
 from shared.domain.errors import Invalid, NotFound, Problem
 from shared.domain.ticket import Comment, Ticket
 
-_SIDE_BY_SIDE = 16
 _POSITIONS_BYTES = 1_000_000
 
 _Positions = Mapping[str, int]
@@ -32,21 +30,12 @@ def newest(
     :raises Invalid: the continuation is none of ours.
     """
     positions = _read_positions(continuation) if continuation else {}
-    page_size = limit // max(len(mailbox_ids), 1) + 5
 
-    def page(mailbox_id: str, before: int | None) -> Sequence[Ticket]:
-        return services.tickets.tickets(mailbox_id, open_only=open_only, limit=page_size, before=before)
+    def page(mailbox_id: str, last: Ticket | None, size: int) -> Sequence[Ticket]:
+        before = last.number if last else positions.get(mailbox_id)
+        return services.tickets.tickets(mailbox_id, open_only=open_only, limit=size, before=before)
 
-    def walk(mailbox_id: str, tickets: Sequence[Ticket]) -> Iterator[Ticket]:
-        yield from tickets
-        while len(tickets) == page_size:
-            tickets = page(mailbox_id, tickets[-1].number)
-            yield from tickets
-
-    with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
-        first_pages = pool.map(lambda mailbox_id: page(mailbox_id, positions.get(mailbox_id)), mailbox_ids)
-        walks = [walk(mailbox_id, tickets) for mailbox_id, tickets in zip(mailbox_ids, first_pages, strict=True)]
-    merged = heapq.merge(*walks, key=lambda ticket: ticket.created_at, reverse=True)
+    merged = newest_first(mailbox_ids, limit, page, key=lambda ticket: ticket.created_at)
     listed = list(islice(merged, limit))
     if next(merged, None) is None:
         return listed, None

@@ -29,6 +29,7 @@ class MailboxState:
     deferred: tuple[Deferred, ...] = ()
     lease_owner: str | None = None
     lease_until: datetime | None = None
+    sums: "RunSums | None" = None
 
     def is_leased(self, *, now: datetime, to_other_than: str) -> bool:
         return self.lease_owner not in (None, to_other_than) and self.lease_until is not None and self.lease_until > now
@@ -97,6 +98,38 @@ class PollRun:
     outcomes: dict[str, int]
     ignored: dict[str, int]
     error_code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunSums:
+    """What the runs of one hour come to; `hour` is its beginning."""
+
+    hour: datetime
+    runs: int = 0
+    failed: int = 0
+    listed: int = 0
+    outcomes: dict[str, int] = field(default_factory=dict)
+
+    def plus(self, other: "RunSums") -> "RunSums":
+        outcomes = dict(Counter(self.outcomes) + Counter(other.outcomes))
+        failed, listed = self.failed + other.failed, self.listed + other.listed
+        return RunSums(self.hour, self.runs + other.runs, failed, listed, outcomes)
+
+
+def with_run(sums: RunSums | None, run: PollRun) -> RunSums:
+    """The sums of the current hour with one run more. No hour is begun again: clocks of workers differ."""
+    hour = run.started_at.replace(minute=0, second=0, microsecond=0)
+    one = RunSums(hour, 1, int(run.error_code is not None), run.listed, run.outcomes)
+    return sums.plus(one) if sums and sums.hour >= hour else one
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """`since` is part of the time, `until` is not; None in `failed` means either."""
+
+    since: datetime
+    until: datetime
+    failed: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

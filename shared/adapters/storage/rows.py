@@ -7,11 +7,11 @@ limit are cut; the whole is always in the raw message.
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from shared.application.ports import StoredRaw
-from shared.domain.intake import Deferred, MailboxState, PollRun, QuarantineEntry, Terms
+from shared.domain.intake import Deferred, MailboxState, PollRun, QuarantineEntry, RunSums, Terms
 from shared.domain.message import Address, Attachment, Cursor, MessageRef
 from shared.domain.outbox import OutboxEntry, SentTo
 from shared.domain.ticket import Comment, CommentKind, Outcome, RawPointer, Receipt, Status, Ticket
@@ -57,6 +57,15 @@ def run_key(started_at: datetime) -> str:
     return f"run|{10**17 - int(started_at.timestamp() * 1_000_000):017d}"
 
 
+def run_range(since: datetime, until: datetime) -> tuple[str, str]:
+    """The keys between which the runs are that began from `since` on and before `until`."""
+    return run_key(until), run_key(since - timedelta(microseconds=1))
+
+
+def sums_key(hour: datetime) -> str:
+    return f"hour|{hour:%Y%m%d%H}"
+
+
 def cut(text: str) -> str:
     """As much of the text as a property holds."""
     if len(text) <= _TEXT_UNITS // 2:
@@ -93,6 +102,7 @@ def state_row(state: MailboxState) -> Row:
         "deferred": json.dumps(deferred, separators=(",", ":")),
         "lease_owner": state.lease_owner or "",
         "lease_until": _time(state.lease_until) if state.lease_until else "",
+        **({"sums": json.dumps(sums_row(state.sums))} if state.sums else {}),
     }
 
 
@@ -106,6 +116,7 @@ def to_state(row: Mapping[str, Any]) -> MailboxState:
         ),
         lease_owner=row["lease_owner"] or None,
         lease_until=_moment(row["lease_until"]),
+        sums=to_sums(json.loads(row["sums"])) if "sums" in row else None,
     )
 
 
@@ -347,6 +358,28 @@ def run_row(run: PollRun) -> Row:
         "ignored": json.dumps(run.ignored),
         "error_code": run.error_code or "",
     }
+
+
+def sums_row(sums: RunSums) -> Row:
+    return {
+        "RowKey": sums_key(sums.hour),
+        "v": VERSION,
+        "hour": _time(sums.hour),
+        "runs": sums.runs,
+        "failed": sums.failed,
+        "listed": sums.listed,
+        "outcomes": json.dumps(sums.outcomes),
+    }
+
+
+def to_sums(row: Mapping[str, Any]) -> RunSums:
+    return RunSums(
+        hour=datetime.fromisoformat(row["hour"]),
+        runs=row["runs"],
+        failed=row["failed"],
+        listed=row["listed"],
+        outcomes=json.loads(row["outcomes"]),
+    )
 
 
 def to_run(row: Mapping[str, Any]) -> PollRun:

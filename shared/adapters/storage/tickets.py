@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -24,7 +24,7 @@ from shared.application.ports import (
     TicketChanged,
     Versioned,
 )
-from shared.domain.intake import MailboxState, PollRun, QuarantineEntry
+from shared.domain.intake import MailboxState, PollRun, QuarantineEntry, RunFilter, RunSums
 from shared.domain.outbox import EntryKind, OutboxEntry, SentTo
 from shared.domain.ticket import Comment, Receipt, Status, Ticket
 
@@ -105,8 +105,17 @@ class TableTicketStore:
         row = get_row(self._table, mailbox_id, rows.quarantine_key(entry_id))
         return Versioned(rows.to_quarantine(row), str(row.metadata["etag"])) if row else None
 
-    def runs(self, mailbox_id: str, limit: int) -> Sequence[PollRun]:
-        return [rows.to_run(row) for row in self._range(mailbox_id, "run|", "run}", limit)]
+    def runs(self, mailbox_id: str, limit: int, wanted: RunFilter | None = None) -> Sequence[PollRun]:
+        between = rows.run_range(wanted.since, wanted.until) if wanted else ("run|", "run}")
+        only = (
+            "" if wanted is None or wanted.failed is None else f" and error_code {'ne' if wanted.failed else 'eq'} ''"
+        )
+        return [rows.to_run(row) for row in self._range(mailbox_id, *between, limit, only)]
+
+    def sums(self, mailbox_id: str, since: datetime, until: datetime) -> Sequence[RunSums]:
+        hour = timedelta(hours=1)
+        between = rows.sums_key(since - hour), rows.sums_key(until + hour - timedelta(microseconds=1))
+        return [rows.to_sums(row) for row in self._range(mailbox_id, *between)]
 
     def _range(
         self, mailbox_id: str, after: str, before: str, limit: int | None = None, only: str = ""
@@ -153,7 +162,10 @@ def _renewed_rows(commit: Commit) -> Iterator[Row]:
     yield from map(rows.receipt_row, commit.incidents)
     yield from map(rows.raw_row, commit.raws)
     yield from map(rows.quarantine_row, commit.quarantined)
-    yield from map(rows.run_row, [commit.run] if commit.run else [])
+    if commit.run:
+        yield rows.run_row(commit.run)
+        if commit.state and commit.state.sums:
+            yield rows.sums_row(commit.state.sums)
 
 
 def _replace(row: Row, etag: str | None) -> _Operation:

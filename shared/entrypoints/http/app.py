@@ -37,6 +37,7 @@ from shared.entrypoints.http import (
     mailboxes,
     presets,
     problems,
+    runs,
     senders,
     sign_ins,
     subscriptions,
@@ -102,6 +103,7 @@ def build(services: Services | SettingsError) -> FastAPI:
         subscriptions,
         health,
         installation,
+        runs,
     ):
         app.include_router(part.router)
     app.add_middleware(_Answered)

@@ -1,0 +1,34 @@
+"""Lists over many mailboxes: their partitions are asked side by side, and what they answer is merged."""
+
+import heapq
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+_AT_ONCE = 16
+
+T = TypeVar("T")
+
+
+def for_each(mailbox_ids: Sequence[str], ask: Callable[[str], T]) -> list[T]:
+    """In the order of the mailboxes."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return list(pool.map(ask, mailbox_ids))
+
+
+def newest_first(
+    mailbox_ids: Sequence[str], limit: int, page: Callable[[str, T | None, int], Sequence[T]], key: Callable[[T], Any]
+) -> Iterator[T]:
+    """The items of all mailboxes, falling by their key; `page` gets the item of the mailbox to go on after, and a size.
+    About `limit` of them are read at first, and some of every mailbox.
+    """
+    size = limit // max(len(mailbox_ids), 1) + 5
+
+    def walk(mailbox_id: str, items: Sequence[T]) -> Iterator[T]:
+        yield from items
+        while len(items) == size:
+            items = page(mailbox_id, items[-1], size)
+            yield from items
+
+    first_pages = for_each(mailbox_ids, lambda mailbox_id: page(mailbox_id, None, size))
+    return heapq.merge(*map(walk, mailbox_ids, first_pages), key=key, reverse=True)
