@@ -35,6 +35,9 @@ def _problems(checked: Checked[Mailbox]) -> Iterator[Problem]:
     yield from _changed_for_good(data, checked.current)
     yield from _beyond_pop3(data)
     if isinstance(checked.settings, MailboxSettings):
+        sender_id = checked.settings.notices.sender_id
+        if sender_id and services.senders.get(sender_id) is None:
+            yield Problem("$.notices.sender_id", "is no sender")
         types = all_types(each.value for each in services.ticket_types.all())
         yield from processing_problems(checked.settings, [each.id for each in checked.others], types)
 

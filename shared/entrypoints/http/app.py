@@ -22,9 +22,11 @@ from shared.domain.contact import ContactDetails
 from shared.domain.errors import AppError, SettingsError
 from shared.domain.installation import InstallationSettings
 from shared.domain.mailbox import MailboxSettings
+from shared.domain.outgoing_rules import OutgoingRuleSettings
 from shared.domain.senders import SenderSettings
 from shared.domain.sign_in import NewSignIn
 from shared.domain.subscriptions import SubscriptionSettings
+from shared.domain.templates import TemplateSettings
 from shared.domain.ticket_changes import NewComment, OtherTicket, TicketPatch
 from shared.domain.ticket_types import TicketTypeSettings
 from shared.entrypoints.http import (
@@ -35,12 +37,15 @@ from shared.entrypoints.http import (
     health,
     installation,
     mailboxes,
+    outbox,
+    outgoing_rules,
     presets,
     problems,
     runs,
     senders,
     sign_ins,
     subscriptions,
+    templates,
     ticket_changes,
     ticket_types,
     tickets,
@@ -92,6 +97,9 @@ def build(services: Services | SettingsError) -> FastAPI:
         audit,
         mailboxes,
         senders,
+        templates,
+        outgoing_rules,
+        outbox,
         handing_in,
         presets,
         tickets,
@@ -154,6 +162,8 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             TicketTypeSettings,
             ConnectionTest,
             SenderSettings,
+            TemplateSettings,
+            OutgoingRuleSettings,
             SenderTest,
             UnsavedSenderTest,
             ContactDetails,

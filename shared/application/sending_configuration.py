@@ -1,0 +1,59 @@
+"""Configured templates and outgoing rules (req M4, M5)."""
+
+from collections.abc import Iterable
+
+from shared.application.configuration import Checked, Kind, text_at
+from shared.application.services import Services
+from shared.application.templates import check_template, preview
+from shared.application.validation import validated
+from shared.domain.errors import Invalid, Problem
+from shared.domain.outgoing_rules import OutgoingRule, OutgoingRuleSettings
+from shared.domain.templates import Rendered, Template, TemplateSettings
+
+
+def previewed(data: object) -> Rendered:
+    """How a template would look that is still being written. :raises Invalid: with every problem."""
+    template, problems = validated(TemplateSettings, data)
+    problems += check_template(template) if template else ()
+    if problems or template is None:
+        raise Invalid(problems)
+    return preview(template.kind, template.language, template)
+
+
+def _template_problems(checked: Checked[Template]) -> Iterable[Problem]:
+    template = checked.settings
+    if template is None:
+        return
+    yield from check_template(template)
+    if template.mailbox_id and template.mailbox_id not in _ids(checked.services):
+        yield Problem("$.mailbox_id", "is no mailbox")
+    place = (template.mailbox_id, template.kind, template.language)
+    for other in checked.others:
+        if (other.mailbox_id, other.kind, other.language) == place:
+            yield Problem("$.kind", f"has a template in this language for the same mailboxes: {other.id}")
+
+
+def _ids(services: Services) -> set[str]:
+    return {each.value.id for each in services.mailboxes.all()}
+
+
+def _rule_problems(checked: Checked[OutgoingRule]) -> Iterable[Problem]:
+    named = text_at(checked.data, "sender_id")
+    if named and named not in {each.value.id for each in checked.services.senders.all()}:
+        yield Problem("$.sender_id", "is no sender")
+
+
+TEMPLATES = Kind(
+    noun="template",
+    settings=TemplateSettings,
+    stored=Template,
+    store=lambda services: services.templates,
+    check=_template_problems,
+)
+OUTGOING_RULES = Kind(
+    noun="outgoing rule",
+    settings=OutgoingRuleSettings,
+    stored=OutgoingRule,
+    store=lambda services: services.outgoing_rules,
+    check=_rule_problems,
+)

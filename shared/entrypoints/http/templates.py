@@ -1,0 +1,42 @@
+"""The operations on templates (req M5)."""
+
+from dataclasses import asdict
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, Field
+
+from shared.application.sending_configuration import TEMPLATES, previewed
+from shared.domain.templates import Template
+from shared.entrypoints.http.configured import BODY_ERRORS, add_operations
+from shared.entrypoints.http.problems import described
+from shared.entrypoints.http.requests import JsonBody, Ready, json_body, ready
+
+router = APIRouter(prefix="/api/templates", tags=["senders"], dependencies=[Depends(ready)])
+
+
+class Templates(BaseModel):
+    templates: list[Template]
+
+
+class Preview(BaseModel):
+    """How a message would look, with made-up values."""
+
+    subject: str
+    text: str
+    html: str
+    failed: str = Field(description="why the built-in text stands in; empty where it does not")
+
+
+@router.get("")
+def list_templates(services: Ready) -> Templates:
+    """Those of your own; for all others there are built-in texts."""
+    return Templates(templates=[each.value for each in services.templates.all()])
+
+
+@router.post("/preview", openapi_extra=json_body("TemplateSettings"), responses=described(*BODY_ERRORS))
+def preview_template(body: JsonBody, _: Ready) -> Preview:
+    """Nothing is stored. A template that cannot work is refused, with each line and reason."""
+    return Preview(**asdict(previewed(body)))
+
+
+add_operations(router, TEMPLATES, Template, lambda _, stored: stored)
