@@ -16,7 +16,7 @@ from local.simulators.graph_wire import bad_query, refusal
 from local.simulators.web import Refused
 
 _OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {"eq": eq, "ne": ne, "ge": ge, "gt": gt, "le": le, "lt": lt}
-_TERM = re.compile(r"\s*(\w+)\s+(eq|ne|ge|gt|le|lt)\s+('(?:[^']|'')*'|\S+)\s*(?:and\b|$)")
+_TERM = re.compile(r"\s*(\w+)\s+(eq|ne|ge|gt|le|lt)\s+('(?:[^']|'')*'(?!\S)|[^\s']\S*)\s*(?:and\b|$)")
 _SIZE = re.compile(
     r"singleValueExtendedProperties\(\s*\$filter\s*=\s*id\s+eq\s+'(?:long|integer) 0x0?e08'\s*\)", re.IGNORECASE
 )

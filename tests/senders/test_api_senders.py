@@ -6,6 +6,7 @@ import pytest
 
 from local.simulators import HOME_TENANT, gmail_error, graph_error, soap_fault
 from local.simulators.ews_soap import Refusal, answer, failure
+from shared.adapters.senders.ews import EwsSender
 from shared.domain.errors import (
     AccessDenied,
     AppError,
@@ -20,6 +21,7 @@ from shared.domain.outgoing import OutgoingMail, RefusedRecipient
 from tests.proxy import ProxyServer
 from tests.senders.api_providers import ACCOUNT, EwsProvider, GmailProvider, GraphProvider
 from tests.senders.contract import ANN, BOB, FROM, Delivered, mail
+from tests.senders.smtp_provider import IMPATIENT
 from tests.sources.ews_mailbox import PASSWORD
 from tests.sources.graph_mailbox import APP
 
@@ -344,6 +346,14 @@ class TestEws:
             opened().send(mail())
 
         assert type(refused.value) is error
+
+    def test_an_answer_that_comes_too_late_leaves_it_in_doubt(self, simulators, provider, request):
+        simulators.faults.add("ews.CreateItem", delay_seconds=1)
+        sender = EwsSender(provider.sender(), provider.services(), IMPATIENT)
+        request.addfinalizer(sender.close)
+
+        with pytest.raises(OutcomeUnknown):
+            sender.send(mail())
 
     def test_an_answer_that_is_none_leaves_it_in_doubt(self, simulators, opened):
         simulators.faults.add("ews.CreateItem", status=200, headers={"Content-Type": "text/xml"}, body="<hello/>")
