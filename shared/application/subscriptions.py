@@ -3,18 +3,21 @@
 import secrets
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
 
+from shared.application import outbox
 from shared.application.configuration import Checked, Kind
-from shared.application.ports import ChangedEntry, Commit, DeliveryRequest, OutboxChanged
 from shared.application.services import Services
 from shared.application.webhooks import described, post
-from shared.domain.errors import MailboxError, Problem, SourceError, TargetRefused, Unfit
+from shared.domain.errors import MailboxError, NotFound, PreconditionFailed, Problem, SourceError, TargetRefused, Unfit
 from shared.domain.outbox import OutboxEntry
 from shared.domain.subscriptions import Subscription, SubscriptionSettings
 from shared.domain.webhooks import cloud_event, signing_keys
 
 _SIDE_BY_SIDE = 16
+_MOST = 30
+"""Webhooks of one event; with the e-mails of it they are stored in one transaction, which has a limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,27 +64,18 @@ def undelivered(services: Services, subscription: Subscription) -> list[Owed]:
 
 def redeliver(services: Services, subscription: Subscription) -> int:
     """Have what was given up tried again, for as long as the first time; returns how many webhooks these are."""
-    return sum(
-        _again(services, each.mailbox_id, each.entry.id)
-        for each in undelivered(services, subscription)
-        if each.entry.state == "failed"
-    )
-
-
-def _again(services: Services, mailbox_id: str, entry_id: str) -> bool:
-    before = services.tickets.entry(mailbox_id, entry_id)
-    if before is None or before.value.state != "failed":
-        return False
-    again = replace(before.value, state="waiting", attempts=0, due_at=services.clock())
-    try:
-        services.tickets.commit(mailbox_id, Commit(changed_outbox=[ChangedEntry(before, again)]))
-    except OutboxChanged:
-        return False  # somebody else has asked for it
-    services.deliveries.put(DeliveryRequest(mailbox_id, entry_id))
-    return True
+    count = 0
+    for each in undelivered(services, subscription):
+        if each.entry.state == "failed":
+            with suppress(NotFound, PreconditionFailed):  # somebody else was faster
+                outbox.retry(services, each.mailbox_id, each.entry.id)
+                count += 1
+    return count
 
 
 def _problems(checked: Checked[Subscription]) -> Iterator[Problem]:
+    if checked.current is None and len(checked.others) >= _MOST:
+        yield Problem("$", f"would be one too many: there are {_MOST} subscriptions")
     if not isinstance(checked.settings, SubscriptionSettings):
         return
     services, settings = checked.services, checked.settings

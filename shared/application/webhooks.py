@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from shared.application.auditing import audited
+from shared.application.configuration import values
 from shared.application.ports import Versioned, WebhookAnswer
 from shared.application.services import Services
 from shared.domain.errors import (
@@ -155,7 +157,9 @@ def _later(services: Services, entry: OutboxEntry, error: str, retry_after: time
 
 def _disable(services: Services, found: Versioned[Subscription]) -> None:
     gone = found.value.model_copy(update={"enabled": False, "gone_at": services.clock()})
-    with suppress(Conflict):  # whoever changed it meanwhile may know better; else the next answer disables it
+    before, after = values(found.value), values(gone)
+    # Whoever changed it meanwhile may know better; else the next answer disables it.
+    with suppress(Conflict), audited(services, "subscription", gone.id, "disabled", before=before, after=after):
         services.subscriptions.replace(gone, found.etag)
         emit(Event.SUBSCRIPTION_GONE, subscription=gone.id)
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from shared.application.webhooks import deliver_webhook, webhook_entries
+from shared.domain.audit import AuditFilter
 from shared.domain.outbox import Delivered, EventType, GaveUp, Later
 from shared.domain.ticket import Status
 from shared.domain.webhooks import next_try, signed_headers, signing_keys
@@ -259,6 +260,8 @@ def test_who_answers_410_is_told_nothing_more(desk, receiver):
     assert len(receiver.posts) == 1
     stored = desk.stored(subscription).value
     assert (stored.enabled, stored.gone_at) == (False, desk.clock())
+    (entry,), _ = desk.services.audit.list(AuditFilter(subject=subscription.id), 10, None)
+    assert (entry.by, entry.action, entry.after["enabled"]) == ("mailroom", "disabled", False)
     assert webhook_entries(desk.services, desk.mailbox.id, desk.event()) == []
 
 

@@ -85,6 +85,15 @@ def test_a_receiver_may_be_set_up_later(api, hook):
     assert api.post("/api/subscriptions", json=hook | {"url": "https://no-such-host.invalid/"}).status_code == 201
 
 
+def test_there_are_no_more_subscriptions_than_one_event_can_have_webhooks(api, desk, hook):
+    for _ in range(30):
+        desk.subscribe()
+
+    answer = api.post("/api/subscriptions", json=hook)
+
+    assert (answer.status_code, [each["path"] for each in answer.json()["problems"]]) == (422, ["$"])
+
+
 # Tests
 
 
