@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from shared.application import outbox
 from shared.application.configuration import Checked, Kind
 from shared.application.services import Services
-from shared.application.webhooks import described, post
+from shared.application.webhooks import described, post, wake
 from shared.domain.errors import MailboxError, NotFound, PreconditionFailed, Problem, SourceError, TargetRefused, Unfit
 from shared.domain.outbox import OutboxEntry
 from shared.domain.subscriptions import Subscription, SubscriptionSettings
@@ -63,13 +63,13 @@ def undelivered(services: Services, subscription: Subscription) -> list[Owed]:
 
 
 def redeliver(services: Services, subscription: Subscription) -> int:
-    """Have what was given up tried again, for as long as the first time; returns how many webhooks these are."""
+    """Have all that has failed tried again now, for as long as the first time; returns how many webhooks these are."""
+    wake(services, subscription.id)
     count = 0
     for each in undelivered(services, subscription):
-        if each.entry.state == "failed":
-            with suppress(NotFound, PreconditionFailed):  # somebody else was faster
-                outbox.retry(services, each.mailbox_id, each.entry.id)
-                count += 1
+        with suppress(NotFound, PreconditionFailed):  # it was delivered meanwhile
+            outbox.retry(services, each.mailbox_id, each.entry.id)
+            count += 1
     return count
 
 
@@ -108,4 +108,5 @@ SUBSCRIPTIONS = Kind(
     store=lambda services: services.subscriptions,
     check=_problems,
     read_only=("receiver",),
+    saving=lambda services, subscription: wake(services, subscription.id),
 )

@@ -95,6 +95,11 @@ def receiver_state(services: Services, subscription_id: str) -> SenderState:
     return services.sender_states.change(state_id(subscription_id), lambda state: (state, state))
 
 
+def wake(services: Services, subscription_id: str) -> None:
+    """Spare the receiver no longer: somebody says, or shows, that it is well."""
+    services.sender_states.change(state_id(subscription_id), lambda state: (state.works(), None))
+
+
 def state_id(subscription_id: str) -> str:
     """Apart from those of senders."""
     return f"webhook|{subscription_id}"
@@ -113,7 +118,7 @@ def _posted(
         services.sender_states.change(state.sender_id, lambda state: (state.failed(failed, now), None))
         raise
     if state.failures:
-        services.sender_states.change(state.sender_id, lambda state: (state.works(), None))
+        wake(services, subscription.id)
     return answer
 
 

@@ -119,3 +119,14 @@ def test_what_a_receiver_missed_that_said_it_was_gone_can_be_told_to_it(office, 
 
     assert told(receiver) == ["ticket.created"] * 2
     assert office.outbox() == []
+
+
+def test_what_waits_for_a_receiver_that_is_well_again_is_told_at_once_on_demand(office, subscription, receiver):
+    receiver.behave = answers(503)
+    office.receive(*(mail(f"Printer {number}") for number in range(5)))
+    receiver.behave = answers(204)
+
+    assert redeliver(office.services, subscription) == 5
+    office.deliver()
+
+    assert office.outbox() == []

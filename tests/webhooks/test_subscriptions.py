@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 
 from shared.application.ports import Commit
 from shared.application.webhooks import deliver_webhook, webhook_entries
-from shared.domain.outbox import EventType
+from shared.domain.outbox import Delivered, EventType
 from shared.entrypoints.http.app import build
 from tests.webhooks.conftest import SECRET
 from tests.webhooks.receiver import answers
@@ -155,8 +155,22 @@ def test_a_receiver_that_takes_nothing_is_shown_with_its_error(api, desk, receiv
         "paused_until": "2026-11-21T10:01:00Z",
     }
     assert api.get("/api/subscriptions").json()["subscriptions"] == [shown.json()]
-    again = api.put(f"/api/subscriptions/{subscription.id}", json=shown.json(), headers={"If-Match": "*"})
-    assert again.status_code == 200
+
+
+def test_a_receiver_that_was_spared_is_asked_again_when_its_subscription_is_saved(api, desk, receiver):
+    subscription = desk.subscribe()
+    desk.ticket()
+    receiver.behave = answers(503)
+    (entry,) = webhook_entries(desk.services, desk.mailbox.id, desk.event())
+    for _ in range(3):
+        deliver_webhook(desk.services, desk.mailbox.id, entry)
+    shown = api.get(f"/api/subscriptions/{subscription.id}").json()
+
+    saved = api.put(f"/api/subscriptions/{subscription.id}", json=shown, headers={"If-Match": "*"})
+
+    assert (saved.status_code, saved.json()["receiver"]["paused_until"]) == (200, None)
+    receiver.behave = answers(204)
+    assert deliver_webhook(desk.services, desk.mailbox.id, entry) == Delivered()
 
 
 # What could not be delivered
@@ -209,12 +223,11 @@ def test_what_failed_is_listed_with_its_error_and_when_it_is_tried_again(api, de
     assert (found["ticket.commented"]["failed"], found["ticket.commented"]["error"]) == (False, "Busy.")
 
 
-def test_what_was_given_up_is_delivered_again_on_demand(api, desk, failing, queued):
+def test_what_failed_is_delivered_again_on_demand(api, desk, failing, queued):
     answer = api.post(f"/api/subscriptions/{failing.id}/redeliver")
 
-    assert (answer.status_code, answer.json()) == (202, {"redelivered": 1})
-    (entry_id,) = queued()
-    again = desk.services.tickets.entry(desk.mailbox.id, entry_id).value
-    assert (again.state, again.attempts, again.due_at) == ("waiting", 0, desk.clock())
-    assert again.id == f"ticket.created-1-{failing.id}"
-    assert api.post(f"/api/subscriptions/{failing.id}/redeliver").json() == {"redelivered": 0}
+    assert (answer.status_code, answer.json()) == (202, {"redelivered": 2})
+    ids = queued()
+    assert set(ids) == {f"ticket.{name}-1-{failing.id}" for name in ("created", "commented")}
+    again = [desk.services.tickets.entry(desk.mailbox.id, each).value for each in ids]
+    assert [(each.state, each.attempts, each.due_at) for each in again] == [("waiting", 0, desk.clock())] * 2

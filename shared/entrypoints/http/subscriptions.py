@@ -95,7 +95,7 @@ def list_undelivered(subscription_id: Id, services: Ready) -> AllUndelivered:
 
 @router.post("/{subscription_id}/redeliver", status_code=202, responses=described(404))
 def redeliver(subscription_id: Id, services: Ready) -> Redelivery:
-    """Have all that was given up tried again, for another three days."""
+    """Have all that is undelivered tried again now, and for another three days."""
     return Redelivery(redelivered=subscriptions.redeliver(services, _found(services, subscription_id)))
 
 
