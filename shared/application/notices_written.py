@@ -26,7 +26,7 @@ from shared.domain.templates import (
     own_template,
 )
 from shared.domain.ticket import Comment, CommentKind, Ticket
-from shared.mime import attachment_bytes, safe_html
+from shared.mime import attachment_bytes, parse, safe_html
 from shared.mime.compose import compose
 from shared.mime.rich_text import html_of_text
 
@@ -139,11 +139,12 @@ def _ticket(services: Services, ticket: Ticket) -> TicketValues:
 
 
 def _comment(comment: Comment | None, content: bytes) -> CommentValues:
-    """With the formatting of what was written here; that of other messages comes with what they quote."""
+    """Whole and with its formatting, where it was written here; other messages come with what they quote."""
     if comment is None:
         return CommentValues("", "")
     is_ours = bool(content) and comment.message_id is None
     html = safe_html(content, image_url=lambda image: f"cid:{image.content_id}") if is_ours else None
     names = tuple(each.name for each in comment.attachments)
     author = comment.author.name or comment.author.address
-    return CommentValues(comment.text, html or html_of_text(comment.text), author, names)
+    text = parse(content).text if is_ours and comment.is_cut else comment.text
+    return CommentValues(text, html or html_of_text(text), author, names)

@@ -10,6 +10,9 @@ from fastapi.testclient import TestClient
 from local.azurite import Azurite
 from local.dovecot import PASSWORD
 from local.simulators import HOME_TENANT, Simulators
+from local.smtp_server import SmtpServer, run_smtp_server
+from shared.application.deliver import deliver
+from shared.application.ports import DeliveryRequest
 from shared.application.services import Services
 from shared.bootstrap import compose
 from shared.entrypoints.http.app import build
@@ -110,3 +113,28 @@ def desks(api: TestClient, services: Services, support, billing) -> tuple[Desk, 
 @pytest.fixture
 def desk(desks: tuple[Desk, Desk]) -> Desk:
     return desks[0]
+
+
+@pytest.fixture
+def smtp() -> Iterator[SmtpServer]:
+    with run_smtp_server("none") as server:
+        yield server
+
+
+@pytest.fixture
+def sender(api: TestClient, smtp: SmtpServer) -> str:
+    transport = {"kind": "smtp", "host": "localhost", "port": smtp.port, "tls": {"mode": "none"}}
+    settings = {"name": "Main", "from_address": "news@example.com", "transport": transport}
+    return api.post("/api/senders", json={**settings, "limits": {"messages_per_minute": 60}}).json()["id"]
+
+
+@pytest.fixture
+def run(services: Services, desk: Desk, clock: MovableClock, smtp: SmtpServer) -> Callable[[int], None]:
+    """Delivers what is due, minute by minute."""
+
+    def run(minutes: int = 1) -> None:
+        for _ in range(minutes):
+            deliver(services, DeliveryRequest(desk.id))
+            clock.advance(minutes=1)
+
+    return run

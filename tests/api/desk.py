@@ -1,9 +1,12 @@
 """A mailbox that the API has configured, and its mail."""
 
+import email
 from dataclasses import dataclass, replace
 from email.message import EmailMessage
+from email.policy import default
 from zlib import crc32
 
+from local.smtp_server import SmtpServer
 from shared.application.poll import poll
 from shared.application.ports import PollRequest
 from shared.application.services import Services
@@ -31,3 +34,7 @@ def mail(subject: str = "Printer jams", **headers: str) -> EmailMessage:
         message[name.replace("_", "-")] = value
     message.set_content("It jams.\n")
     return message
+
+
+def messages(smtp: SmtpServer) -> list[EmailMessage]:
+    return [email.message_from_bytes(each.content, policy=default) for each in smtp.received]

@@ -1,23 +1,18 @@
 """One text is told to many people, each singly, and to nobody twice (req M8)."""
 
-import email
 import re
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from email.message import EmailMessage
-from email.policy import default
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from fastapi.testclient import TestClient
 
-from local.smtp_server import SmtpServer, run_smtp_server
-from shared.application.deliver import deliver
-from shared.application.ports import DeliveryRequest
+from local.smtp_server import SmtpServer
 from shared.application.services import Services
 from shared.domain.errors import StoreUnavailable
-from tests.api.desk import Desk
+from tests.api.desk import Desk, messages
 from tests.clock import MovableClock
 
 
@@ -46,43 +41,14 @@ def group(api: TestClient) -> Audience:
 
 
 @pytest.fixture
-def smtp() -> Iterator[SmtpServer]:
-    with run_smtp_server("none") as server:
-        yield server
-
-
-@pytest.fixture
-def sender(api: TestClient, smtp: SmtpServer) -> str:
-    transport = {"kind": "smtp", "host": "localhost", "port": smtp.port, "tls": {"mode": "none"}}
-    settings = {"name": "Main", "from_address": "news@example.com", "transport": transport}
-    return api.post("/api/senders", json={**settings, "limits": {"messages_per_minute": 60}}).json()["id"]
-
-
-@pytest.fixture
 def asked(desk: Desk, group: Audience) -> dict[str, Any]:
     """An announcement with nothing wrong."""
     audience = {"kind": "group", "group": group.name}
     return {"mailbox": desk.id, "subject": "Planned work", "text": "It is down from 8 to 9.", "audience": audience}
 
 
-@pytest.fixture
-def run(services: Services, desk: Desk, clock: MovableClock, smtp: SmtpServer) -> Callable[[int], None]:
-    """Delivers what is due, minute by minute."""
-
-    def run(minutes: int = 1) -> None:
-        for _ in range(minutes):
-            deliver(services, DeliveryRequest(desk.id))
-            clock.advance(minutes=1)
-
-    return run
-
-
 def told(smtp: SmtpServer) -> list[str]:
     return sorted(recipient for each in smtp.received for recipient in each.recipients)
-
-
-def messages(smtp: SmtpServer) -> list[EmailMessage]:
-    return [email.message_from_bytes(each.content, policy=default) for each in smtp.received]
 
 
 def paths(answer: Any) -> list[str]:
@@ -141,15 +107,15 @@ def test_html_is_sanitised_and_has_a_text(api: TestClient, smtp, sender, group: 
 
 
 def test_more_than_a_sender_may_send_is_spread_over_minutes(api: TestClient, smtp, sender, group: Audience, asked, run):
-    asked["audience"] = {"kind": "addresses", "addresses": [group.address(f"a{place}") for place in range(100)]}
+    asked["audience"] = {"kind": "addresses", "addresses": [group.address(f"a{place}") for place in range(50)]}
 
     url = api.post("/api/announcements", json=asked).headers["Location"]
     run()
     first, shown = len(smtp.received), api.get(url).json()
-    run(3)
+    run()
 
     assert first == 40
-    assert (shown["status"], shown["recipients"], shown["queued"], shown["sent"]) == ("sending", 100, 40, 40)
+    assert (shown["status"], shown["recipients"], shown["queued"], shown["sent"]) == ("sending", 50, 40, 40)
     assert told(smtp) == sorted(asked["audience"]["addresses"])
     assert api.get(url).json()["status"] == "sent"
 
@@ -167,8 +133,8 @@ def test_who_is_named_twice_is_told_once(api: TestClient, smtp, sender, group: A
 def test_it_goes_on_where_it_was_broken_off_and_tells_nobody_twice(
     api: TestClient, services: Services, smtp, sender, group: Audience, asked, run, monkeypatch
 ):
-    asked["audience"] = {"kind": "addresses", "addresses": [group.address(f"a{place}") for place in range(90)]}
-    store, commit, left = services.tickets, services.tickets.commit, [0, 1, 2, 50, 51]
+    asked["audience"] = {"kind": "addresses", "addresses": [group.address(f"a{place}") for place in range(50)]}
+    store, commit, left = services.tickets, services.tickets.commit, [0, 1, 2, 30, 31]
 
     def breaks(mailbox_id: str, changes: Any) -> str:
         left[:] = [each - 1 for each in left]
@@ -178,14 +144,13 @@ def test_it_goes_on_where_it_was_broken_off_and_tells_nobody_twice(
 
     api.post("/api/announcements", json=asked, headers={"Idempotency-Key": f"{group.name}-1"})
     monkeypatch.setattr(type(store), "commit", lambda _, mailbox_id, changes: breaks(mailbox_id, changes))
-    for _ in range(20):
+    for _ in range(12):
         try:
             run()
         except StoreUnavailable:
             continue
 
-    assert sorted(set(told(smtp))) == sorted(asked["audience"]["addresses"])
-    assert len(smtp.received) <= 90 + 3
+    assert told(smtp) == sorted(asked["audience"]["addresses"])
 
 
 def test_a_request_that_is_sent_again_announces_once(api: TestClient, smtp, sender, group: Audience, asked, run):
@@ -203,12 +168,12 @@ def test_a_request_that_is_sent_again_announces_once(api: TestClient, smtp, send
 
 
 def test_what_is_cancelled_goes_no_further(api: TestClient, smtp, sender, group: Audience, asked, run):
-    asked["audience"] = {"kind": "addresses", "addresses": [group.address(f"a{place}") for place in range(100)]}
+    asked["audience"] = {"kind": "addresses", "addresses": [group.address(f"a{place}") for place in range(50)]}
     url = api.post("/api/announcements", json=asked).headers["Location"]
     run()
 
     cancelled = api.post(f"{url}/cancel").json()
-    run(3)
+    run()
 
     assert len(smtp.received) == 40
     assert (cancelled["status"], cancelled["queued"], cancelled["sent"]) == ("cancelled", 40, 40)
@@ -289,23 +254,24 @@ def test_the_sender_that_is_named_sends_it(api: TestClient, smtp, sender, group:
     assert "other@example.com" in messages(smtp)[0]["From"]
 
 
-@pytest.mark.parametrize(
-    ("change", "wrong"),
-    [
-        ({"subject": "a\r\nBcc: b@example.org"}, ["$.subject"]),
-        ({"text": None}, ["$"]),
-        ({"html": "x"}, ["$"]),
-        ({"audience": {"kind": "everybody"}}, ["$.audience.kind"]),
-        ({"audience": {"kind": "addresses", "addresses": ["nobody"]}}, ["$.audience.addresses[0]"]),
-        ({"audience": {"kind": "addresses", "addresses": []}}, ["$.audience.addresses"]),
-        ({"audience": {"kind": "company", "company": ""}}, ["$.audience.company"]),
-        ({"mailbox": "nothing"}, ["$.mailbox"]),
-        ({"sender": "nothing"}, ["$.sender"]),
-        ({"attachments": []}, ["$.attachments"]),
-    ],
-)
-def test_an_announcement_that_cannot_be_is_refused(api: TestClient, sender, asked, change, wrong):
-    assert paths(api.post("/api/announcements", json={**asked, **change})) == wrong
+_BAD: list[tuple[dict[str, Any], list[str]]] = [
+    ({"subject": "a\r\nBcc: b@example.org"}, ["$.subject"]),
+    ({"text": None}, ["$"]),
+    ({"html": "x"}, ["$"]),
+    ({"audience": {"kind": "everybody"}}, ["$.audience.kind"]),
+    ({"audience": {"kind": "addresses", "addresses": ["nobody"]}}, ["$.audience.addresses[0]"]),
+    ({"audience": {"kind": "addresses", "addresses": []}}, ["$.audience.addresses"]),
+    ({"audience": {"kind": "company", "company": ""}}, ["$.audience.company"]),
+    ({"mailbox": "nothing"}, ["$.mailbox"]),
+    ({"sender": "nothing"}, ["$.sender"]),
+    ({"attachments": []}, ["$.attachments"]),
+]
+
+
+def test_an_announcement_that_cannot_be_is_refused(api: TestClient, sender, asked):
+    found = [(change, paths(api.post("/api/announcements", json={**asked, **change}))) for change, _ in _BAD]
+
+    assert found == _BAD
 
 
 def test_nothing_begins_where_nothing_can_be_sent(api: TestClient, asked):
