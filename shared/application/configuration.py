@@ -35,7 +35,8 @@ class Checked(Generic[D]):
 @dataclass(frozen=True, slots=True)
 class Kind(Generic[D]):
     """One kind of configuration. `read_only` is what an answer shows beside the settings; it is ignored when it comes
-    back. `saving` is called before a change is stored, `deleted` after it is gone.
+    back. `exported` is what an export has beside the settings. `saving` is called before a change is stored, `deleted`
+    after it is gone.
     """
 
     noun: str
@@ -44,6 +45,7 @@ class Kind(Generic[D]):
     store: Callable[[Services], DocumentStore[D]]
     check: Callable[[Checked[D]], Iterable[Problem]] = field(default=lambda _checked: ())
     read_only: Sequence[str] = ()
+    exported: Sequence[str] = ()
     saving: Callable[[Services, D], None] = field(default=lambda _services, _document: None)
     deleted: Callable[[Services, D], None] = field(default=lambda _services, _document: None)
 
@@ -58,7 +60,7 @@ def find(services: Services, kind: Kind[D], document_id: str) -> Versioned[D]:
 
 def create(services: Services, kind: Kind[D], data: object) -> Versioned[D]:
     """Save a new one, under an id made from its name. :raises Invalid: with every problem."""
-    settings = _checked(services, kind, data, None)
+    settings = checked(services, kind, data, None)
     return add(
         services,
         kind,
@@ -75,7 +77,7 @@ def replace(services: Services, kind: Kind[D], current: Versioned[D], data: obje
     only_stored = kind.stored.model_fields.keys() - kind.settings.model_fields.keys()
     if isinstance(data, dict):
         data = {key: value for key, value in data.items() if key not in (*only_stored, *kind.read_only)}
-    settings = _checked(services, kind, data, current.value)
+    settings = checked(services, kind, data, current.value)
     document = kind.stored(**dict(settings), **{name: getattr(current.value, name) for name in only_stored})
     return put(services, kind, current, document)
 
@@ -140,10 +142,15 @@ def _new_id(name: str, noun: str) -> str:
     return f"{slug}-{secrets.token_hex(3)}"
 
 
-def _checked(services: Services, kind: Kind[D], data: object, current: D | None) -> Any:
+def checked(services: Services, kind: Kind[D], data: object, current: D | None, document_id: str | None = None) -> Any:
+    """The settings; `document_id` is the id that a new one will have, where that is known.
+
+    :raises Invalid: with every problem.
+    """
+    own_id = current.id if current else document_id
     settings, problems = validated(kind.settings, data, {"secret_exists": partial(_exists, services.secrets)})
     stored = [each.value for each in kind.store(services).all()]
-    others = [each for each in stored if current is None or each.id != current.id]
+    others = [each for each in stored if each.id != own_id]
     problems += [*_name_taken(data, others, kind.noun), *kind.check(Checked(services, data, settings, current, others))]
     if problems or settings is None:
         raise Invalid(problems)

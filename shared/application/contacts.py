@@ -8,11 +8,12 @@ from shared.application.auditing import audited
 from shared.application.ports import Versioned
 from shared.application.services import Services
 from shared.application.validation import validated
-from shared.domain.contact import Contact, ContactDetails, contact_id, same_address
+from shared.domain.contact import Contact, ContactDetails, ContactFilter, contact_id, same_address
 from shared.domain.errors import Conflict, Invalid, NotFound, Problem
 from shared.domain.message import Address
 
 MAX_LINES = 10_000
+_PAGE = 1_000
 
 _PERSONAL = ("address", "bounce")
 """What the audit does not show: it outlives the contact."""
@@ -52,6 +53,20 @@ def find(services: Services, address: str) -> Versioned[Contact]:
     if found := services.contacts.read([address]):
         return found[address]
     raise NotFound("there is no such contact")
+
+
+def every(services: Services) -> list[ContactDetails]:
+    """All contacts, by their addresses."""
+    found, after = services.contacts.list(ContactFilter(), _PAGE, None)
+    listed = [*found]
+    while after:
+        found, after = services.contacts.list(ContactFilter(), _PAGE, after)
+        listed += found
+    return sorted(map(details, listed), key=lambda each: each.address)
+
+
+def details(contact: Contact) -> ContactDetails:
+    return ContactDetails(**asdict(contact) | asdict(contact.address) | {"groups": tuple(contact.groups)})
 
 
 def save(services: Services, address: str, current: Versioned[Contact] | None, data: object) -> Versioned[Contact]:

@@ -41,4 +41,5 @@ SENDERS = Kind(
     stored=Sender,
     store=lambda services: services.senders,
     read_only=("primary", "warnings"),
+    exported=("made_primary_at",),
 )

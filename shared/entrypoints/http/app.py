@@ -32,6 +32,7 @@ from shared.domain.ticket_types import TicketTypeSettings
 from shared.entrypoints.http import (
     announcements,
     audit,
+    configuration,
     contacts,
     handing_in,
     health,
@@ -95,6 +96,7 @@ def build(services: Services | SettingsError) -> FastAPI:
     app.state.services = services
     for part in (
         audit,
+        configuration,
         mailboxes,
         senders,
         templates,

@@ -59,7 +59,7 @@ def list_contacts(
     short, or empty, although there is another.
     """
     found, more = services.contacts.list(wanted, limit, continuation)
-    return Contacts(contacts=[_details(each) for each in found], continuation=more)
+    return Contacts(contacts=[contacts.details(each) for each in found], continuation=more)
 
 
 @router.get("/{address:path}", responses={200: _ETAG, **described(404)})
@@ -136,8 +136,4 @@ def _current(services: Services, address: str, if_match: str | None) -> Versione
 
 def _answer(versioned: Versioned[domain.Contact], response: Response) -> ContactDetails:
     response.headers["ETag"] = etag(versioned.etag)
-    return _details(versioned.value)
-
-
-def _details(contact: domain.Contact) -> ContactDetails:
-    return ContactDetails(**asdict(contact) | asdict(contact.address) | {"groups": tuple(contact.groups)})
+    return contacts.details(versioned.value)
