@@ -23,7 +23,7 @@ functions = {each.get_function_name(): each.get_user_function() for each in func
 """
 _EVERYTHING = """
 import azure.functions, fastapi, azure.data.tables, azure.storage.blob, azure.storage.queue, azure.identity
-import azure.keyvault.secrets, imapclient, jwt, nh3
+import azure.keyvault.secrets, imapclient, jwt, msal, nh3
 """
 _FIRST_TIMER = f"{_APP}\nfunctions['schedule_polls'](None)"
 _FIRST_POLL = f"""{_APP}

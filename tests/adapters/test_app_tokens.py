@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
@@ -50,11 +50,12 @@ def pair(password: bytes | None = None) -> tuple[str, str]:
     certificate = (
         x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(days=1), now + timedelta(days=1))
     ).sign(key, SHA256())
+    return pem(key, password), certificate.public_bytes(Encoding.PEM).decode()
+
+
+def pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, password: bytes | None = None) -> str:
     encryption = BestAvailableEncryption(password) if password else NoEncryption()
-    return (
-        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption).decode(),
-        certificate.public_bytes(Encoding.PEM).decode(),
-    )
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption).decode()
 
 
 @pytest.mark.parametrize("order", [1, -1], ids=["key first", "certificate first"])
@@ -88,12 +89,14 @@ def test_a_renewed_certificate_is_picked_up_after_the_old_one_was_refused(
     assert tokens.token(BY_CERTIFICATE, "graph")
 
 
-@pytest.mark.parametrize("missing", ["both", "certificate", "key", "password"])
+@pytest.mark.parametrize("missing", ["both", "certificate", "key", "password", "rsa"])
 def test_a_secret_without_both_halves_of_a_certificate_is_told_without_showing_it(
     simulators: Simulators, tokens: Tokens, missing: str
 ) -> None:
     key, certificate = pair(b"hunter2" if missing == "password" else None)
-    held = {"both": "hunter2", "certificate": key, "key": certificate, "password": key + certificate}[missing]
+    if missing == "rsa":
+        key = pem(ec.generate_private_key(ec.SECP256R1()))
+    held = {"both": "hunter2", "certificate": key, "key": certificate}.get(missing, key + certificate)
     simulators.vault.put("certificate", held)
 
     with pytest.raises(CredentialsRejected, match="private key") as caught:

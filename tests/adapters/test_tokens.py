@@ -60,14 +60,24 @@ def test_many_threads_wait_for_one_token(simulators: Simulators, tokens: Tokens)
     assert simulators.counts["entra.token"] == 1
 
 
-def test_a_forgotten_token_is_fetched_afresh(simulators: Simulators, tokens: Tokens) -> None:
-    tokens.token(APP_SIGN_IN, "graph")
+def test_a_forgotten_token_is_fetched_afresh_without_asking_for_the_configuration_again(
+    simulators: Simulators, tokens: Tokens
+) -> None:
+    first = tokens.token(APP_SIGN_IN, "graph")
     simulators.counts.clear()
 
     tokens.forget(APP_SIGN_IN, "graph")
-    tokens.token(APP_SIGN_IN, "graph")
 
-    assert simulators.counts["entra.token"] == 1
+    assert tokens.token(APP_SIGN_IN, "graph") != first
+    assert simulators.counts == {"entra.token": 1}
+
+
+def test_a_token_is_kept_until_shortly_before_its_end_by_the_apps_clock(tokens: Tokens, clock: MovableClock) -> None:
+    first = tokens.token(APP_SIGN_IN, "graph")
+    clock.advance(minutes=54)
+    assert tokens.token(APP_SIGN_IN, "graph") == first
+    clock.advance(minutes=1)
+    assert tokens.token(APP_SIGN_IN, "graph") != first
 
 
 def test_a_secret_that_was_changed_is_picked_up_after_its_refusal(simulators: Simulators, tokens: Tokens) -> None:
@@ -122,8 +132,9 @@ def test_an_unknown_tenant_is_told_as_such(tokens: Tokens) -> None:
         tokens.token(APP_SIGN_IN.model_copy(update={"tenant": "nowhere.example"}), "graph")
 
 
-def test_a_short_outage_is_no_fault_of_the_credentials(simulators: Simulators, tokens: Tokens) -> None:
-    simulators.faults.add("entra.token", headers={"Retry-After": "7"}, **token_error(90033))
+@pytest.mark.parametrize("kind", ["entra.token", "entra.configuration"])
+def test_a_short_outage_is_no_fault_of_the_credentials(simulators: Simulators, tokens: Tokens, kind: str) -> None:
+    simulators.faults.add(kind, headers={"Retry-After": "7"}, **token_error(90033))
 
     with pytest.raises(SourceUnavailable) as caught:
         tokens.token(APP_SIGN_IN, "graph")
@@ -143,12 +154,20 @@ def test_a_throttled_tenant_asks_to_wait(simulators: Simulators, tokens: Tokens)
 
 @pytest.mark.parametrize(
     "answer",
-    [{"status": 400, "body": b"<html>"}, {"status": 400, "body": []}, {"status": 400, "body": {"error_codes": "x"}}],
+    [
+        {"status": 400, "body": b"<html>"},
+        {"status": 400, "body": []},
+        {"status": 400, "body": {"error_codes": "x"}},
+        {"status": 200, "body": b"<html>"},
+        {"status": 200, "body": {"token_type": "Bearer"}},
+        {"status": 302, "headers": {"Location": "https://169.254.169.254/"}, "body": b""},
+    ],
 )
-def test_a_refusal_that_makes_no_sense_is_the_services_fault(
-    simulators: Simulators, tokens: Tokens, answer: dict[str, object]
+@pytest.mark.parametrize("kind", ["entra.token", "entra.configuration"])
+def test_an_answer_that_makes_no_sense_is_the_services_fault(
+    simulators: Simulators, tokens: Tokens, kind: str, answer: dict[str, object]
 ) -> None:
-    simulators.faults.add("entra.token", **answer)
+    simulators.faults.add(kind, **answer)
 
     with pytest.raises(SourceMisbehaved):
         tokens.token(APP_SIGN_IN, "graph")

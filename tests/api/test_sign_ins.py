@@ -214,6 +214,19 @@ def test_a_code_that_was_asked_for_with_another_verifier_is_refused(api: TestCli
     refused(api, ours | {"code": other["code"]}, "You are not signed in")
 
 
+@pytest.mark.parametrize("id_token", [7, "", "e30", "e30.e30.x", "e30.eyJub25jZSI6ICJhbm90aGVyIn0.x", "a.a.a"])
+def test_what_microsoft_gives_for_another_sign_in_is_refused(api: TestClient, vault: Simulators, id_token: object):
+    """The nonce tells (OpenID Connect Core section 3.1.3.7)."""
+    microsoft = prepared(vault, "microsoft_user")
+    query = browsed(microsoft, started(api, microsoft)["authorization_url"])
+    given = {"access_token": "x", "expires_in": 3600, "refresh_token": "y", "id_token": id_token}
+    vault.faults.add("entra.token", status=200, body=given)
+
+    refused(api, query, "makes no sense")
+
+    assert microsoft.secret not in [each.name for each in vault.vault.all()]
+
+
 def test_a_provider_that_gives_no_refresh_token_is_told_with_advice(
     api: TestClient, generic: Provider, vault: Simulators
 ):

@@ -34,6 +34,7 @@ _PROCESSES.set_forkserver_preload(
         "azure.keyvault.secrets",
         "azure.storage.blob",
         "jwt",
+        "shared.adapters.tokens.entra",
         "shared.adapters.tokens.grants",
         "shared.adapters.sources.gmail",
         "shared.adapters.sources.ews",

@@ -38,6 +38,8 @@ class BrowserSignIns:
             "code_challenge_method": "S256",
             **service.extras,
         }
+        if "openid" in service.scope.split():  # MSAL wants the hash of what it is shown at the end, the verifier
+            query["nonce"] = base64.urlsafe_b64decode(f"{challenge}=").hex()
         if asked.sign_in.account:
             query["login_hint"] = asked.sign_in.account
         return f"{service.authorization_url}{'&' if '?' in service.authorization_url else '?'}{urlencode(query)}"
@@ -58,7 +60,7 @@ class BrowserSignIns:
             **client(asked.sign_in, self._secrets),
         }
         service = provider(asked.sign_in, [purpose], self._settings)
-        given = service.ask({**form, **service.wanted})
+        given = service.ask(form)
         if not given.get("refresh_token"):
             advice = "Ask for one with a scope, often `offline_access`, and sign in again."
             raise SourceMisbehaved("The sign-in service gave no refresh token.", advice=advice)

@@ -1,22 +1,17 @@
-"""What is asked of token endpoints, and how it is proven who asks (RFC 6749 sections 4.4 and 6, RFC 7523)."""
+"""What is asked for access tokens, and how it is proven who asks (RFC 6749 sections 4.4 and 6, RFC 7523)."""
 
 import json
-import uuid
-from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from shared.adapters.tokens.providers import ALL_MAIL, MODIFY, ask_entra, ask_google, provider, resource
+from shared.adapters.tokens.providers import ALL_MAIL, MODIFY, ask_google, provider, resource
 from shared.adapters.tokens.token_endpoint import text
 from shared.application.ports import Clock, SecretStore
 from shared.domain.errors import CredentialsRejected
 from shared.domain.sign_in import (
-    Certificate,
-    ClientSecret,
     GoogleServiceSignIn,
-    ManagedIdentity,
     MicrosoftAppSignIn,
     Purpose,
     TokenSignIn,
@@ -37,32 +32,20 @@ class Grants:
         """
         match sign_in:
             case MicrosoftAppSignIn():
-                answer: Mapping[str, Any] = self._of_app(sign_in, purpose, secret)
+                from shared.adapters.tokens.entra import app_token
+
+                scope = f"{resource(self.settings.cloud(sign_in.cloud), purpose)}/.default"
+                answer: Mapping[str, Any] = app_token(self.settings, sign_in, scope, secret)
             case GoogleServiceSignIn():
                 answer = self._of_service_account(sign_in, purpose, secret)
             case _:
                 service = provider(sign_in, [purpose], self.settings)
                 form = {"grant_type": "refresh_token", "refresh_token": secret}
-                answer = service.ask({**form, **client(sign_in, self.secrets), **service.wanted})
+                answer = service.ask({**form, **client(sign_in, self.secrets)})
                 if answer.get("refresh_token", secret) != secret:
                     self.secrets.put(sign_in.refresh_token_secret, text(answer, "refresh_token"))
         text(answer, "access_token")
         return answer
-
-    def _of_app(self, sign_in: MicrosoftAppSignIn, purpose: Purpose, secret: str) -> dict[str, Any]:
-        cloud = self.settings.cloud(sign_in.cloud)
-        url = f"{cloud.login}/{sign_in.tenant}/oauth2/v2.0/token"
-        form = {"grant_type": "client_credentials", "client_id": sign_in.client_id}
-        match sign_in.credential:
-            case ClientSecret():
-                proof = {"client_secret": secret}
-            case Certificate():
-                proof = _asserted(_by_certificate(sign_in.client_id, url, secret, self.clock()))
-            case ManagedIdentity(identity_client_id=identity):
-                from shared.adapters.identity import managed_identity_token
-
-                proof = _asserted(managed_identity_token(self.settings, identity, cloud.federated_audience))
-        return ask_entra(url, self.settings, {**form, **proof, "scope": f"{resource(cloud, purpose)}/.default"})
 
     def _of_service_account(self, sign_in: GoogleServiceSignIn, purpose: Purpose, secret: str) -> dict[str, Any]:
         """The sign-in says for which account of its domain it acts."""
@@ -70,8 +53,7 @@ class Grants:
         try:
             file = json.loads(secret)
             claims = {"iss": file["client_email"], "sub": sign_in.account, "scope": scope, "aud": endpoint}
-            header = {"kid": file.get("private_key_id")}
-            assertion = _signed(claims, file["private_key"], "RS256", header, self.clock())
+            assertion = _signed(claims, file["private_key"], file.get("private_key_id"), self.clock())
         except (AttributeError, KeyError, TypeError, ValueError) as exc:
             advice = "Store the service account's key in Key Vault as the JSON file that Google gave."
             raise CredentialsRejected("The secret does not hold the key of a service account.", advice=advice) from exc
@@ -88,28 +70,7 @@ def client(sign_in: UserSignIn, secrets: SecretStore) -> dict[str, str]:
     return fields
 
 
-def _asserted(assertion: str) -> dict[str, str]:
-    kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-    return {"client_assertion_type": kind, "client_assertion": assertion}
-
-
-def _by_certificate(client_id: str, url: str, pem: str, now: datetime) -> str:
-    """:raises CredentialsRejected: the secret is not what it should be."""
-    from cryptography.hazmat.primitives.hashes import SHA256
-    from cryptography.x509 import load_pem_x509_certificate
-
-    claims = {"iss": client_id, "sub": client_id, "aud": url, "jti": str(uuid.uuid4())}
-    try:
-        thumbprint = load_pem_x509_certificate(pem.encode()).fingerprint(SHA256())
-        return _signed(claims, pem, "PS256", {"x5t#S256": urlsafe_b64encode(thumbprint).decode().rstrip("=")}, now)
-    except (ValueError, TypeError) as exc:
-        advice = "Store both in one secret in PEM form, the private key without a password."
-        raise CredentialsRejected(
-            "The secret does not hold a certificate with its private key.", advice=advice
-        ) from exc
-
-
-def _signed(claims: Mapping[str, Any], pem: str, algorithm: str, header: dict[str, Any], now: datetime) -> str:
+def _signed(claims: Mapping[str, Any], pem: str, key_id: str | None, now: datetime) -> str:
     """:raises ValueError, TypeError: the PEM has no private key of RSA, or one with a password."""
     import jwt
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -117,6 +78,7 @@ def _signed(claims: Mapping[str, Any], pem: str, algorithm: str, header: dict[st
     key: Any = load_pem_private_key(pem.encode(), None)
     issued_at = int(now.timestamp())
     try:
-        return jwt.encode({**claims, "iat": issued_at, "exp": issued_at + 3600}, key, algorithm, headers=header)
+        claims = {**claims, "iat": issued_at, "exp": issued_at + 3600}
+        return jwt.encode(claims, key, "RS256", headers={"kid": key_id})
     except jwt.PyJWTError as exc:
         raise ValueError from exc

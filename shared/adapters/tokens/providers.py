@@ -1,11 +1,10 @@
 """Who lets people sign in: where, with which scopes, and how their token endpoints are asked (req A5-A7)."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
-from shared.adapters.entra_errors import refusal as entra_refusal
 from shared.adapters.https import Session, network_errors, retry_after
 from shared.adapters.tokens.token_endpoint import GOOGLE_SERVICE_ERRORS, accepted, json_object, post_form, refused
 from shared.domain.clouds import Cloud
@@ -26,23 +25,22 @@ _PERMISSIONS: Mapping[Purpose, tuple[str, ...]] = {
 
 class Ask(Protocol):
     def __call__(self, form: Mapping[str, str]) -> Mapping[str, Any]:
-        """What the token endpoint answers. :raises AppError: whatever kept it from a success."""
+        """What the provider answers to this token request. :raises AppError: whatever kept it from a success."""
 
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """`scope` is what a person is asked to allow, `wanted` the field that says what a token is for; none: all of it.
-    `extras` are parameters of the authorization request that only this provider has.
+    """`scope` is what a person is asked to allow, `extras` are parameters of the authorization request that only this
+    provider has.
     """
 
     authorization_url: str
     scope: str
     ask: Ask
-    wanted: Mapping[str, str] = field(default_factory=dict)
     extras: Mapping[str, str] = field(default_factory=dict)
 
 
-def provider(sign_in: UserSignIn, purposes: Collection[Purpose], settings: Settings) -> Provider:
+def provider(sign_in: UserSignIn, purposes: Sequence[Purpose], settings: Settings) -> Provider:
     match sign_in:
         case MicrosoftUserSignIn():
             return _microsoft(sign_in, purposes, settings)
@@ -58,21 +56,18 @@ def resource(cloud: Cloud, purpose: Purpose) -> str:
     return cloud.graph if purpose == "graph" else cloud.exchange
 
 
-def _microsoft(sign_in: MicrosoftUserSignIn, purposes: Collection[Purpose], settings: Settings) -> Provider:
+def _microsoft(sign_in: MicrosoftUserSignIn, purposes: Sequence[Purpose], settings: Settings) -> Provider:
     cloud = settings.cloud(sign_in.cloud)
-    endpoint = f"{cloud.login}/{sign_in.tenant}/oauth2/v2.0"
     allowed = [f"{resource(cloud, each)}/{name}" for each in purposes for name in _PERMISSIONS.get(each, ())]
-    wanted = [f"{resource(cloud, each)}/.default" for each in purposes]
     return Provider(
-        f"{endpoint}/authorize",
+        f"{cloud.login}/{sign_in.tenant}/oauth2/v2.0/authorize",
         " ".join([*allowed, "openid", "profile", "offline_access"]),
-        partial(ask_entra, f"{endpoint}/token", settings),
-        wanted={"scope": " ".join([*wanted, "offline_access"])},
+        partial(_ask_entra, settings, sign_in, f"{resource(cloud, purposes[0])}/.default"),
         extras={"prompt": "select_account"},
     )
 
 
-def _google(purposes: Collection[Purpose], settings: Settings) -> Provider:
+def _google(purposes: Sequence[Purpose], settings: Settings) -> Provider:
     """A refresh token comes with each consent only if it is asked for like this."""
     scopes = dict.fromkeys(MODIFY if each == "gmail" else ALL_MAIL for each in purposes)
     return Provider(
@@ -83,13 +78,10 @@ def _google(purposes: Collection[Purpose], settings: Settings) -> Provider:
     )
 
 
-def ask_entra(url: str, settings: Settings, form: Mapping[str, str]) -> dict[str, Any]:
-    with Session(settings) as session, network_errors("Entra ID"):
-        answer = session.post(url, data=form, allow_redirects=False)
-    body, wait = json_object(answer.content), retry_after(answer.headers)
-    if answer.status_code >= 400:
-        raise entra_refusal(answer.status_code, body or {}, wait)
-    return accepted(answer.status_code, body, wait)
+def _ask_entra(settings: Settings, sign_in: MicrosoftUserSignIn, scope: str, form: Mapping[str, str]) -> dict[str, Any]:
+    from shared.adapters.tokens.entra import user_token
+
+    return user_token(settings, sign_in, scope, form)
 
 
 def ask_google(settings: Settings, form: Mapping[str, str], *, is_service: bool = False) -> dict[str, Any]:

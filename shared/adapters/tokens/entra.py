@@ -1,0 +1,128 @@
+"""Tokens from Entra ID, through MSAL: for apps, and for people who have signed in (req A3-A5)."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+import msal  # type: ignore[import-untyped]  # it ships no types
+import requests
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.x509 import load_pem_x509_certificate
+
+from shared.adapters.entra_errors import refusal
+from shared.adapters.https import Session, network_errors, retry_after
+from shared.adapters.identity import managed_identity_token
+from shared.adapters.tokens.token_endpoint import accepted, json_object
+from shared.domain.clouds import Cloud
+from shared.domain.errors import CredentialsRejected, SourceMisbehaved
+from shared.domain.sign_in import Certificate, ClientSecret, ManagedIdentity, MicrosoftAppSignIn, MicrosoftUserSignIn
+from shared.settings import Settings
+
+
+def app_token(settings: Settings, sign_in: MicrosoftAppSignIn, scope: str, secret: str) -> dict[str, Any]:
+    """What Entra ID answers. :raises AppError: whatever kept it from a success."""
+    cloud = settings.cloud(sign_in.cloud)
+    app = _application(settings, cloud, sign_in.tenant, sign_in.client_id, sign_in.credential, secret)
+    with _understood():
+        return dict(app.acquire_token_for_client([scope]))
+
+
+def user_token(settings: Settings, sign_in: MicrosoftUserSignIn, scope: str, form: Mapping[str, str]) -> dict[str, Any]:
+    """The same for a refresh token, or for a code with its PKCE verifier: the `form` of RFC 6749 holds them."""
+    cloud, secret = settings.cloud(sign_in.cloud), form.get("client_secret", "")
+    credential = ClientSecret(secret=sign_in.client_secret) if sign_in.client_secret else None
+    app = _application(settings, cloud, sign_in.tenant, sign_in.client_id, credential, secret)
+    with _understood():
+        if form["grant_type"] == "refresh_token":
+            return dict(app.acquire_token_by_refresh_token(form["refresh_token"], [scope]))
+        verifier, state = form["code_verifier"], "checked already"
+        flow = {"redirect_uri": form["redirect_uri"], "code_verifier": verifier, "nonce": verifier, "state": state}
+        scopes = [scope, "openid", "profile", "offline_access"]
+        answer = {"code": form["code"], "state": state}
+        return dict(app.acquire_token_by_auth_code_flow({**flow, "scope": scopes}, answer))
+
+
+@lru_cache(maxsize=256)
+def _application(  # noqa: PLR0917 - all that tells one app registration from another
+    settings: Settings,
+    cloud: Cloud,
+    tenant: str,
+    client_id: str,
+    credential: ClientSecret | Certificate | ManagedIdentity | None,
+    secret: str,
+) -> Any:
+    """One per app registration and version of its secret; it asks the authority for its configuration at once."""
+    options: dict[str, Any] = {
+        "authority": f"{cloud.login}/{tenant}",
+        "instance_discovery": False,  # the authority is a setting: there is nothing to find out about it
+        "http_client": _Http(settings),
+        "token_cache": _NoCache(),
+    }
+    with _understood():
+        match credential:
+            case None:
+                return msal.PublicClientApplication(client_id, **options)
+            case ClientSecret():
+                proof: Any = secret
+            case Certificate():
+                proof = _certificate(secret)
+            case ManagedIdentity(identity_client_id=identity):
+                audience = cloud.federated_audience
+                proof = {"client_assertion": lambda: managed_identity_token(settings, identity, audience)}
+        return msal.ConfidentialClientApplication(client_id, client_credential=proof, **options)
+
+
+def _certificate(pem: str) -> dict[str, str]:
+    """MSAL signs with PS256 where it is given the certificate. :raises CredentialsRejected: this is no such pair."""
+    try:
+        load_pem_x509_certificate(pem.encode())
+        if not isinstance(load_pem_private_key(pem.encode(), None), RSAPrivateKey):
+            raise TypeError
+    except (ValueError, TypeError) as exc:
+        raise CredentialsRejected(
+            "The secret does not hold a certificate with its private key.",
+            advice="Store both in one secret in PEM form, the private key an RSA key without a password.",
+        ) from exc
+    return {"private_key": pem, "public_certificate": pem}
+
+
+@contextmanager
+def _understood() -> Iterator[None]:
+    """The seam for what MSAL raises when an answer lacks what it relies on, or its nonce is another's."""
+    try:
+        yield
+    except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as exc:
+        raise SourceMisbehaved("Entra ID gave an answer that makes no sense.") from exc
+
+
+class _NoCache(msal.TokenCache):  # type: ignore[misc]  # MSAL ships no types
+    """`Tokens` holds what MSAL gets, by the app's own clock."""
+
+    def add(self, event: Mapping[str, Any], now: float | None = None) -> None:
+        pass
+
+
+class _Http:
+    """What MSAL asks with: one session a request, as an hour lies between two. Every answer that is no success is
+    raised here, before MSAL puts it into words of its own.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def get(self, url: str, **options: Any) -> requests.Response:
+        return self._answer("GET", url, **options)
+
+    def post(self, url: str, **options: Any) -> requests.Response:
+        return self._answer("POST", url, **options)
+
+    def _answer(self, method: str, url: str, **options: Any) -> requests.Response:
+        with Session(self._settings) as session, network_errors("Entra ID"):
+            answer = session.request(method, url, allow_redirects=False, **options)
+        body, wait = json_object(answer.content), retry_after(answer.headers)
+        if answer.status_code >= 400:
+            raise refusal(answer.status_code, body or {}, wait)
+        accepted(answer.status_code, body, wait)
+        return answer
