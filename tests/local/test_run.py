@@ -138,11 +138,12 @@ def test_the_lines_to_paste_work_in_a_shell(run: Run):
 
 def test_eml_files_that_are_dropped_become_tickets_or_comments_or_are_known_which_is_told(run: Run):
     drops = run.folder / "drop"
-    answered = run.api.get("/api/tickets/SUP-1")["comments"][0]["message"]["message_id"]
+    ticket = run.api.get("/api/tickets/SUP-1")
+    requester, answered = ticket["requester"]["address"], ticket["comments"][0]["message"]["message_id"]
     shutil.copy(PROJECT / "local/mail/imap/01-plain-invoice-question.eml", drops / "billing" / "again.eml")
     (drops / "billing" / "new.eml").write_bytes(b"From: me@example.net\nSubject: The lift is stuck\n\nAgain.\n")
     (drops / "support" / "reply.eml").write_bytes(
-        f"From: you@example.net\nSubject: More\nIn-Reply-To: {answered}\n\nMore about it.\n".encode()
+        f"From: {requester}\nSubject: More\nIn-Reply-To: {answered}\n\nMore about it.\n".encode()
     )
 
     tag = run.until(r'(BIL-\d+) "The lift is stuck" was created from new.eml')[1]
