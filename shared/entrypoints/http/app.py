@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.application.connection_test import ConnectionTest, SenderTest, UnsavedSenderTest
+from shared.application.quarantine import Drop
 from shared.application.secret_values import SecretValue
 from shared.application.services import Services
 from shared.domain.announcements import NewAnnouncement
@@ -43,6 +44,7 @@ from shared.entrypoints.http import (
     presets,
     problems,
     runs,
+    quarantine,
     senders,
     sign_ins,
     subscriptions,
@@ -103,6 +105,7 @@ def build(services: Services | SettingsError) -> FastAPI:
         outgoing_rules,
         outbox,
         handing_in,
+        quarantine,
         presets,
         tickets,
         ticket_changes,
@@ -176,6 +179,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             SubscriptionSettings,
             NewSignIn,
             SecretValue,
+            Drop,
             problems.ProblemDetails,
         ]
         _, schemas = models_json_schema(

@@ -15,7 +15,7 @@ from shared.entrypoints.http.problems import described
 from shared.entrypoints.http.requests import IfMatch, JsonBody, Ready, etag, json_body
 
 BODY_ERRORS = (400, 413, 415, 422)
-_ETAG = {"headers": {"ETag": {"description": "the version of the configuration", "schema": {"type": "string"}}}}
+ETAG = {"headers": {"ETag": {"description": "the version of the configuration", "schema": {"type": "string"}}}}
 
 D = TypeVar("D", bound=Document)
 
@@ -67,14 +67,14 @@ def add_operations(
         status_code=201,
         response_model=model,
         openapi_extra=body,
-        responses={201: _ETAG, **described(*BODY_ERRORS)},
+        responses={201: ETAG, **described(*BODY_ERRORS)},
     )(create)
-    router.get(one, name=f"get_{name}", response_model=model, responses={200: _ETAG, **described(404)})(get)
+    router.get(one, name=f"get_{name}", response_model=model, responses={200: ETAG, **described(404)})(get)
     router.put(
         one,
         name=f"replace_{name}",
         response_model=model,
         openapi_extra=body,
-        responses={200: _ETAG, **described(404, 412, 428, *BODY_ERRORS)},
+        responses={200: ETAG, **described(404, 412, 428, *BODY_ERRORS)},
     )(replace)
     router.delete(one, name=f"delete_{name}", status_code=204, responses=described(404, 412, 428))(delete)

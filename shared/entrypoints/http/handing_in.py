@@ -22,7 +22,7 @@ from shared.mime import mbox
 router = APIRouter(prefix="/api/mailboxes", tags=["mailboxes"], dependencies=[Depends(ready)])
 
 _MAX_BYTES = 150_000_000
-_RETRY_AFTER_SECONDS = 10
+RETRY_AFTER = {"Retry-After": "10"}
 _KINDS = ("message/rfc822", "application/mbox")
 _BODY: dict[str, Any] = {"content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in _KINDS}}
 
@@ -57,6 +57,9 @@ async def _body(request: Request) -> bytes:
     return bytes(body)
 
 
+BinaryBody = Annotated[bytes, Depends(_body)]
+
+
 def _unpacked(unpacker: "zlib._Decompress", chunk: bytes, max_bytes: int) -> bytes:
     try:
         return unpacker.decompress(chunk, max_bytes)
@@ -82,9 +85,7 @@ def _messages(request: Request, body: bytes, max_bytes: int) -> list[bytes]:
     openapi_extra={"requestBody": {"required": True, **_BODY}},
     responses=described(400, 404, 409, 413, 415),
 )
-def hand_in_messages(
-    mailbox_id: Id, request: Request, services: Ready, body: Annotated[bytes, Depends(_body)]
-) -> HandedInMessages:
+def hand_in_messages(mailbox_id: Id, request: Request, services: Ready, body: BinaryBody) -> HandedInMessages:
     """Take messages in as if they had been polled, also where the mailbox is not enabled. A message that was taken in
     before is a duplicate, so a request can be repeated.
     """
@@ -93,8 +94,7 @@ def hand_in_messages(
     try:
         found = hand_in(services, mailbox, messages)
     except Fenced as fenced:
-        headers = {"Retry-After": str(_RETRY_AFTER_SECONDS)}
-        raise HTTPException(409, "the mailbox is being polled; repeat the request", headers) from fenced
+        raise HTTPException(409, "the mailbox is being polled; repeat the request", RETRY_AFTER) from fenced
     return HandedInMessages(messages=[HandedIn(**asdict(each)) for each in found])
 
 
@@ -103,9 +103,7 @@ def hand_in_messages(
     openapi_extra={"requestBody": {"required": True, **_BODY}},
     responses=described(400, 404, 413, 415),
 )
-def explain_messages(
-    mailbox_id: Id, request: Request, services: Ready, body: Annotated[bytes, Depends(_body)]
-) -> models.Explanations:
+def explain_messages(mailbox_id: Id, request: Request, services: Ready, body: BinaryBody) -> models.Explanations:
     """What would become of each message if it came now, and why; nothing is stored (req O5)."""
     mailbox = mailboxes.find_mailbox(services, mailbox_id).value
     items = handed_in(mailbox, _messages(request, body, mailbox.intake.max_message_bytes))

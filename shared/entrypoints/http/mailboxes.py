@@ -10,7 +10,6 @@ from shared.application import connection_test, health, mailboxes
 from shared.application.ports import PollRequest
 from shared.application.services import Services
 from shared.domain.document import DocumentId
-from shared.domain.intake import QuarantineEntry
 from shared.domain.mailbox import Mailbox
 from shared.entrypoints.http import models
 from shared.entrypoints.http.configured import BODY_ERRORS, add_operations
@@ -61,13 +60,6 @@ def list_runs(mailbox_id: Id, services: Ready, limit: Annotated[int, Query(ge=1,
     return models.PollRuns(runs=[models.PollRun(**asdict(run)) for run in runs])
 
 
-@router.get("/{mailbox_id}/quarantine", responses=described(404))
-def list_quarantine(mailbox_id: Id, services: Ready) -> models.Quarantine:
-    """The messages that could not be handled."""
-    mailboxes.find_mailbox(services, mailbox_id)
-    return models.Quarantine(entries=[_entry(each) for each in services.tickets.quarantine(mailbox_id)])
-
-
 @router.get("/{mailbox_id}/folders", responses=described(404, 422, 502, 503))
 def list_folders(mailbox_id: Id, services: Ready) -> models.Folders:
     """Asked of the mail server, now."""
@@ -85,11 +77,6 @@ def _answer(services: Services, mailbox: Mailbox) -> models.Mailbox:
 
 def _mailbox(report: health.MailboxReport) -> models.Mailbox:
     return models.Mailbox(**dict(report.mailbox), health=mailbox_health(report))
-
-
-def _entry(entry: QuarantineEntry) -> models.QuarantineEntry:
-    size = entry.raw.size if entry.raw else None
-    return models.QuarantineEntry(**asdict(entry), id=entry.id, folder=entry.ref.folder, size=size)
 
 
 add_operations(router, mailboxes.MAILBOXES, models.Mailbox, _answer)

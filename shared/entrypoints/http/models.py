@@ -133,22 +133,6 @@ class PollRuns(BaseModel):
     runs: list[PollRun]
 
 
-class QuarantineEntry(BaseModel):
-    """A message that could not be handled. `size` is in bytes; None where its bytes could never be fetched."""
-
-    id: str
-    folder: str
-    at: datetime
-    attempts: int
-    error_code: str
-    error: str
-    size: int | None
-
-
-class Quarantine(BaseModel):
-    entries: list[QuarantineEntry]
-
-
 class Folder(BaseModel):
     """A folder by its full path, with `/` between the segments."""
 

@@ -75,7 +75,7 @@ def get_ticket(tag: Tag, services: Ready, response: Response) -> models.TicketWi
 def get_raw_message(tag: Tag, seq: Seq, services: Ready) -> Response:
     """The message that made the comment, byte for byte as it was received."""
     content = tickets.raw_message(services, tickets.find(services, tag).value, seq)
-    return _download(content, f"{tag.upper()}-{seq}.eml", "message/rfc822")
+    return download(content, f"{tag.upper()}-{seq}.eml", "message/rfc822")
 
 
 @router.get(
@@ -106,10 +106,10 @@ def get_attachment(tag: Tag, seq: Seq, index: Index, services: Ready) -> Respons
         raise NotFound("there is no such attachment")
     attachment, content = found
     passed_on = attachment.content_type in _PASSED_ON
-    return _download(content, attachment.name, attachment.content_type if passed_on else "application/octet-stream")
+    return download(content, attachment.name, attachment.content_type if passed_on else "application/octet-stream")
 
 
-def _download(content: bytes, name: str, media_type: str) -> Response:
+def download(content: bytes, name: str, media_type: str) -> Response:
     """Saved under its name (RFC 6266), which older clients are told without what they may misread."""
     plain = re.sub(r"[^A-Za-z0-9 ._()-]", "_", name)
     disposition = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"

@@ -1,0 +1,202 @@
+"""The operations on messages in quarantine (req O9)."""
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query, Response
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from shared.application import mailboxes, quarantine
+from shared.application.ports import Fenced, Versioned
+from shared.application.services import Services
+from shared.domain.errors import NotFound
+from shared.domain.intake import QuarantineEntry
+from shared.domain.kinds import Kind
+from shared.domain.mailbox import Mailbox
+from shared.domain.ticket import Outcome
+from shared.entrypoints.http import models
+from shared.entrypoints.http.configured import BODY_ERRORS, ETAG
+from shared.entrypoints.http.handing_in import RETRY_AFTER, BinaryBody
+from shared.entrypoints.http.mailboxes import Id
+from shared.entrypoints.http.problems import described
+from shared.entrypoints.http.requests import IfMatch, JsonBody, Ready, etag, json_body, ready
+from shared.entrypoints.http.tickets import download
+
+router = APIRouter(prefix="/api/mailboxes/{mailbox_id}/quarantine", tags=["mailboxes"], dependencies=[Depends(ready)])
+
+EntryId = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
+_ONE = "/{entry_id}"
+_RFC822 = {"message/rfc822": {"schema": {"type": "string", "format": "binary"}}}
+
+
+def _found(mailbox_id: Id, entry_id: EntryId, services: Ready) -> tuple[Mailbox, Versioned[QuarantineEntry]]:
+    mailbox = mailboxes.find_mailbox(services, mailbox_id).value
+    return mailbox, quarantine.find(services, mailbox, entry_id)
+
+
+Found = Annotated[tuple[Mailbox, Versioned[QuarantineEntry]], Depends(_found)]
+
+
+class Entry(BaseModel):
+    """A message that could not be handled. `size` is in bytes; None where its bytes could never be fetched."""
+
+    id: str
+    folder: str
+    at: datetime
+    attempts: int
+    error_code: str
+    error: str
+    size: int | None
+    is_corrected: bool
+
+
+class Quarantine(BaseModel):
+    entries: list[Entry]
+
+
+class HeaderField(BaseModel):
+    name: str
+    value: str
+
+
+class Message(BaseModel):
+    """What is known of it; `defects` name what was broken and repaired."""
+
+    subject: str
+    sender: models.Address | None
+    to: list[models.Address]
+    cc: list[models.Address]
+    sent_at: datetime | None
+    message_id: str | None
+    kind: Kind
+    defects: tuple[str, ...]
+
+
+class EntryWithMessage(Entry):
+    """`message` is None where it cannot be parsed, or was never fetched; `header` has all fields that can be read."""
+
+    header: list[HeaderField]
+    message: Message | None
+
+
+class Retried(BaseModel):
+    """What became of a message: `deferred` where the next poll fetches it again, `quarantined` where it stays here."""
+
+    id: str
+    outcome: Outcome
+    reason: str
+    ticket: str | None = Field(description="the tag of its ticket")
+
+
+class RetriedMessages(BaseModel):
+    """`left` were not tried for want of time: repeat the request."""
+
+    messages: list[Retried]
+    left: int
+
+
+@router.get("", responses=described(404))
+def list_quarantine(mailbox_id: Id, services: Ready) -> Quarantine:
+    """The messages that could not be handled."""
+    mailboxes.find_mailbox(services, mailbox_id)
+    return Quarantine(entries=[Entry(**_entry(each)) for each in services.tickets.quarantine(mailbox_id)])
+
+
+@router.post("/retry", responses=described(404, 409))
+def retry_quarantine(mailbox_id: Id, services: Ready) -> RetriedMessages:
+    """Take all of them in as if they had just come, as far as there is time."""
+    mailbox = mailboxes.find_mailbox(services, mailbox_id).value
+    return _retried(services, mailbox, [each.id for each in services.tickets.quarantine(mailbox_id)])
+
+
+@router.get(_ONE, responses={200: ETAG, **described(404)})
+def get_quarantined(found: Found, services: Ready, response: Response) -> EntryWithMessage:
+    """With what its message says, as it would be taken in."""
+    return _answer(services, *found, response)
+
+
+@router.get(
+    "/{entry_id}/message",
+    response_class=Response,
+    responses={200: {"content": {"message/rfc822": {}}}, **described(404)},
+)
+def export_quarantined(found: Found, services: Ready, original: Annotated[bool, Query()] = False) -> Response:
+    """The message as an .eml file, as it would be taken in, or as it was received (`original`)."""
+    mailbox, entry = found[0], found[1].value
+    content = quarantine.content(services, mailbox, entry, original=original)
+    return download(content, f"{entry.id}.eml", "message/rfc822")
+
+
+@router.put(
+    "/{entry_id}/message",
+    openapi_extra={"requestBody": {"required": True, "content": _RFC822}},
+    responses={200: ETAG, **described(404, 409, 412, 428, *BODY_ERRORS)},
+)
+def correct_quarantined(
+    found: Found, if_match: IfMatch, body: BinaryBody, services: Ready, response: Response
+) -> EntryWithMessage:
+    """Have another message taken in in its place, such as the same with a corrected header; what was received is kept.
+    Refused while there is something wrong with its header.
+    """
+    mailbox, entry = found
+    if_match.require(entry.etag)
+    if len(body) > mailbox.intake.max_message_bytes:
+        raise HTTPException(413, f"the mailbox takes messages of {mailbox.intake.max_message_bytes} bytes at most")
+    quarantine.correct(services, mailbox, entry, body)
+    return _answer(services, mailbox, quarantine.find(services, mailbox, entry.value.id), response)
+
+
+@router.post("/{entry_id}/retry", responses=described(404, 409))
+def retry_quarantined(found: Found, services: Ready) -> Retried:
+    """Take it in as if it had just come, also where it is not in the mailbox any more."""
+    retried = _retried(services, found[0], [found[1].value.id]).messages
+    if not retried:
+        raise NotFound("it is not in quarantine any more")
+    return retried[0]
+
+
+@router.post(
+    "/{entry_id}/drop",
+    status_code=204,
+    openapi_extra=json_body("Drop"),
+    responses=described(404, 409, *BODY_ERRORS),
+)
+def drop_quarantined(found: Found, data: JsonBody, services: Ready) -> None:
+    """Take it out for good, with a reason for the record."""
+    quarantine.drop(services, *found, data)
+
+
+def _retried(services: Services, mailbox: Mailbox, entry_ids: list[str]) -> RetriedMessages:
+    try:
+        found = quarantine.retry(services, mailbox, entry_ids)
+    except Fenced as fenced:
+        raise HTTPException(409, "the mailbox is being polled; repeat the request", RETRY_AFTER) from fenced
+    return RetriedMessages(messages=[Retried(**asdict(each)) for each in found], left=len(entry_ids) - len(found))
+
+
+def _answer(
+    services: Services, mailbox: Mailbox, found: Versioned[QuarantineEntry], response: Response
+) -> EntryWithMessage:
+    response.headers["ETag"] = etag(found.etag)
+    try:
+        content = quarantine.content(services, mailbox, found.value)
+    except NotFound:
+        return EntryWithMessage(**_entry(found.value), header=[], message=None)
+    message = quarantine.message(mailbox, found.value, content)
+    return EntryWithMessage(
+        **_entry(found.value),
+        header=[HeaderField(name=name, value=value) for name, value in quarantine.header(content)],
+        message=Message(**asdict(message)) if message else None,
+    )
+
+
+def _entry(entry: QuarantineEntry) -> dict[str, Any]:
+    size = entry.raw.size if entry.raw else None
+    return asdict(entry) | {
+        "id": entry.id,
+        "folder": entry.ref.folder,
+        "size": size,
+        "is_corrected": entry.corrected is not None,
+    }
