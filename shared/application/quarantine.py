@@ -11,6 +11,7 @@ from pydantic import StringConstraints
 
 from shared.application.arrivals import batches, parsed, record
 from shared.application.arrived import Arrived, Taken
+from shared.application.auditing import audited
 from shared.application.handing_in import told
 from shared.application.intake import Intake, Item, taking_in
 from shared.application.ports import ChangedQuarantine, Commit, FetchFailure, ReceiptExists, Versioned
@@ -32,6 +33,7 @@ _TIME_BUDGET = timedelta(seconds=60)
 
 _NOT_FETCHED = "its bytes were never fetched, or are past their retention"
 _HANDLES_END_WITH_A_MOVE = ("imap", "ews")
+_NOUN = "quarantined message"
 _HEADER_DEFECTS = {
     Defect.ADDRESS_INVALID: "has an address that is none",
     Defect.DATE_INVALID: "has a Date that is none",
@@ -101,8 +103,11 @@ def correct(services: Services, mailbox: Mailbox, found: Versioned[QuarantineEnt
     item = _item(mailbox, found.value, content)
     if problems := [*_problems(item)]:
         raise Invalid(problems)
-    after = with_(found.value, corrected=services.raws.keep(mailbox.id, content))
-    services.tickets.commit(mailbox.id, Commit(changed_quarantine=[ChangedQuarantine(found, after)]))
+    pointer = services.raws.keep(mailbox.id, content)
+    after = with_(found.value, corrected=pointer)
+    before, corrected = {"sha256": found.value.raw.sha256 if found.value.raw else ""}, {"sha256": pointer.sha256}
+    with audited(services, _NOUN, found.value.id, "corrected", before=before, after=corrected):
+        services.tickets.commit(mailbox.id, Commit(changed_quarantine=[ChangedQuarantine(found, after)]))
 
 
 def retry(services: Services, mailbox: Mailbox, entry_ids: Sequence[str]) -> list[Retried]:
@@ -134,7 +139,11 @@ def _retry(
 ) -> list[Retried]:
     started_at = services.clock()
     known = {ref: each.value for ref, each in entries.items()}
-    with taking_in(services, mailbox, terms=terms, retried=known) as intake:
+    subject = next(iter(known)).key if len(known) == 1 else mailbox.id
+    with (
+        audited(services, _NOUN, subject, "retried"),
+        taking_in(services, mailbox, terms=terms, retried=known) as intake,
+    ):
         taken = [_fetched_later(mailbox, intake, each) for each in batch if _is_missing(each)]
         taken += intake.take_in([each for each in batch if not _is_missing(each)])
         handled = [entries[each.ref] for each in taken if each.outcome is not Outcome.QUARANTINED]
@@ -188,10 +197,11 @@ def drop(services: Services, mailbox: Mailbox, found: Versioned[QuarantineEntry]
         if isinstance(item, Arrived)
         else []
     )
-    try:
-        services.tickets.commit(mailbox.id, with_(commit, receipts=receipts))
-    except ReceiptExists:  # of another message under its Message-ID, or it was taken in another time
-        services.tickets.commit(mailbox.id, commit)
+    with audited(services, _NOUN, entry.id, "dropped", after={"mailbox": mailbox.id, "reason": told_why.reason}):
+        try:
+            services.tickets.commit(mailbox.id, with_(commit, receipts=receipts))
+        except ReceiptExists:  # of another message under its Message-ID, or it was taken in another time
+            services.tickets.commit(mailbox.id, commit)
 
 
 def _problems(item: Item) -> Iterator[Problem]:

@@ -147,9 +147,9 @@ def test_a_poll_on_demand_is_put_on_the_queue(api: TestClient, support, queued):
     answer = api.post(f"/api/mailboxes/{mailbox_id}/poll")
 
     assert answer.status_code == 202
-    assert queued() == [
-        {"mailbox_id": mailbox_id, "reason": "demand", "failures": 0, "correlation_id": answer.json()["correlation_id"]}
-    ]
+    (request,) = queued()
+    expected = {"mailbox_id": mailbox_id, "reason": "demand", "correlation_id": answer.json()["correlation_id"]}
+    assert request == {**expected, "failures": 0, "import_id": None}
 
 
 def test_a_mailbox_that_is_not_enabled_is_not_polled_on_demand(api: TestClient, support, queued):

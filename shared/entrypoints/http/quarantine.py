@@ -118,7 +118,7 @@ def get_quarantined(found: Found, services: Ready, response: Response) -> EntryW
 
 
 @router.get(
-    "/{entry_id}/message",
+    f"{_ONE}/message",
     response_class=Response,
     responses={200: {"content": {"message/rfc822": {}}}, **described(404)},
 )
@@ -130,7 +130,7 @@ def export_quarantined(found: Found, services: Ready, original: Annotated[bool, 
 
 
 @router.put(
-    "/{entry_id}/message",
+    f"{_ONE}/message",
     openapi_extra={"requestBody": {"required": True, "content": _RFC822}},
     responses={200: ETAG, **described(404, 409, 412, 428, *BODY_ERRORS)},
 )
@@ -148,7 +148,7 @@ def correct_quarantined(
     return _answer(services, mailbox, quarantine.find(services, mailbox, entry.value.id), response)
 
 
-@router.post("/{entry_id}/retry", responses=described(404, 409))
+@router.post(f"{_ONE}/retry", responses=described(404, 409))
 def retry_quarantined(found: Found, services: Ready) -> Retried:
     """Take it in as if it had just come, also where it is not in the mailbox any more."""
     retried = _retried(services, found[0], [found[1].value.id]).messages
@@ -158,7 +158,7 @@ def retry_quarantined(found: Found, services: Ready) -> Retried:
 
 
 @router.post(
-    "/{entry_id}/drop",
+    f"{_ONE}/drop",
     status_code=204,
     openapi_extra=json_body("Drop"),
     responses=described(404, 409, *BODY_ERRORS),
