@@ -189,6 +189,7 @@ class Intake:
         self._attempts.pop(ref, None)
         events = self._events()
         owed = [events.quarantined(entry)] if events else []
+        self._services.schedule.mark_quarantined(self._mailbox.id, self._clock())
         self._store(Commit(self._owned_state(), self._etag, quarantined=[entry], outbox=owed))
 
     def _events(self) -> IntakeEvents | None:

@@ -10,14 +10,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from shared.application.arrivals import arrivals, batches
-from shared.application.arrived import Taken
+from shared.application.arrived import Arrived, Taken
 from shared.application.installation import installation
 from shared.application.intake import Intake, Item
 from shared.application.ports import Fenced, Page, PollRequest, Source
 from shared.application.services import Services
 from shared.domain.errors import AppError, CursorExpired, SourceUnavailable, StoreError
 from shared.domain.fields import secret_names
-from shared.domain.intake import MailboxHealth, MailboxState, PollRun, RunCounts
+from shared.domain.intake import Backlog, MailboxHealth, MailboxState, PollRun, RunCounts
 from shared.domain.mailbox import Mailbox
 from shared.domain.message import Cursor, Listed, MessageRef
 from shared.domain.processing import header_names
@@ -29,6 +29,12 @@ from shared.telemetry import Event, correlated, emit
 PAGE_MESSAGES = 100
 TIME_BUDGET = timedelta(minutes=4)
 """Well under the function's timeout: a page that has begun is finished after it."""
+
+PAGE_BUDGET = timedelta(minutes=7)
+"""A page that takes longer is given up before the function's timeout ends everything else in the process too."""
+
+_SMALL_STEP = 10
+"""Messages a page after a poll that failed or died: it may have been too much at once."""
 
 FAILING_AFTER = 3
 """From so many failures in a row on each is announced, so that an alert can last; what heals before is not."""
@@ -54,6 +60,8 @@ class _Poll:
     owner: str = field(default_factory=lambda: uuid.uuid4().hex)
     counts: RunCounts = field(default_factory=RunCounts)
     untold: deque[Taken] = field(default_factory=deque)
+    step: int = PAGE_MESSAGES
+    last_arrival: datetime | None = None
     started_at: datetime = field(init=False)
 
     def __post_init__(self) -> None:
@@ -72,7 +80,7 @@ class _Poll:
         except Exception:  # noqa: BLE001 - the boundary of one mailbox: a defect here must not stop the others
             self._note_failure(AppError("an unexpected error; the log tells where"), level=logging.ERROR)
         else:
-            self._note_success()
+            self._note_success(self._backlog() if more else None)
             if more:
                 self.services.polls.put(replace(self.request, reason="more", failures=0))
         finally:
@@ -83,6 +91,8 @@ class _Poll:
         state, etag = self.services.tickets.state(self.mailbox.id)
         if state.is_leased(now=self.services.clock(), to_other_than=self.owner):
             raise Fenced
+        if state.lease_owner or self.request.failures:
+            self.step = _SMALL_STEP
         intake = Intake(self.services, self.mailbox, state, etag, owner=self.owner)
         with closing(intake), ThreadPoolExecutor(1, thread_name_prefix="commit") as committer:
             try:
@@ -109,7 +119,7 @@ class _Poll:
             messages = [*waiting, *(listed for listed in page.messages if listed.ref not in seen)]
             self._take_in(source, intake, messages, committer)
             intake.move_cursor(page.cursor)
-            if not page.more or self._is_over_budget():
+            if not page.more or self._is_over(TIME_BUDGET):
                 break
             page, waiting = self._list(source, page.cursor), []
         intake.release(self._record(None))
@@ -118,11 +128,11 @@ class _Poll:
     def _list(self, source: Source, cursor: Cursor | None) -> Page:
         """The next page that holds messages, or the last one."""
         try:
-            page = source.changes(cursor, PAGE_MESSAGES)
+            page = source.changes(cursor, self.step)
         except CursorExpired:
-            page = source.changes(None, PAGE_MESSAGES)
-        while page.more and not page.messages and not self._is_over_budget():
-            page = source.changes(page.cursor, PAGE_MESSAGES)
+            page = source.changes(None, self.step)
+        while page.more and not page.messages and not self._is_over(TIME_BUDGET):
+            page = source.changes(page.cursor, self.step)
         return page
 
     def _is_worth_storing(self, state: MailboxState, page: Page) -> bool:
@@ -133,8 +143,8 @@ class _Poll:
         is_old = state.cursor_at is None or self.started_at - state.cursor_at > _IDLE_CURSOR_AGE
         return page.more or is_old
 
-    def _is_over_budget(self) -> bool:
-        return self.services.clock() - self.started_at > TIME_BUDGET
+    def _is_over(self, budget: timedelta) -> bool:
+        return self.services.clock() - self.started_at > budget
 
     def _take_in(
         self, source: Source, intake: Intake, messages: Sequence[Listed], committer: ThreadPoolExecutor
@@ -145,12 +155,16 @@ class _Poll:
         for batch in batches(arrivals(source.fetch(messages), header_names(self.mailbox))):
             if pending:
                 self._settle(source, intake, pending.result())
+            if self._is_over(PAGE_BUDGET):
+                raise SourceUnavailable("the mail server takes too long", advice="Smaller steps come next.")
             pending = committer.submit(self._commit, intake, batch)
         if pending:
             self._settle(source, intake, pending.result())
 
     def _commit(self, intake: Intake, batch: Sequence[Item]) -> list[Taken]:
         taken = intake.take_in(batch)
+        times = (item.raw.received_at for item in batch if isinstance(item, Arrived))
+        self.last_arrival = max(filter(None, times), default=self.last_arrival)
         for each in taken:
             self.counts.add(each.outcome, each.reason)
         self.untold.extend(taken)
@@ -207,7 +221,14 @@ class _Poll:
             error_code=error_code,
         )
 
-    def _note_success(self) -> None:
+    def _backlog(self) -> Backlog:
+        """Compared with how it was when the polls began to leave mail waiting."""
+        before = self.services.schedule.get(self.mailbox.id)
+        wait = self.started_at - self.last_arrival if self.last_arrival else None
+        began = before.backlog if before else None
+        return Backlog(began.since, began.first_wait, wait) if began else Backlog(self.started_at, wait, wait)
+
+    def _note_success(self, backlog: Backlog | None) -> None:
         self.services.schedule.put(
             MailboxHealth(
                 mailbox_id=self.mailbox.id,
@@ -216,6 +237,7 @@ class _Poll:
                 last_success_at=self.started_at,
                 secret_expires_at=self._first_expiry(),
                 last_outcomes=dict(self.counts.outcomes),
+                backlog=backlog,
             )
         )
         emit(Event.POLL_FINISHED, reason=self.request.reason, listed=self.counts.listed, **self.counts.outcomes)
@@ -241,6 +263,7 @@ class _Poll:
                 error=str(error),
                 advice=error.advice,
                 last_outcomes=dict(self.counts.outcomes),
+                backlog=before.backlog if before else None,
             )
         )
         emit(Event.POLL_FAILED, level=level, error=error.code, failures=failures)

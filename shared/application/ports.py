@@ -439,6 +439,12 @@ class ScheduleStore(Protocol):
     def begin(self, mailbox_ids: Sequence[str], at: datetime) -> None:
         """Have them polled from then on, whatever their back-off was; before that they were not watched."""
 
+    def mark_quarantined(self, mailbox_id: str, at: datetime | None) -> None:
+        """None: its quarantine is empty."""
+
+    def mark_alerted(self, mailbox_id: str, at: datetime, *, is_alerted: bool) -> None:
+        """People were told that the mailbox is broken, or that it works."""
+
     def delete(self, mailbox_id: str) -> None: ...
 
 

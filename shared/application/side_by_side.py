@@ -7,13 +7,14 @@ from typing import Any, TypeVar
 
 _AT_ONCE = 16
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
-def for_each(mailbox_ids: Sequence[str], ask: Callable[[str], T]) -> list[T]:
-    """In the order of the mailboxes."""
+def for_each(items: Sequence[S], ask: Callable[[S], T]) -> list[T]:
+    """In the order of the items."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return list(pool.map(ask, mailbox_ids))
+        return list(pool.map(ask, items))
 
 
 def newest_first(

@@ -6,12 +6,16 @@ from datetime import timedelta
 import pytest
 from fastapi.testclient import TestClient
 
+from shared.application.ports import Commit
 from shared.application.services import Services
-from shared.domain.errors import SettingsError
-from shared.domain.intake import MailboxHealth
+from shared.domain.errors import CredentialsRejected, SettingsError
+from shared.domain.intake import Backlog, MailboxHealth, QuarantineEntry
+from shared.domain.message import MessageRef
 from shared.entrypoints.http.app import build
 from tests.api.conftest import IMAP
 from tests.clock import MovableClock
+
+SMTP = {"kind": "smtp", "host": "smtp.example.com"}
 
 
 def test_all_is_well_where_nothing_is_configured(api: TestClient):
@@ -69,7 +73,17 @@ def test_a_failing_mailbox_tells_its_error_and_the_advice(
                 "advice": "Set the secret anew.",
             },
             "last_outcomes": {},
-            "warnings": [],
+            "secret_expires_at": None,
+            "backlog": None,
+            "level": "error",
+            "findings": [
+                {
+                    "level": "error",
+                    "code": "credentials_rejected",
+                    "text": "the server refuses the password",
+                    "advice": "Set the secret anew.",
+                }
+            ],
         }
     ]
 
@@ -100,7 +114,7 @@ def test_a_connection_that_is_not_secure_is_warned_of(api: TestClient, support, 
 
     (mailbox,) = api.get("/api/health").json()["mailboxes"]
 
-    assert [warning in each for each in mailbox["warnings"]] == [True]
+    assert [(warning in each["text"], each["level"]) for each in mailbox["findings"]] == [(True, "warning")]
 
 
 def test_polls_that_are_long_overdue_are_warned_of(api: TestClient, services: Services, clock: MovableClock, support):
@@ -110,14 +124,21 @@ def test_polls_that_are_long_overdue_are_warned_of(api: TestClient, services: Se
 
     (mailbox,) = api.get("/api/health").json()["mailboxes"]
 
-    assert mailbox["warnings"] == ["polling is late: it was due at 2026-11-21 10:00 UTC"]
+    assert [each["text"] for each in mailbox["findings"]] == ["polling is late: it was due at 2026-11-21 10:00 UTC"]
 
 
 @pytest.mark.parametrize(
-    ("days", "warning"), [(0.5, "within 1 days"), (5, "within 7 days"), (29, "within 30 days"), (60, "within 60 days")]
+    ("days", "warning", "level"),
+    [
+        (-1, "has expired", "error"),
+        (0.5, "within 1 days", "error"),
+        (5, "within 7 days", "warning"),
+        (29, "within 30 days", "warning"),
+        (60, "within 60 days", "warning"),
+    ],
 )
 def test_a_secret_that_expires_soon_is_warned_of(
-    api: TestClient, services: Services, clock: MovableClock, support, days: float, warning: str
+    api: TestClient, services: Services, clock: MovableClock, support, days: float, warning: str, level: str
 ):
     mailbox_id = api.post("/api/mailboxes", json=support).json()["id"]
     expires_at = clock() + timedelta(days=days)
@@ -125,7 +146,7 @@ def test_a_secret_that_expires_soon_is_warned_of(
 
     (mailbox,) = api.get("/api/health").json()["mailboxes"]
 
-    assert [each for each in mailbox["warnings"] if warning in each]
+    assert [each["level"] for each in mailbox["findings"] if warning in each["text"]] == [level]
 
 
 def test_a_secret_that_expires_later_or_never_is_no_matter(
@@ -137,7 +158,7 @@ def test_a_secret_that_expires_later_or_never_is_no_matter(
 
         (mailbox,) = api.get("/api/health").json()["mailboxes"]
 
-        assert mailbox["warnings"] == []
+        assert mailbox["findings"] == []
 
 
 def test_mail_servers_on_this_machine_are_warned_of(services: Services):
@@ -145,7 +166,7 @@ def test_mail_servers_on_this_machine_are_warned_of(services: Services):
 
     health = TestClient(build(replace(services, settings=settings))).get("/api/health").json()
 
-    assert ["ALLOW_LOOPBACK_TARGETS" in each for each in health["warnings"]] == [True]
+    assert [each["code"] == "loopback_allowed" for each in health["findings"]] == [True]
 
 
 def test_wrong_app_settings_are_all_told_while_nothing_else_is_served():
@@ -173,7 +194,7 @@ def test_a_way_in_that_its_provider_has_closed_is_told(api: TestClient, support)
 
     [mailbox] = api.get("/api/health").json()["mailboxes"]
 
-    assert "sign in with Microsoft" in mailbox["warnings"][0]
+    assert "sign in with Microsoft" in mailbox["findings"][0]["text"]
 
 
 def test_the_risks_of_a_connection_are_told_for_pop3_too(api: TestClient, support):
@@ -182,4 +203,126 @@ def test_the_risks_of_a_connection_are_told_for_pop3_too(api: TestClient, suppor
 
     [mailbox] = api.get("/api/health").json()["mailboxes"]
 
-    assert len(mailbox["warnings"]) == 2
+    assert len(mailbox["findings"]) == 2
+
+
+def test_a_mailbox_without_success_at_three_of_its_times_is_an_error_whatever_the_reason(
+    api: TestClient, services: Services, clock: MovableClock, support
+):
+    """Also where no poll fails, because none comes to an end."""
+    mailbox_id = api.post("/api/mailboxes", json=support).json()["id"]
+    services.schedule.put(MailboxHealth(mailbox_id, clock(), clock(), last_success_at=clock()))
+    levels = []
+    for _ in range(3):
+        clock.advance(minutes=9)
+        services.schedule.postpone({mailbox_id: clock()})
+        (mailbox,) = api.get("/api/health").json()["mailboxes"]
+        levels.append((mailbox["level"], [each["code"] for each in mailbox["findings"]]))
+
+    assert levels == [("ok", []), ("ok", []), ("error", ["silent"])]
+
+
+def test_a_mailbox_that_was_changed_or_switched_on_has_its_time_before_it_is_silent(
+    api: TestClient, services: Services, clock: MovableClock, support
+):
+    created = api.post("/api/mailboxes", json=support)
+    mailbox_id = created.json()["id"]
+    services.schedule.put(MailboxHealth(mailbox_id, clock(), clock(), last_success_at=clock()))
+    clock.advance(days=30)
+    before = api.get("/api/health").json()["level"]
+
+    api.put(f"/api/mailboxes/{mailbox_id}", json=support, headers={"If-Match": "*"})
+
+    assert (before, api.get("/api/health").json()["level"]) == ("error", "warning")
+    assert api.get("/api/health").json()["mailboxes"][0]["findings"] == []
+
+
+def test_a_mailbox_that_is_not_enabled_is_neither_late_nor_silent(
+    api: TestClient, services: Services, clock: MovableClock, support
+):
+    mailbox_id = api.post("/api/mailboxes", json={**support, "enabled": False}).json()["id"]
+    services.schedule.put(MailboxHealth(mailbox_id, clock(), clock(), clock(), error_code="throttled", error="x"))
+    clock.advance(days=30)
+
+    assert api.get("/api/health").json()["mailboxes"][0]["findings"] == []
+
+
+@pytest.mark.parametrize(
+    ("minutes", "first_wait", "wait", "codes"),
+    [
+        (31, 10, 10, ["backlog"]),
+        (31, 10, 90, ["backlog"]),
+        (31, 90, 10, []),
+        (29, 10, 90, []),
+        (31, None, None, ["backlog"]),
+    ],
+)
+def test_mail_that_comes_faster_than_it_is_taken_in_is_told(
+    api: TestClient, services: Services, clock: MovableClock, support, minutes, first_wait, wait, codes
+):
+    mailbox_id = api.post("/api/mailboxes", json=support).json()["id"]
+    waits = [None if each is None else timedelta(minutes=each) for each in (first_wait, wait)]
+    backlog = Backlog(clock() - timedelta(minutes=minutes), *waits)
+    services.schedule.put(MailboxHealth(mailbox_id, clock(), clock(), last_success_at=clock(), backlog=backlog))
+
+    (mailbox,) = api.get("/api/health").json()["mailboxes"]
+
+    assert [each["code"] for each in mailbox["findings"]] == codes
+    assert mailbox["backlog"]["wait"] == (wait and f"PT{wait}M".replace("PT90M", "PT1H30M"))
+
+
+def test_a_quarantine_that_is_not_empty_is_told_until_it_is(api: TestClient, services: Services, support):
+    mailbox_id = api.post("/api/mailboxes", json=support).json()["id"]
+    entry = QuarantineEntry(MessageRef("INBOX", "1"), services.clock(), 3, "parse_failed", "x")
+    services.tickets.commit(mailbox_id, Commit(quarantined=[entry]))
+    services.schedule.mark_quarantined(mailbox_id, services.clock())
+
+    (mailbox,) = api.get("/api/health").json()["mailboxes"]
+
+    assert [(each["code"], each["text"]) for each in mailbox["findings"]] == [
+        ("quarantine", "a message is in quarantine")
+    ]
+
+
+def test_a_sender_that_cannot_send_is_an_error_and_says_until_when(
+    api: TestClient, services: Services, clock: MovableClock
+):
+    sender = {"name": "Relay", "from_address": "a@example.com", "transport": SMTP}
+    sender_id = api.post("/api/senders", json=sender).json()["id"]
+    down = CredentialsRejected("the server refuses the password")
+    services.sender_states.change(sender_id, lambda state: (state.failed(down, clock()), None))
+
+    health = api.get("/api/health").json()
+
+    assert (health["status"], health["level"], health["senders"][0]["level"]) == ("ok", "error", "error")
+    assert health["senders"][0]["findings"] == [
+        {
+            "level": "error",
+            "code": "credentials_rejected",
+            "text": "nothing is sent through it until 2026-11-21 10:01 UTC: the server refuses the password",
+            "advice": "Test it; until it works the primary sender stands in.",
+        }
+    ]
+
+
+def test_the_secrets_of_senders_are_looked_after(api: TestClient, services: Services, clock: MovableClock, vault):
+    expires_at = clock() + timedelta(days=20)
+    vault.vault.put("relay-password", "x", exp=int(expires_at.timestamp()))
+    sign_in = {"kind": "password", "account": "a", "password_secret": "relay-password"}
+    transport = {**SMTP, "sign_in": sign_in}
+    api.post("/api/senders", json={"name": "Relay", "from_address": "a@example.com", "transport": transport})
+
+    (sender,) = api.get("/api/health").json()["senders"]
+
+    assert [(each["code"], "within 30 days" in each["text"]) for each in sender["findings"]] == [
+        ("secret_expires", True)
+    ]
+
+
+def test_a_probe_is_told_that_the_app_runs_and_nothing_else(api: TestClient, support):
+    api.post("/api/mailboxes", json=support)
+    broken = TestClient(build(SettingsError(["KEY_VAULT_URI is missing"])))
+
+    assert api.get("/api/health/live").json() == {"status": "ok"}
+    assert broken.get("/api/health/live").status_code == 503
+    assert "KEY_VAULT" not in broken.get("/api/health/live").text

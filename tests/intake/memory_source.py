@@ -1,6 +1,6 @@
 """A mailbox in memory that behaves like a provider: a real source for tests of polling, with faults to switch on."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -27,6 +27,7 @@ class MemoryMailbox:
     down: AppError | None = None
     forgets_cursors: bool = False
     fetched: int = 0
+    before_fetch: Callable[[], None] = lambda: None
 
     def deliver(self, *contents: bytes) -> None:
         for content in contents:
@@ -55,6 +56,7 @@ class MemorySource:
         for listed in messages:
             uid = int(listed.ref.id)
             self.mailbox.fetched += 1
+            self.mailbox.before_fetch()
             if uid in self.mailbox.breaking:
                 raise SourceUnavailable
             if uid in self.mailbox.unfetchable:

@@ -1,11 +1,14 @@
 """From a mailbox to tickets, on real storage."""
 
+import json
 import random
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
+from shared.application.poll import PAGE_BUDGET, TIME_BUDGET
 from shared.application.ports import Commit
 from shared.domain.errors import CredentialsRejected, SourceUnavailable, Throttled
 from shared.domain.settlement import Keep
@@ -356,3 +359,55 @@ def test_a_disabled_mailbox_is_left_alone(desk):
 
     assert desk.tickets() == []
     assert desk.health() is None
+
+
+def test_a_backlog_is_noted_with_how_long_its_mail_waits_until_it_is_taken_in(desk, monkeypatch):
+    monkeypatch.setattr("shared.application.poll.TIME_BUDGET", timedelta(seconds=-1))
+    desk.provider.deliver(*(mail(f"Case {number}", id_=f"<{number}@x>") for number in range(1, 251)))
+    began_at = desk.clock.now
+
+    desk.poll()
+    first = desk.health().backlog
+    desk.poll()
+    second = desk.health().backlog
+    desk.poll()
+
+    assert (first.since, first.wait, first.grows) == (began_at, timedelta(hours=1), True)
+    assert (second.since, second.first_wait, second.wait) == (began_at, first.wait, timedelta(hours=1, minutes=5))
+    assert desk.health().backlog is None
+    assert len(desk.tickets()) == 250
+
+
+def test_a_page_that_takes_too_long_is_given_up_and_read_in_small_steps_next(desk):
+    """The function's timeout would end the polls of other mailboxes with it."""
+    desk.provider.deliver(*(mail(f"Case {number}", id_=f"<{number}@x>") for number in range(1, 101)))
+    desk.provider.before_fetch = lambda: desk.clock.advance(seconds=10)
+    started_at = desk.clock.now
+
+    desk.poll()
+    took = desk.clock.now - started_at
+    failed = desk.health()
+    for _ in range(6):
+        desk.poll(failures=1)
+
+    assert (failed.error_code, failed.consecutive_failures) == ("source_unavailable", 1)
+    assert took < timedelta(minutes=15)
+    assert len(desk.tickets()) == 100
+    assert all(run.listed == sum(run.outcomes.values()) for run in desk.runs())
+
+
+def test_a_poll_may_take_less_time_than_its_function():
+    host = json.loads(Path("host.json").read_text())
+    hours, minutes, seconds = map(int, host["functionTimeout"].split(":"))
+
+    assert TIME_BUDGET < PAGE_BUDGET < timedelta(hours=hours, minutes=minutes, seconds=seconds) - timedelta(minutes=2)
+
+
+def test_health_knows_that_something_is_in_quarantine(desk):
+    desk.provider.deliver(mail(id_="<1@x>"))
+    desk.provider.unfetchable.add(1)
+
+    for _ in range(3):
+        desk.poll()
+
+    assert desk.health().quarantined_at == desk.clock.now - timedelta(minutes=5)

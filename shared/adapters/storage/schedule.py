@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
 from azure.data.tables import TableClient, UpdateMode
 
 from shared.adapters.storage.clients import StorageClients, get_row, translated
-from shared.domain.intake import MailboxHealth
+from shared.domain.intake import Backlog, MailboxHealth
 
 _PARTITION = "schedule"
 
@@ -41,6 +41,12 @@ class TableScheduleStore:
         begun = {"next_due_at": at.isoformat(), "watched_from": at.isoformat()}
         self._merge([_key(mailbox_id) | begun for mailbox_id in mailbox_ids])
 
+    def mark_quarantined(self, mailbox_id: str, at: datetime | None) -> None:
+        self._merge([_key(mailbox_id) | {"quarantined_at": _text(at)}])
+
+    def mark_alerted(self, mailbox_id: str, at: datetime, *, is_alerted: bool) -> None:
+        self._merge([_key(mailbox_id) | {"is_alerted": is_alerted, "alerted_at": at.isoformat()}])
+
     def _merge(self, rows: Sequence[dict[str, Any]]) -> None:
         updates = [("upsert", row, {"mode": UpdateMode.MERGE}) for row in rows]
         for start in range(0, len(updates), 100):
@@ -67,6 +73,7 @@ def _row(health: MailboxHealth) -> dict[str, Any]:
         "error": health.error or "",
         "advice": health.advice or "",
         "last_outcomes": json.dumps(health.last_outcomes),
+        "backlog": json.dumps(_backlog_columns(health.backlog)),
     }
     if health.last_success_at is None:
         return row
@@ -87,6 +94,26 @@ def _health(row: Mapping[str, Any]) -> MailboxHealth:
         advice=row.get("advice") or None,
         last_outcomes=json.loads(row.get("last_outcomes", "{}")),
         secret_expires_at=_moment(row, "secret_expires_at"),
+        backlog=_backlog(json.loads(row.get("backlog", "null"))),
+        quarantined_at=_moment(row, "quarantined_at"),
+        is_alerted=row.get("is_alerted", False),
+        alerted_at=_moment(row, "alerted_at"),
+    )
+
+
+def _backlog_columns(backlog: Backlog | None) -> list[Any] | None:
+    if backlog is None:
+        return None
+    waits = (backlog.first_wait, backlog.wait)
+    return [backlog.since.isoformat(), *(None if each is None else each.total_seconds() for each in waits)]
+
+
+def _backlog(columns: list[Any] | None) -> Backlog | None:
+    if columns is None:
+        return None
+    since, *waits = columns
+    return Backlog(
+        datetime.fromisoformat(since), *(None if each is None else timedelta(seconds=each) for each in waits)
     )
 
 

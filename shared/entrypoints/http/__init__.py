@@ -29,6 +29,13 @@ async def api(req: func.HttpRequest, context: func.Context) -> func.HttpResponse
     return answer
 
 
+@blueprint.route(route="api/health/live", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+async def liveness(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+    """What probes ask (req O7)."""
+    answer: func.HttpResponse = await _api().handle_async(req, context)
+    return answer
+
+
 @blueprint.route(route="hooks/sign-in", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 async def sign_in_callback(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     """Where browsers come back to from signing in (req A5-A7); the state that they bring is the guard."""

@@ -20,7 +20,7 @@ def get_installation(services: Ready, response: Response) -> Installation:
 
 @router.put("", openapi_extra=json_body("InstallationSettings"), responses=described(412, 428, *BODY_ERRORS))
 def replace_installation(if_match: IfMatch, data: JsonBody, services: Ready, response: Response) -> Installation:
-    """All settings are replaced; what is left out gets its default. It holds for polls that begin some seconds later."""
+    """All settings are replaced; what is left out gets its default. Polls that begin some seconds later heed it."""
     current = for_editing(services)
     if_match.require(current.etag)
     return _answer(configuration.replace(services, INSTALLATION, current, data), response)

@@ -71,8 +71,7 @@ def list_folders(mailbox_id: Id, services: Ready) -> models.Folders:
 
 
 def _answer(services: Services, mailbox: Mailbox) -> models.Mailbox:
-    polled = services.schedule.get(mailbox.id)
-    return _mailbox(health.report(mailbox, polled, services.clock()))
+    return _mailbox(health.report(services, mailbox, services.schedule.get(mailbox.id)))
 
 
 def _mailbox(report: health.MailboxReport) -> models.Mailbox:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, Self
 
 from pydantic import BaseModel, Field
@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from shared.application import explain, ports
 from shared.application.health import MailboxStatus
 from shared.domain import mailbox, senders
+from shared.domain.health import Level
 from shared.domain.kinds import Kind
 from shared.domain.ticket import CommentKind, Outcome, Status
 
@@ -22,17 +23,41 @@ class Failure(BaseModel):
     advice: str | None
 
 
+class Finding(BaseModel):
+    """One thing to know: `error` where mail does not get through, `warning` where that may come or something is less safe
+    than it could be. `code` is stable.
+    """
+
+    level: Level
+    code: str
+    text: str
+    advice: str
+
+
+class Backlog(BaseModel):
+    """Mail that the polls since then have left waiting. What was taken in last had waited for `first_wait` then and for
+    `wait` now (ISO 8601 durations); None where the mail server tells no times.
+    """
+
+    since: datetime
+    first_wait: timedelta | None
+    wait: timedelta | None
+
+
 class MailboxHealth(BaseModel):
     """How a mailbox is doing. `next_due_at` is None before its first poll, which comes within a minute."""
 
     status: MailboxStatus
+    level: Level
     next_due_at: datetime | None = None
     last_polled_at: datetime | None = None
     last_success_at: datetime | None = None
     consecutive_failures: int = 0
     last_error: Failure | None = None
     last_outcomes: dict[str, int] = {}
-    warnings: tuple[str, ...] = ()
+    secret_expires_at: datetime | None = None
+    backlog: Backlog | None = None
+    findings: list[Finding]
 
 
 class Mailbox(mailbox.Mailbox):
@@ -53,15 +78,31 @@ class NamedHealth(MailboxHealth):
     enabled: bool
 
 
+class SenderHealth(BaseModel):
+    """How one sender is doing."""
+
+    id: str
+    name: str
+    enabled: bool
+    level: Level
+    findings: list[Finding]
+
+
 class Health(BaseModel):
     """`broken`: the app settings are wrong or the storage cannot be reached, so nothing works; `failing`: at least one
-    mailbox cannot be polled.
+    mailbox cannot be polled. `level` is the worst of all findings, those of mailboxes and senders included.
     """
 
     status: Literal["ok", "failing", "broken"]
+    level: Level
     problems: list[str] = Field(default=[], description="what keeps everything from working")
-    warnings: list[str] = []
+    findings: list[Finding] = Field(default=[], description="about the deployment as a whole")
     mailboxes: list[NamedHealth] = []
+    senders: list[SenderHealth] = []
+
+
+class Liveness(BaseModel):
+    status: Literal["ok"]
 
 
 class CheckStage(BaseModel):
