@@ -7,11 +7,12 @@ batch, their receipts and the event of the next step. So it goes on where it was
 import hashlib
 import secrets
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from shared.application.auditing import audited
 from shared.application.finding import Finder
 from shared.application.notices import own_message_id
 from shared.application.ports import ChangedEntry, Commit, DeliveryRequest, OutboxChanged, Versioned
@@ -87,7 +88,7 @@ def plan(services: Services, data: object) -> tuple[NewAnnouncement, Planned]:
     return asked, Planned(reasons.pop(None, 0), {reason: count for reason, count in reasons.items() if reason})
 
 
-def announce(services: Services, data: object, by: str, key: str | None, digest: str) -> Progress:
+def announce(services: Services, data: object, key: str | None, digest: str) -> Progress:
     """Begin to send it. What is sent again under the same key is the same announcement.
 
     :raises Invalid: with every problem.
@@ -112,7 +113,7 @@ def announce(services: Services, data: object, by: str, key: str | None, digest:
         created_at=services.clock(),
         mailbox_id=asked.mailbox,
         subject=asked.subject,
-        by=by,
+        by=services.caller,
         audience=asked.audience.kind,
         required=asked.required,
         digest=digest,
@@ -120,12 +121,27 @@ def announce(services: Services, data: object, by: str, key: str | None, digest:
         size=kept.size,
         recipients=planned.recipients,
     )
-    services.announcements.add(announcement)
+    shown = announcement.model_dump(include={"mailbox_id", "audience", "required", "recipients"})
+    with audited(services, "announcement", id_, "created", after=shown):
+        services.announcements.add(announcement)
     return _begun(services, announcement)
 
 
+def all_progress(services: Services) -> list[Progress]:
+    """Newest first."""
+    found = sorted(
+        (each.value for each in services.announcements.all()), key=lambda each: each.created_at, reverse=True
+    )
+    outboxes = {mailbox_id: services.tickets.outbox(mailbox_id) for mailbox_id in {each.mailbox_id for each in found}}
+    return [_progress(each, outboxes[each.mailbox_id]) for each in found]
+
+
 def progress(services: Services, announcement: Announcement) -> Progress:
-    owed = _owed(services, announcement)
+    return _progress(announcement, services.tickets.outbox(announcement.mailbox_id))
+
+
+def _progress(announcement: Announcement, outbox: Iterable[OutboxEntry]) -> Progress:
+    owed = _of(announcement, outbox)
     steps = [each for each in owed if each.kind == "event"]
     queued = steps[0].payload["queued"] if steps else announcement.queued
     failed = sum(each.kind == "email" and each.state == "failed" for each in owed)
@@ -144,8 +160,10 @@ def cancel(services: Services, announcement_id: str) -> Progress:
     found = find(services, announcement_id)
     at = found.value.cancelled_at or services.clock()
     cancelled = found.value.model_copy(update={"cancelled_at": at})
-    etag = services.announcements.replace(cancelled, found.etag)
-    gone = [each for each in _owed(services, cancelled) if _withdraw(services, cancelled.mailbox_id, each)]
+    with audited(services, "announcement", announcement_id, "cancelled"):
+        etag = services.announcements.replace(cancelled, found.etag)
+    owed = _of(cancelled, services.tickets.outbox(cancelled.mailbox_id))
+    gone = [each for each in owed if _withdraw(services, cancelled.mailbox_id, each)]
     queued = next((each.payload["queued"] for each in gone if each.kind == "event"), cancelled.queued)
     withdrawn = cancelled.withdrawn + sum(each.kind == "email" for each in gone)
     counted = cancelled.model_copy(update={"queued": queued, "withdrawn": withdrawn})
@@ -263,9 +281,8 @@ def _page(services: Services, audience: Audience, after: str, limit: int) -> tup
     return people, page[-1][0] if page and page[-1][0] != named[-1][0] else None
 
 
-def _owed(services: Services, announcement: Announcement) -> list[OutboxEntry]:
-    owed = services.tickets.outbox(announcement.mailbox_id)
-    return [each for each in owed if each.payload.get("announcement") == announcement.id]
+def _of(announcement: Announcement, outbox: Iterable[OutboxEntry]) -> list[OutboxEntry]:
+    return [each for each in outbox if each.payload.get("announcement") == announcement.id]
 
 
 def _withdraw(services: Services, mailbox_id: str, owed: OutboxEntry) -> bool:

@@ -11,10 +11,8 @@ from shared.application.validation import validated
 from shared.domain.contact import same_address
 from shared.domain.errors import Conflict, Invalid, NotFound, Problem
 from shared.domain.message import Address
-from shared.domain.ticket import MAX_PARTICIPANTS, Comment, CommentKind, Status, Ticket
+from shared.domain.ticket import MAX_LINKS, MAX_PARTICIPANTS, Comment, CommentKind, Status, Ticket
 from shared.domain.ticket_changes import MAX_CC, OtherTicket
-
-MAX_LINKS = 100
 
 
 def merge(services: Services, tag: str, asked: Asked) -> Changed:

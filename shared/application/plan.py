@@ -20,6 +20,7 @@ from shared.domain.people import Insiders
 from shared.domain.preprocessing import preprocess
 from shared.domain.threading import referred_ids, subject_tags
 from shared.domain.ticket import (
+    MAX_LINKS,
     MAX_PARTICIPANTS,
     Comment,
     CommentKind,
@@ -71,6 +72,8 @@ class Plan:
                 ticket = self._open(draft, linked_to, language, self._dated(item))
                 ticket = self._commented(ticket, item, CommentKind.PUBLIC, draft.text)
                 number = ticket.number
+                if linked_to:
+                    self._link_back(linked_to, number)
                 self._note(item, Outcome.CREATED, ticket_number=number)
                 if self.events:
                     self._outbox.append(self.events.created(ticket, draft, facts, self.now))
@@ -172,6 +175,12 @@ class Plan:
         self.state = replace(self.state, next_number=ticket.number + 1)
         self._new[ticket.number] = ticket
         return ticket
+
+    def _link_back(self, number: int, to: int) -> None:
+        """The ticket that a new one names names it too, as long as it does not name too many."""
+        other = self._ticket(number)
+        if len(other.linked_to) < MAX_LINKS:
+            self._put(replace(other, linked_to=(*other.linked_to, to)))
 
     def _commented(self, ticket: Ticket, item: Arrived, kind: CommentKind, text: str) -> Ticket:
         """The ticket with the message as its newest comment."""

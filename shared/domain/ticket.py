@@ -11,6 +11,9 @@ MAX_PARTICIPANTS = 100
 """More people than this on one ticket are a mailing list; who comes later opens a ticket of their own."""
 
 
+MAX_LINKS = 100
+
+
 class Status(StrEnum):
     NEW = "new"
     OPEN = "open"

@@ -180,6 +180,21 @@ def test_what_is_cancelled_goes_no_further(api: TestClient, smtp, sender, group:
     assert api.get(url).json() == cancelled == api.post(f"{url}/cancel").json()
 
 
+def test_who_announced_what_and_who_cancelled_it_is_on_record(api: TestClient, sender, group: Audience, asked):
+    group.add("ann")
+    begun = api.post("/api/announcements", json=asked, headers={"x-ms-client-principal-name": "bob@example.com"}).json()
+    api.post(f"/api/announcements/{begun['id']}/cancel")
+
+    records = api.get(f"/api/audit?kind=announcement&id={begun['id']}").json()["entries"]
+
+    assert begun["by"] == "bob@example.com"
+    assert [(each["by"], each["action"]) for each in records] == [
+        ("function key", "cancelled"),
+        ("bob@example.com", "created"),
+    ]
+    assert "Planned work" not in str(records)
+
+
 def unsubscribe_path(message: EmailMessage) -> str:
     url = re.fullmatch("<https://mailroom.example(.*)>", message["List-Unsubscribe"].replace(" ", ""))
     assert url

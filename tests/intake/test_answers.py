@@ -29,6 +29,7 @@ def test_somebody_who_has_no_part_in_a_ticket_gets_one_of_their_own_that_is_link
     ticket, _ = answer(opened, sender="eve@example.net")
 
     assert (ticket.number, ticket.linked_to) == (2, (1,))
+    assert opened.tickets()[0].linked_to == (2,)
     assert len(opened.comments(1)) == 1
 
 

@@ -130,7 +130,7 @@ def test_a_stranger_who_guesses_a_tag_gets_a_linked_ticket_and_sees_nothing(desk
 
     desk.poll()
 
-    assert [(ticket.comment_count, ticket.linked_to) for ticket in desk.tickets()] == [(1, ()), (1, (1,))]
+    assert [(ticket.comment_count, ticket.linked_to) for ticket in desk.tickets()] == [(1, (2,)), (1, (1,))]
 
 
 @pytest.mark.parametrize(

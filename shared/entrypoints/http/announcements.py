@@ -5,7 +5,7 @@ from datetime import datetime
 from html import escape
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Response
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, Field
 from pydantic_core import to_json
@@ -17,7 +17,7 @@ from shared.domain.document import DocumentId
 from shared.domain.errors import NotFound
 from shared.entrypoints.http.configured import BODY_ERRORS
 from shared.entrypoints.http.problems import described
-from shared.entrypoints.http.requests import JsonBody, Ready, caller, json_body, ready
+from shared.entrypoints.http.requests import JsonBody, Ready, json_body, ready
 
 router = APIRouter(tags=["announcements"], dependencies=[Depends(ready)])
 
@@ -71,7 +71,6 @@ class Announcements(BaseModel):
 )
 def create_announcement(
     body: JsonBody,
-    request: Request,
     services: Ready,
     response: Response,
     *,
@@ -81,25 +80,23 @@ def create_announcement(
     """Send one text to many, each singly, as fast as the sender may. Sent again under the same key, the request begins
     no other announcement.
     """
-    by = caller(request)
     if plan:
         response.status_code = 200
         asked, counted = announcements.plan(services, body)
         shown = asked.model_dump(include={"mailbox", "subject", "required"})
         return Announcement(
-            id=None, status="planned", by=by, created_at=None, audience=asked.audience.kind,
+            id=None, status="planned", by=services.caller, created_at=None, audience=asked.audience.kind,
             recipients=counted.recipients, left_out=dict(counted.left_out), **shown,
         )  # fmt: skip
     digest = hashlib.sha256(to_json(body)).hexdigest()
-    begun = announcements.announce(services, body, by, idempotency_key, digest)
+    begun = announcements.announce(services, body, idempotency_key, digest)
     response.headers["Location"] = f"/api/announcements/{begun.announcement.id}"
     return _shown(begun)
 
 
 @router.get("/api/announcements")
 def list_announcements(services: Ready) -> Announcements:
-    found = sorted(services.announcements.all(), key=lambda each: each.value.created_at, reverse=True)
-    return Announcements(announcements=[_shown(announcements.progress(services, each.value)) for each in found])
+    return Announcements(announcements=[_shown(each) for each in announcements.all_progress(services)])
 
 
 @router.get("/api/announcements/{announcement_id}", responses=described(404))
