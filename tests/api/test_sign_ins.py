@@ -219,12 +219,12 @@ def test_what_microsoft_gives_for_another_sign_in_is_refused(api: TestClient, va
     """The nonce tells (OpenID Connect Core section 3.1.3.7)."""
     microsoft = prepared(vault, "microsoft_user")
     query = browsed(microsoft, started(api, microsoft)["authorization_url"])
-    given = {"access_token": "x", "expires_in": 3600, "refresh_token": "y", "id_token": id_token}
+    given = {"access_token": "x", "expires_in": 3600, "refresh_token": "renewed", "id_token": id_token}
     vault.faults.add("entra.token", status=200, body=given)
 
     refused(api, query, "makes no sense")
 
-    assert microsoft.secret not in [each.name for each in vault.vault.all()]
+    assert "renewed" not in [version.value for each in vault.vault.all() for version in each.versions]
 
 
 def test_a_provider_that_gives_no_refresh_token_is_told_with_advice(
