@@ -1,0 +1,98 @@
+"""The commands on mailboxes, tickets and quarantine."""
+
+import json
+import sys
+from argparse import Namespace
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from shared.cli.client import Api, Failed
+from shared.cli.terminal import printable, table
+
+_PAGE = 200
+
+
+def mailboxes(api: Api, given: Namespace) -> int:
+    found = api.get("mailboxes")["mailboxes"]
+    rows = [{**each, "health": each["health"]["status"], **_polled(each["health"])} for each in found]
+    _answer(given, found, ("id", "ticket_prefix", "name", "address", "enabled", "health", "last_polled_at"), rows)
+    return 0
+
+
+def _polled(health: dict[str, Any]) -> dict[str, Any]:
+    return {"last_polled_at": health["last_polled_at"]}
+
+
+def test(api: Api, given: Namespace) -> int:
+    tested = api.post(f"mailboxes/{api.mailbox(given.mailbox)}/test-connection")
+    marks = {(True, False): "ok", (True, True): "warning", (False, False): "FAILED", (False, True): "FAILED"}
+    rows = [{**each, "": marks[each["ok"], each["warning"]]} for each in tested["stages"]]
+    _answer(given, tested, ("", "name", "milliseconds", "detail"), rows)
+    for each in tested["stages"]:
+        if each["advice"] and not given.json:
+            print(printable(f"{each['name']}: {each['advice']}"))
+    return 0 if tested["ok"] else 1
+
+
+def poll(api: Api, given: Namespace) -> int:
+    accepted = api.post(f"mailboxes/{api.mailbox(given.mailbox)}/poll")
+    print(f"queued; the log has it as {accepted['correlation_id']}")
+    return 0
+
+
+def explain(api: Api, given: Namespace) -> int:
+    content = sys.stdin.buffer.read() if given.file == "-" else _read(Path(given.file))
+    kind = "application/mbox" if content.startswith(b"From ") else "message/rfc822"
+    path = f"mailboxes/{api.mailbox(given.mailbox)}/explain"
+    found = api.post(path, data=content, headers={"Content-Type": kind})["messages"]
+    if given.json:
+        _json(found)
+        return 0
+    for each in found:
+        print(printable(f"{each['subject']}: {each['outcome']} {each['ticket'] or ''} {each['reason']}".rstrip()))
+        for step in each["steps"]:
+            print(printable("    " + ", ".join(f"{name}: {value}" for name, value in step.items() if value)))
+    return 0
+
+
+def tickets(api: Api, given: Namespace) -> int:
+    query = {"mailbox": api.mailbox(given.mailbox)} if given.mailbox else {}
+    found = [*_tickets(api, given.limit, {**query, "status": given.status})]
+    rows = [{**each, "requester": each["requester"]["address"]} for each in found]
+    _answer(given, found, ("tag", "status", "updated_at", "assignee", "requester", "subject"), rows)
+    return 0
+
+
+def _tickets(api: Api, limit: int, query: dict[str, str]) -> Iterator[dict[str, Any]]:
+    while limit > 0:
+        page = api.get("tickets", **query, limit=min(limit, _PAGE))
+        yield from page["tickets"][:limit]
+        limit -= len(page["tickets"])
+        if not page["continuation"]:
+            return
+        query = {**query, "continuation": page["continuation"]}
+
+
+def quarantine(api: Api, given: Namespace) -> int:
+    found = api.get(f"mailboxes/{api.mailbox(given.mailbox)}/quarantine")["entries"]
+    _answer(given, found, ("id", "at", "attempts", "size", "error_code", "error"), found)
+    return 0
+
+
+def _answer(given: Namespace, answer: Any, columns: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
+    if given.json:
+        _json(answer)
+    else:
+        table(columns, rows)
+
+
+def _json(answer: Any) -> None:
+    print(json.dumps(answer, indent=2))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise Failed(f"{path} cannot be read: {error.strerror}") from error

@@ -1,0 +1,62 @@
+"""`config`: export, plan and apply all configuration as one document (req O11)."""
+
+import sys
+from argparse import Namespace
+from typing import Any
+
+from shared.cli import documents
+from shared.cli.client import Api, Misused
+from shared.cli.terminal import printable
+
+CHANGES = 4
+"""The exit code of `config plan --check` where something would change."""
+_JSON = {"Content-Type": "application/json"}
+_SIGNS = {"add": "+", "change": "~", "remove": "-"}
+
+
+def export(api: Api, given: Namespace) -> int:
+    documents.write(given.file, api.get("configuration", contacts=given.contacts))
+    return 0
+
+
+def plan(api: Api, given: Namespace) -> int:
+    planned = _planned(api, documents.read(given.file))
+    return CHANGES if given.check and _changes(planned) else 0
+
+
+def apply(api: Api, given: Namespace) -> int:
+    document = documents.read(given.file)
+    planned = _planned(api, document)
+    if not _changes(planned):
+        return 0
+    if not given.yes:
+        _confirmed()
+    api.post("configuration/apply", params={"digest": planned["digest"]}, data=document, headers=_JSON)
+    print("done")
+    return 0
+
+
+def _confirmed() -> None:
+    if not sys.stdin.isatty():
+        raise Misused("nobody is there to confirm: look at `config plan`, then use --yes")
+    if input("Apply? [y/N] ").strip().lower() not in ("y", "yes"):
+        raise Misused("nothing was changed")
+
+
+def _changes(planned: dict[str, Any]) -> bool:
+    contacts = planned["contacts"] or {"added": 0, "changed": 0}
+    return bool(planned["steps"] or contacts["added"] or contacts["changed"])
+
+
+def _planned(api: Api, document: bytes) -> dict[str, Any]:
+    planned: dict[str, Any] = api.post("configuration/plan", data=document, headers=_JSON)
+    for step in planned["steps"]:
+        print(printable(f"{_SIGNS[step['action']]} {step['section']} {step['id']} ({step['name']})"))
+        if step["action"] == "change":
+            for path in {**step["before"], **step["after"]}:
+                print(printable(f"    {path}: {step['before'].get(path)} -> {step['after'].get(path)}"))
+    if contacts := planned["contacts"]:
+        print(f"contacts: {contacts['added']} added, {contacts['changed']} changed, {contacts['unchanged']} unchanged")
+    if not _changes(planned):
+        print("nothing to change")
+    return planned
