@@ -17,7 +17,7 @@ from shared.domain.senders import Sender, SenderSettings
 M = TypeVar("M", bound=BaseModel)
 
 
-class _Unsaved(BaseModel):
+class Unsaved(BaseModel):
     """With the values of secrets that are not in Key Vault yet: used for this test only, and never stored or logged."""
 
     model_config = ConfigDict(extra="forbid")
@@ -27,7 +27,7 @@ class _Unsaved(BaseModel):
     )
 
 
-class ConnectionTest(_Unsaved):
+class ConnectionTest(Unsaved):
     """A mailbox as it is being written, and secrets for it."""
 
     mailbox: MailboxSettings
@@ -39,13 +39,13 @@ class SenderTest(BaseModel):
     confirm_to: EmailAddress | None = Field(default=None, description="who gets a message if all goes well; or nobody")
 
 
-class UnsavedSenderTest(_Unsaved, SenderTest):
+class UnsavedSenderTest(Unsaved, SenderTest):
     """A sender as it is being written, and secrets for it."""
 
     sender: SenderSettings
 
 
-class _GivenFirst:
+class GivenFirst:
     """The secrets of the request before those of the vault."""
 
     def __init__(self, given: Mapping[str, SecretStr], vault: SecretStore) -> None:
@@ -71,9 +71,9 @@ class _GivenFirst:
 
 def check_unsaved(services: Services, data: object) -> list[CheckStage]:
     """:raises Invalid: the data is no such test."""
-    test = _read(ConnectionTest, data)
+    test = read(ConnectionTest, data)
     mailbox = Mailbox(**dict(test.mailbox), id="unsaved", created_at=services.clock())
-    return check(services, mailbox, _GivenFirst(test.secrets, services.secrets))
+    return check(services, mailbox, GivenFirst(test.secrets, services.secrets))
 
 
 def check(services: Services, mailbox: Mailbox, secrets: SecretStore | None = None) -> list[CheckStage]:
@@ -86,14 +86,14 @@ def check(services: Services, mailbox: Mailbox, secrets: SecretStore | None = No
 
 def check_unsaved_sender(services: Services, data: object) -> list[CheckStage]:
     """:raises Invalid: the data is no such test."""
-    test = _read(UnsavedSenderTest, data)
+    test = read(UnsavedSenderTest, data)
     sender = Sender(**dict(test.sender), id="unsaved", created_at=services.clock())
-    return _checked(services.open_sender(sender, _GivenFirst(test.secrets, services.secrets)), test)
+    return _checked(services.open_sender(sender, GivenFirst(test.secrets, services.secrets)), test)
 
 
 def check_sender(services: Services, sender: Sender, data: object) -> list[CheckStage]:
     """:raises Invalid: the data is no such test."""
-    test = _read(SenderTest, data)
+    test = read(SenderTest, data)
     return _checked(services.open_sender(sender), test)
 
 
@@ -104,7 +104,7 @@ def _checked(connection: SenderConnection, test: SenderTest) -> list[CheckStage]
         connection.close()
 
 
-def _read(model: type[M], data: object) -> M:
+def read(model: type[M], data: object) -> M:
     test, problems = validated(model, data)
     if test is None:
         raise Invalid(problems)

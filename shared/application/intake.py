@@ -222,7 +222,7 @@ class Intake:
         dates = self._terms.original_dates
         plan = Plan(self._mailbox, state, self._clock(), self._pack, insiders, self._events(), has_original_dates=dates)
         for item, (facts, found) in zip(batch, looked_up, strict=True):
-            with _of_one_message():
+            with of_one_message():
                 decision = plan.decide(facts, found).decision
                 if isinstance(decision, Elsewhere):
                     plan.add_from_elsewhere(item, decision.mailbox_id, self._pass_on(item, decision.mailbox_id))
@@ -231,7 +231,7 @@ class Intake:
         return plan
 
     def _look_up(self, item: Arrived) -> tuple[Facts, Found | None]:
-        with _of_one_message():
+        with of_one_message():
             facts, found = self._finder.look_up(item, self._clock())
             if self._owner is None:  # it was passed on once, and stays here
                 facts = replace(facts, processed=replace(facts.processed, route=None))
@@ -313,7 +313,7 @@ def taking_in(services: Services, mailbox: Mailbox, **how: Any) -> Iterator[Inta
 
 
 @contextmanager
-def _of_one_message() -> Iterator[None]:
+def of_one_message() -> Iterator[None]:
     """A defect of ours in deciding on one message must not hold up the others."""
     try:
         yield

@@ -123,7 +123,7 @@ def test_a_retry_waits_for_a_poll(api: TestClient, desk: Desk, quarantine: str):
 
 
 def test_a_message_is_dropped_with_a_reason_that_is_on_record(api: TestClient, desk: Desk, quarantine: str):
-    entry = put(desk, mail().as_bytes())
+    entry = put(desk, mail().as_bytes(), 4711)
 
     answer = api.post(f"{quarantine}/{entry}/drop", json={"reason": "Nobody needs it"})
 

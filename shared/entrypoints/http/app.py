@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.application.connection_test import ConnectionTest, SenderTest, UnsavedSenderTest
+from shared.application.dry_run import DryRun, UnsavedDryRun
 from shared.application.quarantine import Drop
 from shared.application.secret_values import SecretValue
 from shared.application.services import Services
@@ -179,6 +180,8 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             SubscriptionSettings,
             NewSignIn,
             SecretValue,
+            DryRun,
+            UnsavedDryRun,
             Drop,
             problems.ProblemDetails,
         ]

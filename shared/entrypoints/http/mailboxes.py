@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query
 from starlette.exceptions import HTTPException
 
-from shared.application import connection_test, health, mailboxes
+from shared.application import connection_test, dry_run, health, mailboxes
 from shared.application.ports import PollRequest
 from shared.application.services import Services
 from shared.domain.document import DocumentId
@@ -39,6 +39,23 @@ def test_connection(mailbox_id: Id, services: Ready) -> models.ConnectionTestRes
     return models.ConnectionTestResult.of(
         connection_test.check(services, mailboxes.find_mailbox(services, mailbox_id).value)
     )
+
+
+@router.post("/dry-run", openapi_extra=json_body("UnsavedDryRun"), responses=described(*BODY_ERRORS, 502, 503))
+def dry_run_unsaved(body: JsonBody, services: Ready) -> models.DryRunResult:
+    """What would become of waiting messages in a mailbox that is not saved. Nothing is stored, marked or moved."""
+    return models.DryRunResult.of(dry_run.dry_run_unsaved(services, body))
+
+
+@router.post(
+    "/{mailbox_id}/dry-run", openapi_extra=json_body("DryRun"), responses=described(404, *BODY_ERRORS, 502, 503)
+)
+def dry_run_mailbox(mailbox_id: Id, body: JsonBody, services: Ready) -> models.DryRunResult:
+    """What the next poll would make of each message that is waiting, and why, with the saved settings or with others.
+    Each is looked at as if the others were not there. Nothing is stored, marked or moved.
+    """
+    mailbox = mailboxes.find_mailbox(services, mailbox_id).value
+    return models.DryRunResult.of(dry_run.dry_run(services, mailbox, body))
 
 
 @router.post("/{mailbox_id}/poll", status_code=202, responses=described(404, 409))

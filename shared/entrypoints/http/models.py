@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, Field
 
-from shared.application import explain, ports
+from shared.application import dry_run, explain, ports
 from shared.application.health import MailboxStatus
 from shared.domain import mailbox, senders
 from shared.domain.health import Level
@@ -320,3 +320,15 @@ def explanation(explained: explain.Explanation) -> Explanation:
     message = explained.message
     shown = {"subject": message.subject, "kind": message.kind, "kind_reasons": message.kind_reasons}
     return Explanation(**asdict(explained) | shown)
+
+
+class DryRunResult(Explanations):
+    """In the order in which a poll would take them in; `continuation` asks for the next ones, None says that no more
+    are waiting.
+    """
+
+    continuation: str | None
+
+    @classmethod
+    def of(cls, found: dry_run.WouldBe) -> Self:
+        return cls(messages=[explanation(each) for each in found.messages], continuation=found.continuation)
