@@ -6,6 +6,7 @@ import pytest
 
 from local.simulators import HOME_TENANT, gmail_error, graph_error, soap_fault
 from local.simulators.ews_soap import Refusal, answer, failure
+from local.simulators.oauth import Grant
 from shared.adapters.senders.ews import EwsSender
 from shared.domain.errors import (
     AccessDenied,
@@ -19,7 +20,7 @@ from shared.domain.errors import (
 )
 from shared.domain.outgoing import OutgoingMail, RefusedRecipient
 from tests.proxy import ProxyServer
-from tests.senders.api_providers import ACCOUNT, EwsProvider, GmailProvider, GraphProvider
+from tests.senders.api_providers import ACCOUNT, EwsProvider, GmailProvider, GraphProvider, utc_now
 from tests.senders.contract import ANN, BOB, FROM, Delivered, mail
 from tests.senders.smtp_provider import IMPATIENT
 from tests.sources.ews_mailbox import PASSWORD
@@ -208,6 +209,22 @@ class TestGraph:
 
         assert len(provider.delivered()) == 1
 
+    def test_a_person_sends_from_a_mailbox_that_is_shared_with_them(self, simulators, provider, opened):
+        simulators.entra.add_app(APP, public=True)
+        simulators.users.add(ANN, shared=[ACCOUNT])
+        permissions = ("Mail.ReadWrite", "Mail.ReadWrite.Shared", "Mail.Send", "Mail.Send.Shared")
+        scopes = " ".join(f"https://graph.microsoft.com/{each}" for each in permissions) + " offline_access"
+        grant = Grant(APP, ANN, scopes, utc_now().timestamp())
+        provider.secrets.values["refresh"] = simulators.users._grants.issue(grant)
+        sign_in = {"kind": "microsoft_user", "client_id": APP, "refresh_token_secret": "refresh", "account": ANN}
+
+        opened(sign_in=sign_in | {"tenant": HOME_TENANT}).send(mail())
+
+        assert len(provider.delivered()) == 1
+        simulators.users.add(ANN, shared=[])
+        with pytest.raises(AccessDenied):
+            opened(sign_in=sign_in | {"tenant": HOME_TENANT}).send(mail())
+
     def test_a_token_that_is_not_accepted_any_more_is_renewed(self, simulators, provider, opened):
         simulators.faults.add("graph.send", status=401, body=graph_error("InvalidAuthenticationToken"))
 
@@ -346,6 +363,15 @@ class TestEws:
             opened().send(mail())
 
         assert type(refused.value) is error
+
+    def test_a_message_is_not_repeated_after_the_version_was_found_out(self, simulators, provider, opened):
+        simulators.ews.version = "Exchange2010_SP2"
+        simulators.faults.add("ews.CreateItem", skip=1, drop="after")
+
+        with pytest.raises(OutcomeUnknown):
+            opened().send(mail())
+
+        assert len(provider.delivered()) == 1
 
     def test_an_answer_that_comes_too_late_leaves_it_in_doubt(self, simulators, provider, request):
         simulators.faults.add("ews.CreateItem", delay_seconds=1)

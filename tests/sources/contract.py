@@ -78,6 +78,9 @@ class Secrets:
             raise SecretMissing
         return self.values[name]
 
+    def put(self, name: str, value: str, expires_at: datetime | None = None) -> None:
+        self.values[name] = value
+
     def forget(self, name: str) -> None:
         self.forgotten.append(name)
 

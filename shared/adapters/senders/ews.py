@@ -7,13 +7,13 @@ from xml.etree.ElementTree import Element
 from xml.sax.saxutils import quoteattr
 
 from shared.adapters.net import Timeouts, Unanswered
-from shared.adapters.senders.check import SenderCheck, Tested
+from shared.adapters.senders.check import Tested
+from shared.adapters.senders.ews_check import EwsSenderCheck
 from shared.adapters.senders.named import SEND_AS, NamedRecipientsSender
-from shared.adapters.sources.checks import Finding
 from shared.adapters.sources.ews_autodiscover import reach
 from shared.adapters.sources.ews_client import EwsClient, part, shape
 from shared.adapters.sources.ews_connection import EwsConnection
-from shared.adapters.sources.ews_errors import FULL_ACCESS, EwsRefused
+from shared.adapters.sources.ews_errors import EwsRefused
 from shared.adapters.sources.ews_folders import Folders
 from shared.adapters.sources.fetching import SLOWEST_BYTES_PER_SECOND
 from shared.adapters.sources.services import SourceServices
@@ -48,22 +48,22 @@ class EwsSender(NamedRecipientsSender):
         self._address = self._settings.mailbox or sender.from_address
 
     @cached_property
-    def connection(self) -> EwsConnection:
+    def _connection(self) -> EwsConnection:
         return reach(self._settings, self._sender.from_address, self._services, self._timeouts)
 
     @cached_property
     def _client(self) -> EwsClient:
-        return EwsClient(self.connection, self._address, self._settings)
+        return EwsClient(self._connection, self._address, self._settings)
 
     @cached_property
-    def folders(self) -> Folders:
+    def _folders(self) -> Folders:
         return Folders(self._client, self._address)
 
     def _hand_over(self, content: bytes) -> None:
         """On a new connection: a request on a kept one is made again where that turns out to be closed."""
-        self.connection.drop()
+        self._connection.drop()
         mime = f'<t:MimeContent CharacterSet="UTF-8">{b64encode(content).decode()}</t:MimeContent>'
-        folder = f"<SavedItemFolderId>{self.folders.ref_of('sentitems')}</SavedItemFolderId>"
+        folder = f"<SavedItemFolderId>{self._folders.ref_of('sentitems')}</SavedItemFolderId>"
         request = f"{folder}<Items><t:Message>{mime}</t:Message></Items>"
         seconds = len(content) / SLOWEST_BYTES_PER_SECOND
         try:
@@ -80,16 +80,17 @@ class EwsSender(NamedRecipientsSender):
     def find_sent(self, message_id: str) -> bool | None:
         constant = f"<t:FieldURIOrConstant><t:Constant Value={quoteattr(message_id)}/></t:FieldURIOrConstant>"
         wanted = f'<t:IsEqualTo><t:FieldURI FieldURI="message:InternetMessageId"/>{constant}</t:IsEqualTo>'
-        folders = f"<ParentFolderIds>{''.join(map(self.folders.ref_of, _SENT))}</ParentFolderIds>"
+        folders = f"<ParentFolderIds>{''.join(map(self._folders.ref_of, _SENT))}</ParentFolderIds>"
         request = f"{shape('Item')}{_VIEW}<Restriction>{wanted}</Restriction>{folders}"
         return any(map(_count, self._client.ask("FindItem", request, Traversal="Shallow")))
 
     def check(self, confirm_to: str | None = None) -> Iterator[CheckStage]:
-        return EwsSenderCheck(Tested(self._sender, self.send, self._services.clock(), confirm_to), self).run()
+        tested = Tested(self._sender, self.send, self._services.clock(), confirm_to)
+        return EwsSenderCheck(tested, lambda: (self._connection, self._folders)).run()
 
     def close(self) -> None:
-        if "connection" in self.__dict__:
-            self.connection.drop()
+        if "_connection" in self.__dict__:
+            self._connection.drop()
 
 
 def _count(answer: Element | EwsRefused) -> int:
@@ -103,26 +104,3 @@ def _refusal(refused: EwsRefused) -> AppError:
         return OutcomeUnknown()
     kind, text, advice = _CODES.get(refused.ews_code, (MessageRefused, str(refused), ""))
     return kind(text, advice=advice)
-
-
-class EwsSenderCheck(SenderCheck):
-    """Whether the account may send as the address, Exchange tells of no message but one that is sent."""
-
-    stages = ("name", "port", "tls", "sign_in", "permission")
-
-    def __init__(self, tested: Tested, opened: EwsSender) -> None:
-        super().__init__(tested)
-        self._opened = opened
-
-    def name(self) -> Finding:
-        self._connection = self._opened.connection
-        return super().name()
-
-    def sign_in(self) -> Finding:
-        self._sent = self._opened.folders.get("sentitems", "folder:EffectiveRights")
-        return Finding("The server accepts the account, which may open the mailbox.")
-
-    def permission(self) -> Finding:
-        if self._sent.findtext("EffectiveRights/CreateContents") == "false":
-            raise AccessDenied("The account may not keep what it sends in the mailbox.", advice=FULL_ACCESS)
-        return Finding("The account may keep what it sends; only a message shows whether it may send as the address.")

@@ -1,6 +1,7 @@
 """Gmail and Google Workspace through the Gmail API (req M1)."""
 
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from shared.adapters.senders.check import RestSenderCheck, Tested
 from shared.adapters.senders.named import NamedRecipientsSender
@@ -25,7 +26,8 @@ class GmailSender(NamedRecipientsSender):
         self._sender, self._services = sender, services
         transport = sender.transport
         self._client = GmailClient(transport.mailbox or sender.from_address, transport.sign_in, services)
-        self._url = f"{services.settings.gmail_endpoint}/upload/gmail/v1/users/me/messages/send?uploadType=media"
+        path = urlsplit(self._client.mailbox_url).path
+        self._url = f"{services.settings.gmail_endpoint}/upload{path}/messages/send?uploadType=media"
         self._may_send_as = False
 
     def _hand_over(self, content: bytes) -> None:

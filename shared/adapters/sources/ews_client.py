@@ -49,6 +49,7 @@ class EwsClient:
                 found = self._read(answer)
             except OtherVersion as error:
                 other = error
+                self._connection.drop()  # on a kept one a request is made again where it turns out to be closed
             else:
                 self._versions = (version,)
                 return found, is_cut
