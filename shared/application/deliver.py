@@ -6,7 +6,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from shared.application.announcements import STEP, step
+from shared.application.announcing import STEP, step
 from shared.application.contacts import mark_bounced
 from shared.application.deliver_emails import Emails
 from shared.application.notices import Notices

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from shared.application.announcements import words
+from shared.application.announcing import words
 from shared.application.notices import AUTOMATIC, own_message_id, reply_id
 from shared.application.services import Services
 from shared.application.templates import render

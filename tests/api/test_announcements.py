@@ -180,9 +180,12 @@ def test_what_is_cancelled_goes_no_further(api: TestClient, smtp, sender, group:
     assert api.get(url).json() == cancelled == api.post(f"{url}/cancel").json()
 
 
-def test_who_announced_what_and_who_cancelled_it_is_on_record(api: TestClient, sender, group: Audience, asked):
+def test_who_announced_what_and_who_cancelled_it_is_on_record(
+    api: TestClient, clock: MovableClock, sender, group: Audience, asked
+):
     group.add("ann")
     begun = api.post("/api/announcements", json=asked, headers={"x-ms-client-principal-name": "bob@example.com"}).json()
+    clock.advance(minutes=1)
     api.post(f"/api/announcements/{begun['id']}/cancel")
 
     records = api.get(f"/api/audit?kind=announcement&id={begun['id']}").json()["entries"]
