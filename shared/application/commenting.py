@@ -46,13 +46,14 @@ def _commented(services: Services, current: Versioned[Ticket], asked: Asked) -> 
     problems = [*_problems(services, ticket, new, by), *wrong]
     if problems or by is None:
         raise Invalid(problems)
+    cc = _cc(ticket, copied)
     made, row = _made(services, ticket, new, by)
     after = replace(
         with_status(ticket, _status(ticket, new), now),
         updated_at=now,
         comment_count=made.seq,
-        cc=_cc(ticket, copied),
-        participants=ticket.participants | {each.key for each in copied},
+        cc=cc,
+        participants=ticket.participants_with((ticket.requester, *cc)),
     )
     events = [_told(made, new), *status_events(current, after, now, by.address)]
     return Change([ChangedTicket(current, after)], [made], [row] if row else [], events, made)

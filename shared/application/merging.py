@@ -11,7 +11,7 @@ from shared.application.validation import validated
 from shared.domain.contact import same_address
 from shared.domain.errors import Conflict, Invalid, NotFound, Problem
 from shared.domain.message import Address
-from shared.domain.ticket import MAX_LINKS, MAX_PARTICIPANTS, Comment, CommentKind, Status, Ticket
+from shared.domain.ticket import MAX_LINKS, Comment, CommentKind, Status, Ticket
 from shared.domain.ticket_changes import MAX_CC, OtherTicket
 
 
@@ -78,14 +78,10 @@ def _other(services: Services, current: Versioned[Ticket], data: object) -> Vers
 def _joined(target: Ticket, ticket: Ticket) -> Ticket:
     """Those who are told of one are told of both from now on, as far as a ticket can have so many."""
     requester = same_address(target.requester.address)
-    people = {same_address(each.address): each for each in (ticket.requester, *ticket.cc, *target.cc) if each.address}
+    people = {same_address(each.address): each for each in (*target.cc, ticket.requester, *ticket.cc) if each.address}
     cc = (each for key, each in people.items() if key != requester)
-    participants = target.participants | ticket.participants
-    return replace(
-        target,
-        cc=tuple(cc)[:MAX_CC],
-        participants=participants if len(participants) <= MAX_PARTICIPANTS else target.participants,
-    )
+    joined = replace(target, cc=tuple(cc)[:MAX_CC], participants=target.participants | ticket.participants)
+    return replace(joined, participants=joined.participants_with((target.requester, *joined.cc)))
 
 
 def _noted(ticket: Ticket, now: datetime) -> Ticket:

@@ -212,7 +212,7 @@ def _patched(services: Services, current: Versioned[Ticket], asked: Asked) -> Ch
         raise Invalid(problems)
     after = with_status(replace(ticket, **values), wanted.status if "status" in named else ticket.status, now)
     if after != ticket:
-        after = replace(after, updated_at=now, participants=ticket.participants | {each.key for each in after.cc})
+        after = replace(after, updated_at=now, participants=ticket.participants_with((ticket.requester, *after.cc)))
     return Change([ChangedTicket(current, after)], events=status_events(current, after, now, asked.by))
 
 

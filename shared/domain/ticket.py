@@ -1,6 +1,6 @@
 """Tickets, their comments, and the receipts that make intake exactly-once."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -77,6 +77,12 @@ class Ticket:
     def has_participant(self, address: Address | None) -> bool:
         """Whether that person wrote or received a message of this ticket."""
         return address is not None and address.key in self.participants
+
+    def participants_with(self, people: Iterable[Address]) -> frozenset[str]:
+        """Those there are and these, who come first where that makes too many."""
+        new = frozenset(each.key for each in people if each.address)
+        others = sorted(self.participants - new)
+        return new.union(others[: max(MAX_PARTICIPANTS - len(new), 0)])
 
 
 @dataclass(frozen=True, slots=True)

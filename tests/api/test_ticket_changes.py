@@ -148,6 +148,19 @@ def test_who_is_put_in_copy_may_answer(api: TestClient, desk: Desk, comment: Cha
     assert ticket(api)["comment_count"] == 3
 
 
+def test_who_is_in_copy_has_a_part_in_a_ticket_however_many_others_have(api: TestClient, desk: Desk, change: Change):
+    for first in (0, 50, 100):
+        people = [{"address": f"{place}@example.net"} for place in range(first, first + 50)]
+        assert change("PATCH", "SUP-1", {"cc": people}).status_code == 200
+
+    desk.take_in(*(mail(f"{who}: [SUP-1]", From=who).as_bytes() for who in ("149@example.net", "ann@example.org")))
+
+    assert ticket(api)["comment_count"] == 3
+    stored = desk.services.tickets.ticket(desk.id, 1)
+    assert stored is not None
+    assert len(stored.value.participants) == 100
+
+
 def test_a_caller_who_is_a_technician_is_the_author(api: TestClient, change: Change):
     body = {"kind": "internal", "text": "Call them."}
 
