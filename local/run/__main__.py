@@ -63,7 +63,7 @@ def _run(folder: Path, port: int, stopping: threading.Event) -> None:
         if _is_answering(host, api, stopping):
             with _told_to_scripts(folder, api):
                 introduce(api, folder, demo)
-                _follow(host, Teller(api, _configured(folder, api, demo), host.log), stopping)
+                _follow(host, Teller(api, _configured(folder, api, demo), host.log, demo.smtp.received), stopping)
 
 
 def _is_answering(host: HostProcess, api: Api, stopping: threading.Event) -> bool:
@@ -92,6 +92,7 @@ def _told_to_scripts(folder: Path, api: Api) -> Iterator[None]:
 
 
 def _configured(folder: Path, api: Api, demo: Demo) -> dict[str, DropFolder]:
+    api.configure_sender(demo.sender)
     ids = {api.configure(mailbox): mailbox for mailbox in demo.mailboxes}
     return {each: DropFolder(folder / "drop" / box.name.lower(), box, each) for each, box in ids.items()}
 

@@ -47,6 +47,18 @@ class Api:
         self._call("POST", f"{path}/poll")
         return str(found["id"])
 
+    def configure_sender(self, settings: dict[str, Any]) -> None:
+        """Have it sent through, on the port that it has now."""
+        known = self.get("/api/senders")["senders"]
+        found = next((each for each in known if each["name"] == settings["name"]), None)
+        if found is None:
+            self._call("POST", "/api/senders", json=settings)
+        elif found["transport"]["port"] != settings["transport"]["port"]:
+            path = f"/api/senders/{found['id']}"
+            current = self._call("GET", path)
+            changed = current.json() | {"transport": settings["transport"]}
+            self._call("PUT", path, json=changed, headers={"If-Match": current.headers["ETag"]})
+
     def _call(self, method: str, path: str, **options: Any) -> requests.Response:
         try:
             answer = self._session.request(method, self.url + path, timeout=_SECONDS, **options)

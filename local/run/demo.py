@@ -1,6 +1,7 @@
 """The demo: what Mailroom talks to on this machine, and two mailboxes full of sample mail."""
 
 import re
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from local.azurite import run_azurite
 from local.imap_server import HOST, ImapServer, run_imap_server
 from local.run.kept import Kept, free_port
 from local.simulators import HOME_TENANT, Simulators
+from local.smtp_server import Received, SmtpServer, run_smtp_server
 
 _SAMPLES = Path(__file__).parent.parent / "mail"
 _SUPPORT, _BILLING = "support@example.com", "billing@example.com"
@@ -46,26 +48,36 @@ class DemoMailbox:
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """Everything but the functions host, which needs this environment."""
+    """Everything but the functions host, which needs this environment. What is sent is kept in a folder."""
 
     environment: dict[str, str]
     mailboxes: tuple[DemoMailbox, ...]
+    sender: dict[str, Any]
+    smtp: SmtpServer
+    sent: Path
 
 
 @contextmanager
 def run_demo(folder: Path, kept: Kept) -> Iterator[Demo]:
     """Run the services for the duration of the block, and fill them the first time. :raises RuntimeError:"""
     kept.simulators_port, kept.imap_port = free_port(kept.simulators_port), free_port(kept.imap_port)
+    kept.smtp_port, sent = free_port(kept.smtp_port), folder / "sent"
+    sent.mkdir(exist_ok=True)
     with ExitStack() as stack:
         azurite = stack.enter_context(run_azurite(folder / "azurite"))
         simulators = Simulators(folder / "simulators.pem", folder / "simulators", kept.simulators_port)
         stack.enter_context(simulators)
         imap = stack.enter_context(run_imap_server(folder / "maildir", _BILLING, _PASSWORD, kept.imap_port))
+        takes = SmtpServer(port=kept.smtp_port, deliver=partial(_keep, sent))
+        smtp = stack.enter_context(run_smtp_server("tls", takes))
         trusted = folder / "trusted.pem"
-        trusted.write_bytes(simulators.ca_file.read_bytes() + imap.ca_certificate)
+        trusted.write_bytes(simulators.ca_file.read_bytes() + imap.ca_certificate + smtp.ca_certificate)
         demo = Demo(
             _environment(azurite.connection_string, simulators.url, trusted),
             (_support(simulators), _billing(imap)),
+            _sender(smtp),
+            smtp,
+            sent,
         )
         if not kept.is_filled:
             _fill(simulators, demo)
@@ -113,6 +125,17 @@ def _billing(imap: ImapServer) -> DemoMailbox:
     return DemoMailbox("IMAP", f"an IMAP server at {HOST}:{imap.port}", settings, imap.deliver)
 
 
+def _sender(smtp: SmtpServer) -> dict[str, Any]:
+    """What it takes goes no further than this machine."""
+    transport = {"kind": "smtp", "host": HOST, "port": smtp.port}
+    return {"name": "This terminal", "from_address": "mailroom@example.com", "transport": transport}
+
+
+def _keep(folder: Path, received: Received) -> None:
+    number = len([*folder.glob("*.eml")]) + 1
+    (folder / f"{number:04}.eml").write_bytes(received.content)
+
+
 def _settings(
     name: str, address: str, prefix: str, source: dict[str, Any], settlement: dict[str, Any]
 ) -> dict[str, Any]:
@@ -131,6 +154,7 @@ def _fill(simulators: Simulators, demo: Demo) -> None:
     simulators.entra.add_app(_OWN_APP, _OWN_SECRET, roles=[], vault="user")
     simulators.entra.add_app(_GRAPH_APP, _GRAPH_SECRET)
     simulators.graph.mailboxes.add(_SUPPORT)
+    simulators.vault.put("message-id-key", secrets.token_urlsafe(32))
     simulators.vault.put("support-graph", _GRAPH_SECRET)
     simulators.vault.put("billing-imap", _PASSWORD)
     for mailbox in demo.mailboxes:

@@ -17,11 +17,12 @@ class RunFailed(Exception):
 
 @dataclass
 class Kept:
-    """The ports are stored by others: in the configuration of a mailbox and in cursors. So they stay if they can."""
+    """The ports are stored by others, in configuration and in cursors. So they stay if they can."""
 
     key: str = field(default_factory=lambda: secrets.token_urlsafe(12))
     simulators_port: int = 0
     imap_port: int = 0
+    smtp_port: int = 0
     is_filled: bool = False
 
     @classmethod

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,9 @@ from local.run.api import Api
 from local.run.demo import Demo
 from local.run.drops import DropFolder
 from local.run.host_process import Entry
+from local.smtp_server import Received
 from shared.domain.ticket import Outcome
+from shared.mime import parse
 from shared.telemetry import Event
 
 _INVOCATION = re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12} ")
@@ -25,6 +27,7 @@ def introduce(api: Api, folder: Path, demo: Demo) -> None:
     parts = {
         "API": f"{api.url}/api",
         **{each.name: f"{each.settings['address']}, on {each.served_by}" for each in demo.mailboxes},
+        "Sender": f"an SMTP server that sends nothing on, and keeps all in {demo.sent}",
         "Microsoft": f"simulated Entra ID, Graph and Key Vault at {demo.environment['GRAPH_ENDPOINT']}",
         "Storage": f"Azurite, in {folder / 'azurite'}",
         "Log": f"{folder / 'host.log'}",
@@ -42,6 +45,8 @@ class Teller:
     api: Api
     drops: Mapping[str, DropFolder]
     log: Path
+    sent: Sequence[Received]
+    _told_of: int = 0
     _polled: set[str] = field(default_factory=set)
     _failing: set[str] = field(default_factory=set)
     _errors: set[str] = field(default_factory=set)
@@ -50,6 +55,17 @@ class Teller:
         for drop in self.drops.values():
             for line in drop.look():
                 self._say(line)
+        self._look_at_sent()
+
+    def _look_at_sent(self) -> None:
+        """The first of what was sent since the last look; of many how many more."""
+        new = self.sent[self._told_of :]
+        if not new:
+            return
+        self._told_of += len(new)
+        subject = parse(new[0].content).subject
+        more = f", and {len(new) - 1} more" if len(new) > 1 else ""
+        self._say(f'Sent "{subject}" to {", ".join(new[0].recipients)}{more}')
 
     def tell(self, entry: Entry) -> None:
         event = entry.event

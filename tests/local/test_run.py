@@ -154,6 +154,17 @@ def test_eml_files_that_are_dropped_become_tickets_or_comments_or_are_known_whic
     assert [*drops.glob("*/*.eml")] == []
 
 
+def test_acknowledgements_are_told_and_kept(run: Run):
+    (run.folder / "drop" / "billing" / "thanks.eml").write_bytes(
+        b"From: thankful@example.net\nSubject: Thanks for the lift\n\nIt works again.\n"
+    )
+
+    tag = run.until(r'Sent "Re: \[(BIL-\d+)\] Thanks for the lift" to thankful@example.net')[1]
+
+    kept = [path.read_bytes() for path in (run.folder / "sent").glob("*.eml")]
+    assert any(f"[{tag}] Thanks for the lift".encode() in each for each in kept)
+
+
 def test_a_second_run_beside_the_first_is_refused_and_says_where_the_first_is(run: Run):
     with started(run.folder) as second:
         assert second.process.wait(PATIENCE_SECONDS) == 1
