@@ -14,7 +14,7 @@ from shared.domain.kinds import takes_no_replies
 from shared.domain.limits import reasons_not_to_send
 from shared.domain.mailbox import Mailbox
 from shared.domain.message import Address
-from shared.domain.outbox import EventType, OutboxEntry, SentTo
+from shared.domain.outbox import ALERTS, EventType, OutboxEntry, SentTo
 from shared.domain.outgoing_message import Automatic
 from shared.domain.people import Insiders
 from shared.domain.templates import TemplateKind
@@ -90,7 +90,7 @@ class Notices:
         told = event.payload
         if type_ is EventType.MESSAGE_REFUSED:
             yield from self._automatic(event, TemplateKind.REFUSED, Address(told["to"], told["name"]), None)
-        elif type_ in (EventType.MAILBOX_FAILING, EventType.MAILBOX_RECOVERED):
+        elif type_ in ALERTS:
             yield from self._email(event, TemplateKind.ALERT, [Address(each) for each in told.get("to", ())], None)
         elif "ticket" in told and (ticket := self.ticket(told["ticket"])):
             yield from self._of_ticket(event, type_, ticket)

@@ -174,8 +174,6 @@ def _cloud_event(
 ) -> dict[str, Any] | None:
     """None where the ticket is gone: there is nothing to be told of it any more."""
     data = {"mailbox_id": mailbox_id, **event_details(payload)}
-    if payload["type"] == EventType.MAILBOX_FAILING and (health := services.schedule.get(mailbox_id)):
-        data |= {"code": health.error_code, "error": health.error, "advice": health.advice}
     number, seq = payload.get("ticket"), payload.get("seq")
     if number is not None:
         ticket = services.tickets.ticket(mailbox_id, number)

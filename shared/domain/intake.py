@@ -153,7 +153,7 @@ class MailboxHealth:
 
     `next_due_at` is None where it has never been queued. What happened before `watched_from` does not count: it was
     changed then, or switched on. `quarantined_at` is when a message was last put in quarantine, unless it has been
-    found empty since. `alerted_at` is when people were told that it is broken, or where not `is_alerted`, that it works.
+    found empty since. `alerted_at` is when people were told that it is broken or, where not `is_alerted`, works again.
     """
 
     mailbox_id: str

@@ -19,8 +19,9 @@ class EventType(StrEnum):
     where they did or it is; `quiet` where no e-mails are owed, `unanswered` where none are to its requester;
     `reached`, the addresses that have the message already; `bounced`, those that mail came back from, and why;
     `sender`, the id of the one that a technician has chosen; `before` and `after`, the status; `message_id` of what a
-    new ticket was made of. Of refused messages: `to`, `name`, `subject`, `message_id`, `language`. Of mailboxes: `to`,
-    the addresses that are alerted, `subject` and `text`.
+    new ticket was made of. Of refused messages: `to`, `name`, `subject`, `message_id`, `language`. Of mailboxes and
+    senders that break: `code`, `error`, `advice`, `sender_id`. One event of those that are told together also has
+    `to`, the addresses that are alerted, `subject` and `text`.
     """
 
     TICKET_CREATED = "ticket.created"
@@ -28,9 +29,15 @@ class EventType(StrEnum):
     TICKET_STATUS_CHANGED = "ticket.status_changed"
     MAILBOX_FAILING = "mailbox.failing"
     MAILBOX_RECOVERED = "mailbox.recovered"
+    SENDER_FAILING = "sender.failing"
+    SENDER_RECOVERED = "sender.recovered"
     MESSAGE_QUARANTINED = "message.quarantined"
     MESSAGE_REFUSED = "message.refused"
 
+
+ALERTS = frozenset(
+    {EventType.MAILBOX_FAILING, EventType.MAILBOX_RECOVERED, EventType.SENDER_FAILING, EventType.SENDER_RECOVERED}
+)
 
 EntryKind = Literal["event", "email", "webhook"]
 

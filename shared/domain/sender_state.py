@@ -14,6 +14,7 @@ _FIRST, _LONGEST = timedelta(minutes=1), timedelta(hours=1)
 class SenderState:
     """While it is open, nothing is sent through it; after `open_until` the next message is tried, and closes it again
     or opens it for twice as long. `minute` is the one that `used` messages were reserved in.
+    `alerted_at` is when people were told that it is broken, or where not `is_alerted`, that it works.
     """
 
     sender_id: str
@@ -23,6 +24,8 @@ class SenderState:
     error: str = ""
     minute: datetime | None = None
     used: int = 0
+    is_alerted: bool = False
+    alerted_at: datetime | None = None
 
     def is_open(self, now: datetime) -> bool:
         return self.open_until is not None and now < self.open_until
@@ -37,6 +40,9 @@ class SenderState:
 
     def works(self) -> "SenderState":
         return replace(self, failures=0, open_until=None, error_code="", error="")
+
+    def alerted(self, now: datetime, *, is_alerted: bool) -> "SenderState":
+        return replace(self, is_alerted=is_alerted, alerted_at=now)
 
     def reserved(self, wanted: int, limit: int, now: datetime) -> tuple["SenderState", int]:
         """How many of the wanted messages may be sent in this minute."""

@@ -18,7 +18,7 @@ _WAITS = (5, 60, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 72_000)
 """Seconds before each further try: three days in all."""
 
 _TEXTS = ("subject", "type", "priority", "group", "assignee", "category", "service", "company", "external_id")
-_DETAILS = ("before", "after", "by", "code")
+_DETAILS = ("before", "after", "by", "code", "error", "advice", "sender_id")
 """What an event tells of itself, where it does; the rest is for whoever delivers."""
 
 

@@ -9,7 +9,6 @@ import pytest
 
 from shared.application.webhooks import deliver_webhook, webhook_entries
 from shared.domain.audit import AuditFilter
-from shared.domain.intake import MailboxHealth
 from shared.domain.outbox import Delivered, EventType, GaveUp, Later
 from shared.domain.ticket import Status
 from shared.domain.webhooks import next_try, signed_headers, signing_keys
@@ -134,19 +133,14 @@ def test_an_event_of_a_mailbox_has_no_ticket(desk, receiver):
 
 def test_a_failing_mailbox_is_told_with_why_and_what_to_do(desk, receiver):
     desk.subscribe()
-    failure = {"error_code": "credentials_rejected", "error": "The password is wrong.", "advice": "Check the secret."}
-    desk.services.schedule.put(MailboxHealth(desk.mailbox.id, next_due_at=desk.clock(), **failure))
-    event = desk.event(EventType.MAILBOX_FAILING, ticket=None, seq=None, to=["ops@desk.example"], text="To people.")
+    why = {"code": "credentials_rejected", "error": "The password is wrong.", "advice": "Check the secret."}
+    to_people = {"to": ["ops@desk.example"], "text": "To people."}
+    event = desk.event(EventType.MAILBOX_FAILING, ticket=None, seq=None, **why, **to_people)
     (entry,) = webhook_entries(desk.services, desk.mailbox.id, event)
 
     deliver_webhook(desk.services, desk.mailbox.id, entry)
 
-    assert told(receiver)["data"] == {
-        "mailbox_id": desk.mailbox.id,
-        "code": "credentials_rejected",
-        "error": "The password is wrong.",
-        "advice": "Check the secret.",
-    }
+    assert told(receiver)["data"] == {"mailbox_id": desk.mailbox.id, **why}
 
 
 # How it is signed

@@ -64,6 +64,8 @@ def _row(state: SenderState) -> dict[str, Any]:
         "error": state.error[:1000],
         "minute": state.minute.isoformat() if state.minute else "",
         "used": state.used,
+        "is_alerted": state.is_alerted,
+        "alerted_at": state.alerted_at.isoformat() if state.alerted_at else "",
     }
 
 
@@ -76,4 +78,6 @@ def _state(row: Mapping[str, Any]) -> SenderState:
         error=row["error"],
         minute=datetime.fromisoformat(row["minute"]) if row["minute"] else None,
         used=row["used"],
+        is_alerted=row.get("is_alerted", False),
+        alerted_at=datetime.fromisoformat(row["alerted_at"]) if row.get("alerted_at") else None,
     )

@@ -24,8 +24,8 @@ class Failure(BaseModel):
 
 
 class Finding(BaseModel):
-    """One thing to know: `error` where mail does not get through, `warning` where that may come or something is less safe
-    than it could be. `code` is stable.
+    """One thing to know: `error` where mail does not get through, `warning` where that may come or something is less
+    safe than it could be. `code` is stable.
     """
 
     level: Level

@@ -59,6 +59,7 @@ Until = Annotated[AwareDatetime | None, Query(description="not part of the time;
 @router.get("", responses=described(404, 422))
 def list_all_runs(
     services: Ready,
+    *,
     mailbox: Mailbox = None,
     since: Since = None,
     until: Until = None,
