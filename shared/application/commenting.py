@@ -4,13 +4,13 @@ from base64 import b64decode
 from collections.abc import Iterator
 from dataclasses import replace
 
-from shared.application.mailboxes import find_mailbox
 from shared.application.ports import ChangedTicket, StoredRaw, Versioned
 from shared.application.services import Services
 from shared.application.ticket_changes import (
     Asked,
     Change,
     author,
+    mailbox_of,
     make,
     people_in_copy,
     status_events,
@@ -18,7 +18,7 @@ from shared.application.ticket_changes import (
 )
 from shared.application.validation import validated
 from shared.domain.contact import same_address
-from shared.domain.errors import Invalid, Problem
+from shared.domain.errors import Invalid, NotFound, Problem
 from shared.domain.message import Address
 from shared.domain.outbox import EventType, OutboxEntry, event
 from shared.domain.outgoing_message import OutgoingAttachment, OutgoingMessage
@@ -30,9 +30,14 @@ from shared.mime.rich_text import text_and_html
 
 
 def comment(services: Services, tag: str, asked: Asked) -> tuple[Versioned[Ticket], Comment]:
-    """Add a comment to a ticket. :raises Invalid: with every problem."""
+    """Add a comment to a ticket.
+
+    :raises Invalid: with every problem.
+    :raises NotFound: it was made before, and is gone.
+    """
     done = make(services, tag, asked, lambda current: _commented(services, current, asked))
-    assert done.comment, "what was asked for under this key was a comment too"
+    if done.comment is None:
+        raise NotFound("the comment that was made is gone")
     return done.ticket, done.comment
 
 
@@ -120,7 +125,7 @@ def _status(ticket: Ticket, new: NewComment) -> Status:
 
 def _composed(services: Services, ticket: Ticket, new: NewComment, by: Address) -> bytes:
     """What somebody wrote, as a message; what is sent is made of it, and names its recipients."""
-    mailbox = find_mailbox(services, ticket.mailbox_id).value
+    mailbox = mailbox_of(services, ticket)
     text, html = (new.text, "") if new.text else text_and_html(new.html or "")
     return compose(
         OutgoingMessage(

@@ -10,7 +10,6 @@ from typing import Any
 from shared.application import tickets
 from shared.application.auditing import audited
 from shared.application.finding import Finder
-from shared.application.mailboxes import find_mailbox
 from shared.application.ports import (
     ChangedTicket,
     Commit,
@@ -25,6 +24,7 @@ from shared.application.validation import validated
 from shared.domain.contact import same_address
 from shared.domain.errors import Conflict, Invalid, Problem
 from shared.domain.keys import request_key
+from shared.domain.mailbox import Mailbox
 from shared.domain.message import Address
 from shared.domain.outbox import EventType, OutboxEntry, event
 from shared.domain.ticket import Comment, Receipt, Status, Ticket
@@ -160,6 +160,11 @@ def author(services: Services, named: str | None, by: str) -> Address | None:
     return None if named else Address("", by)
 
 
+def mailbox_of(services: Services, ticket: Ticket) -> Mailbox:
+    """By whose tag the ticket was found."""
+    return next(each for each in services.mailboxes.cached() if each.id == ticket.mailbox_id)
+
+
 def with_status(ticket: Ticket, status: Status, now: datetime) -> Ticket:
     closes = status is Status.CLOSED and ticket.status is not Status.CLOSED
     return replace(ticket, status=status, closed_at=now if closes else ticket.closed_at)
@@ -181,7 +186,7 @@ def people_in_copy(
     services: Services, ticket: Ticket, recipients: Sequence[Recipient]
 ) -> tuple[tuple[Address, ...], list[Problem]]:
     """The people as they are kept, once each; addresses of our own are problems: they would answer each other."""
-    insiders = Finder(services, find_mailbox(services, ticket.mailbox_id).value).insiders
+    insiders = Finder(services, mailbox_of(services, ticket)).insiders
     people = [Address(each.address, each.name) for each in recipients]
     problems = [
         Problem(f"$.cc[{place}].address", "is an address of our own")
