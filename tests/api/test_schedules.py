@@ -168,6 +168,16 @@ def test_health_says_that_email_to_ticket_is_off(api: TestClient):
     assert "switched off" in str(health["findings"])
 
 
+def test_nobody_can_ask_for_a_poll_while_email_to_ticket_is_off(api: TestClient, support):
+    mailbox_id = api.post("/api/mailboxes", json=support).json()["id"]
+    switch(api, on=False)
+
+    answer = api.post(f"/api/mailboxes/{mailbox_id}/poll")
+    switch(api, on=True)
+
+    assert (answer.status_code, answer.json()["detail"]) == (409, "email to ticket is switched off")
+
+
 def test_the_settings_of_the_installation_are_changed_by_whoever_has_read_them(api: TestClient):
     read = api.get("/api/installation")
     tag = {"If-Match": read.headers["ETag"]}

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from starlette.exceptions import HTTPException
 
 from shared.application import connection_test, dry_run, health, mailboxes
+from shared.application.installation import installation
 from shared.application.ports import PollRequest
 from shared.application.services import Services
 from shared.domain.document import DocumentId
@@ -63,6 +64,8 @@ def poll_mailbox(mailbox_id: Id, services: Ready, correlation_id: CorrelationId)
     """Have the mailbox polled now, whatever its schedule says."""
     if not mailboxes.find_mailbox(services, mailbox_id).value.enabled:
         raise HTTPException(409, "the mailbox is not enabled")
+    if not installation(services).email_to_ticket:
+        raise HTTPException(409, "email to ticket is switched off")
     polled = services.schedule.get(mailbox_id)
     failures = polled.consecutive_failures if polled else 0
     services.polls.put(PollRequest(mailbox_id, "demand", correlation_id, failures))
