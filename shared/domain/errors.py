@@ -26,6 +26,7 @@ AppError
 ├── StoreError
 │   ├── Conflict             somebody was faster
 │   ├── StoreRejected        the store does not take this data, now or later
+│   ├── WrittenByNewer       what is stored was written by a later version of this application
 │   └── StoreUnavailable     waiting helps
 ├── Unfit                    what a rule, a mapping or a pattern yields here; noted, and the message goes its way
 └── RequestError             an API call that cannot be served
@@ -210,6 +211,15 @@ class Conflict(StoreError):
 
 class StoreRejected(StoreError):
     code = "store_rejected"
+
+
+class WrittenByNewer(StoreError):
+    code = "written_by_newer"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what} was written by a newer version of Mailroom", advice="Deploy that version again, or a later one."
+        )
 
 
 class StoreUnavailable(StoreError):

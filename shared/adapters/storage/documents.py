@@ -12,7 +12,7 @@ from azure.data.tables import TableClient, UpdateMode
 from shared.adapters.storage.clients import StorageClients, get_row, translated
 from shared.application.ports import Versioned
 from shared.domain.document import Document
-from shared.domain.errors import Conflict
+from shared.domain.errors import Conflict, WrittenByNewer
 
 _CACHE_SECONDS = 20
 
@@ -92,4 +92,6 @@ class TableDocuments(Generic[D]):
         }
 
     def _versioned(self, row: Any) -> Versioned[D]:
+        if row["schema_version"] > self._model.model_fields["schema_version"].default:
+            raise WrittenByNewer(f"the {self._partition} {row['RowKey']}")
         return Versioned(self._model.model_validate_json(row["document"]), row.metadata["etag"])

@@ -24,6 +24,7 @@ _STATUS: dict[type[Exception], int] = {
     errors.SourceUnavailable: 503,
     errors.StoreUnavailable: 503,
     errors.StoreRejected: 422,
+    errors.WrittenByNewer: 503,
     errors.Conflict: 409,
     errors.RequestError: 400,
     errors.Invalid: 422,
