@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partialmethod
 from typing import Any
 
 import msal  # type: ignore[import-untyped]  # it ships no types
@@ -112,12 +112,6 @@ class _Http:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
-    def get(self, url: str, **options: Any) -> requests.Response:
-        return self._answer("GET", url, **options)
-
-    def post(self, url: str, **options: Any) -> requests.Response:
-        return self._answer("POST", url, **options)
-
     def _answer(self, method: str, url: str, **options: Any) -> requests.Response:
         with Session(self._settings) as session, network_errors("Entra ID"):
             answer = session.request(method, url, allow_redirects=False, **options)
@@ -126,3 +120,5 @@ class _Http:
             raise refusal(answer.status_code, body or {}, wait)
         accepted(answer.status_code, body, wait)
         return answer
+
+    get, post = partialmethod(_answer, "GET"), partialmethod(_answer, "POST")
