@@ -371,6 +371,14 @@ def test_it_gets_all_events_once_it_takes_one(desk, several, receiver):
     assert outcomes == [Delivered()] * 6
 
 
+def test_only_failures_in_a_row_are_counted(desk, several, receiver):
+    for each, status in zip(several, (503, 503, 204, 503, 503, 204), strict=True):
+        receiver.behave = answers(status)
+        deliver_webhook(desk.services, desk.mailbox.id, each)
+
+    assert len(receiver.posts) == 6
+
+
 def test_the_receivers_of_others_are_not_held_up(desk, several, receiver):
     receiver.behave = answers(503)
     for each in several:
@@ -386,8 +394,9 @@ def test_the_receivers_of_others_are_not_held_up(desk, several, receiver):
     assert deliver_webhook(desk.services, desk.mailbox.id, entry) == Delivered()
 
 
-def test_an_event_that_is_refused_by_itself_holds_up_no_other(desk, several, receiver):
-    receiver.behave = answers(400)
+@pytest.mark.parametrize("status", [400, 404, 500])
+def test_an_event_that_is_refused_by_itself_holds_up_no_other(desk, several, receiver, status):
+    receiver.behave = answers(status)
     for each in several:
         deliver_webhook(desk.services, desk.mailbox.id, each)
 

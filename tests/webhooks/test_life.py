@@ -124,6 +124,7 @@ def test_what_a_receiver_missed_that_said_it_was_gone_can_be_told_to_it(office, 
 def test_what_waits_for_a_receiver_that_is_well_again_is_told_at_once_on_demand(office, subscription, receiver):
     receiver.behave = answers(503)
     office.receive(*(mail(f"Printer {number}") for number in range(5)))
+    pass_time(office)
     receiver.behave = answers(204)
 
     assert redeliver(office.services, subscription) == 5
