@@ -27,6 +27,7 @@ from shared.application.own_ids import OwnIds
 from shared.application.ports import Clock, SecretStore
 from shared.application.services import Services
 from shared.domain.announcements import Announcement
+from shared.domain.imports import Import
 from shared.domain.installation import Installation
 from shared.domain.mailbox import Mailbox
 from shared.domain.outgoing_rules import OutgoingRule
@@ -68,6 +69,7 @@ def compose(settings: Settings, clock: Clock = utc_now) -> Services:
         templates=TableDocuments(clients, "mailboxes", "template", Template),
         announcements=TableDocuments(clients, "mailboxes", "announcement", Announcement),
         sender_states=TableSenderStates(clients),
+        imports=TableDocuments(clients, "mailboxes", "import", Import),
         subscriptions=TableDocuments(clients, "mailboxes", "subscription", Subscription),
         tickets=TableTicketStore(clients),
         raws=TableAndBlobRawStore(clients),

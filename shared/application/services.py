@@ -23,6 +23,7 @@ from shared.application.ports import (
     WebhookPoster,
 )
 from shared.domain.announcements import Announcement
+from shared.domain.imports import Import
 from shared.domain.installation import Installation
 from shared.domain.mailbox import Mailbox
 from shared.domain.outgoing_rules import OutgoingRule
@@ -59,6 +60,7 @@ class Services:
     announcements: DocumentStore[Announcement]
     sender_states: SenderStates
     subscriptions: DocumentStore[Subscription]
+    imports: DocumentStore[Import]
     tickets: TicketStore
     raws: RawStore
     contacts: ContactStore

@@ -11,12 +11,17 @@ blueprint = func.Blueprint()
 
 @blueprint.queue_trigger(arg_name="message", queue_name="polls", connection="DATA_STORAGE")
 def poll_mailbox(message: func.QueueMessage) -> None:
-    """Poll one mailbox within the time budget; puts itself back on the queue when more is waiting."""
+    """Poll one mailbox within the time budget, or import a part of its older mail; puts itself back on the queue when
+    more is waiting.
+    """
+    from shared.application import imports
     from shared.application.poll import poll
     from shared.application.ports import PollRequest
 
     if services := ready_services():
-        poll(services, PollRequest(**json.loads(message.get_body())))
+        request = PollRequest(**json.loads(message.get_body()))
+        handle = imports.work if request.import_id else poll
+        handle(services, request)
 
 
 @blueprint.queue_trigger(arg_name="message", queue_name="deliveries", connection="DATA_STORAGE")

@@ -14,8 +14,8 @@ ARRIVED = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 
 @dataclass
 class MemoryMailbox:
-    """What the provider holds. `unfetchable` ids fail when fetched, `unsettleable` ones when settled; the
-    connection breaks on `breaking` ones.
+    """What the provider holds. `arrivals` are when messages came, where it tells that. `unfetchable` ids fail when
+    fetched, `unsettleable` ones when settled; the connection breaks on `breaking` ones.
     """
 
     messages: dict[int, bytes] = field(default_factory=dict)
@@ -26,6 +26,8 @@ class MemoryMailbox:
     unsettleable: set[int] = field(default_factory=set)
     down: AppError | None = None
     forgets_cursors: bool = False
+    arrivals: dict[int, datetime] = field(default_factory=dict)
+    tells_dates: bool = True
     fetched: int = 0
     before_fetch: Callable[[], None] = lambda: None
 
@@ -34,12 +36,13 @@ class MemoryMailbox:
             self.messages[len(self.messages) + 1] = content
 
     def open(self, mailbox, secrets=None) -> "MemorySource":
-        return MemorySource(self)
+        return MemorySource(self, mailbox.start_from)
 
 
 @dataclass
 class MemorySource:
     mailbox: MemoryMailbox
+    start_from: datetime | None = None
 
     def changes(self, cursor: Cursor | None, limit: int) -> Page:
         if self.mailbox.down:
@@ -47,8 +50,10 @@ class MemorySource:
         if cursor and self.mailbox.forgets_cursors:
             self.mailbox.forgets_cursors = False
             raise CursorExpired
-        waiting = [uid for uid in self.mailbox.messages if uid > int(cursor or 0)]
-        listed = tuple(Listed(_ref(uid), len(self.mailbox.messages[uid])) for uid in waiting[:limit])
+        arrivals, start_from = self.mailbox.arrivals, self.start_from or datetime.min.replace(tzinfo=UTC)
+        present = [uid for uid in self.mailbox.messages if arrivals.get(uid, start_from) >= start_from]
+        waiting = [uid for uid in present if uid > int(cursor or 0)]
+        listed = tuple(Listed(_ref(uid), len(self.mailbox.messages[uid]), arrivals.get(uid)) for uid in waiting[:limit])
         last = max(waiting[:limit], default=int(cursor or 0))
         return Page(listed, Cursor(str(last)), more=len(waiting) > limit)
 
@@ -65,7 +70,8 @@ class MemorySource:
                 yield FetchFailure(listed.ref, MessageGone())
             else:
                 content = self.mailbox.messages[uid]
-                yield RawMessage(listed.ref, content, ARRIVED, len(content))
+                received_at = self.mailbox.arrivals.get(uid, ARRIVED) if self.mailbox.tells_dates else None
+                yield RawMessage(listed.ref, content, received_at, len(content))
 
     def settle(self, refs: Sequence[MessageRef], settlement: Settlement) -> Sequence[Settled]:
         return [self._settle(ref, settlement) for ref in refs]

@@ -22,6 +22,7 @@ from shared.application.services import Services
 from shared.domain.announcements import NewAnnouncement
 from shared.domain.contact import ContactDetails
 from shared.domain.errors import AppError, SettingsError
+from shared.domain.imports import ImportSettings
 from shared.domain.installation import InstallationSettings
 from shared.domain.mailbox import MailboxSettings
 from shared.domain.outgoing_rules import OutgoingRuleSettings
@@ -38,6 +39,7 @@ from shared.entrypoints.http import (
     contacts,
     handing_in,
     health,
+    imports,
     installation,
     mailboxes,
     outbox,
@@ -107,6 +109,7 @@ def build(services: Services | SettingsError) -> FastAPI:
         outbox,
         handing_in,
         quarantine,
+        imports,
         presets,
         tickets,
         ticket_changes,
@@ -180,6 +183,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             SubscriptionSettings,
             NewSignIn,
             SecretValue,
+            ImportSettings,
             DryRun,
             UnsavedDryRun,
             Drop,

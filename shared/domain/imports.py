@@ -1,0 +1,64 @@
+"""Imports of mail that was there before a mailbox was connected (req D6)."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import AwareDatetime, Field
+
+from shared.domain.document import Document
+from shared.domain.fields import Folders, Model
+
+
+class ImportState(StrEnum):
+    """An import counts first; a `planned` one waits to be started. A `failed` one can be started again, and goes on."""
+
+    COUNTING = "counting"
+    PLANNED = "planned"
+    RUNNING = "running"
+    DONE = "done"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+UNDER_WAY = (ImportState.COUNTING, ImportState.PLANNED, ImportState.RUNNING)
+
+
+class ImportSettings(Model):
+    """Which mail to import, and how. Messages stay in the mailbox as they are, and tickets get their dates."""
+
+    since: AwareDatetime = Field(alias="from", description="when the oldest message arrived")
+    until: AwareDatetime | None = Field(
+        default=None, alias="to", description="when the newest one arrived; now, unless set"
+    )
+    folders: Folders | None = Field(default=None, description="other folders than those that the mailbox is read from")
+    silent: bool = Field(default=True, description="nobody is told of what is imported, by e-mail or webhook")
+    plan: bool = Field(default=True, description="count only, and wait to be started")
+
+
+class Import(Document):
+    """One import and how far it is. `found` counts the messages that were listed; where the provider lists them without
+    dates, only their number is known before they are fetched, and `found` is the most that it can be. `left_out` were
+    fetched and are not from that time, or from none that they tell. `cursor` is where listing goes on.
+    """
+
+    mailbox_id: str
+    since: AwareDatetime
+    until: AwareDatetime
+    folders: tuple[str, ...] | None
+    silent: bool
+    plan: bool
+    state: ImportState = ImportState.COUNTING
+    is_counted: bool = False
+    found: int = 0
+    found_is_exact: bool = True
+    listed: int = 0
+    left_out: int = 0
+    outcomes: dict[str, int] = Field(default={})
+    cursor: str | None = None
+    failures: int = 0
+    error_code: str | None = None
+    error: str | None = None
+    ended_at: AwareDatetime | None = None
+
+    def covers(self, moment: datetime) -> bool:
+        return self.since <= moment <= self.until
