@@ -55,7 +55,7 @@ def json_path(error: Mapping[str, Any], data: object) -> str:
         if step in branches:
             branches = ()
             continue
-        if not isinstance(here, dict | list):
+        if not isinstance(here, dict if isinstance(step, str) else dict | list):
             break
         path += _step(step)
         here = here.get(step) if isinstance(here, dict) else here[step]

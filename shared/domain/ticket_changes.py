@@ -104,11 +104,11 @@ class TicketPatch(Model):
 
     subject: Subject = ""
     status: Status = Status.OPEN
-    assignee: EmailAddress | Literal[""] = Field(default="", description="a technician's address")
+    assignee: str = Field(default="", max_length=254, description="a technician's address")
     group: GroupOrNone = ""
     category: Line = ""
-    priority: Priority | Literal[""] = ""
-    type: DocumentId | Literal[""] = ""
+    priority: Literal[Priority, ""] = ""
+    type: str = Field(default="", max_length=63, description="the id of a ticket type")
     service: Line = ""
     company: Line = ""
     custom: Mapping[str, CustomValue | None] = Field(

@@ -289,6 +289,7 @@ _BAD_PATCHES: list[tuple[Any, list[str]]] = [
     ),
     ({"type": "incident", "custom": {"impact": "No one", "colour": "red"}}, ["$.custom.colour", "$.custom.impact"]),
     ({"priority": "hot"}, ["$.priority"]),
+    ({"assignee": ["x"], "type": {"a": 1}, "priority": []}, ["$.assignee", "$.priority", "$.type"]),
     ({"tags": ["a,b"]}, ["$.tags[0]"]),
     ({"number": 7}, ["$.number"]),
     ([], ["$"]),
