@@ -2,20 +2,20 @@
 
 import secrets
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 
 from shared.application import outbox
 from shared.application.configuration import Checked, Kind
 from shared.application.services import Services
+from shared.application.side_by_side import for_each
 from shared.application.webhooks import described, post, wake
 from shared.domain.errors import MailboxError, NotFound, PreconditionFailed, Problem, SourceError, TargetRefused, Unfit
 from shared.domain.outbox import OutboxEntry
 from shared.domain.subscriptions import Subscription, SubscriptionSettings
 from shared.domain.webhooks import cloud_event, signing_keys
 
-_SIDE_BY_SIDE = 16
 _MOST = 30
 """Webhooks of one event; with the e-mails of it they are stored in one transaction, which has a limit."""
 
@@ -57,9 +57,8 @@ def undelivered(services: Services, subscription: Subscription) -> list[Owed]:
         found = (each for each in services.tickets.outbox(mailbox_id) if each.kind == "webhook" and each.error)
         return [Owed(mailbox_id, each) for each in found if each.payload["subscription"] == subscription.id]
 
-    with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
-        found = [each for owed in pool.map(of, (each.id for each in services.mailboxes.cached())) for each in owed]
-    return sorted(found, key=lambda each: str(each.entry.payload["at"]))
+    found = for_each([each.id for each in services.mailboxes.cached()], of)
+    return sorted(chain.from_iterable(found), key=lambda each: str(each.entry.payload["at"]))
 
 
 def redeliver(services: Services, subscription: Subscription) -> int:

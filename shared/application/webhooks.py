@@ -113,6 +113,8 @@ def _posted(
         answer = post(services, subscription, event)
         if answer.status in _TAKES_NOTHING:
             raise SourceUnavailable(described(answer), retry_after=answer.retry_after)
+    except TargetRefused:
+        raise  # it was not asked
     except (MailboxError, SourceError) as error:
         failed, now = error, services.clock()
         services.sender_states.change(state.sender_id, lambda state: (state.failed(failed, now), None))

@@ -282,10 +282,11 @@ def test_a_target_that_must_not_be_reached_is_given_up_at_once(desk):
     desk.ticket()
     (entry,) = webhook_entries(desk.services, desk.mailbox.id, desk.event())
 
-    gave_up = deliver_webhook(desk.services, desk.mailbox.id, entry)
+    gave_up, again = (deliver_webhook(desk.services, desk.mailbox.id, entry) for _ in range(2))
 
     assert isinstance(gave_up, GaveUp)
     assert "must not be used" in gave_up.error
+    assert again == gave_up
 
 
 @pytest.mark.parametrize("value", ["no-secret-at-all", "whsec_c2hvcnQ=", "whsec_***", ""])
