@@ -10,6 +10,7 @@ from typing import Any
 from bench.cold_start import cold_start
 from bench.mail import messages
 from bench.measure import Measured, measure_floor, measure_poll
+from bench.sending import main as measure_sending
 from local.world import World, run_world
 from shared.domain.mailbox import Mailbox
 
@@ -52,7 +53,8 @@ def main() -> None:
     COLD_START_FIGURES.write_text(json.dumps(starts, indent=2))
     _print(figures)
     _print({"cold start": starts})
-    print(f"\nwritten to {FIGURES} and {COLD_START_FIGURES}")
+    print(f"\nwritten to {FIGURES} and {COLD_START_FIGURES}\n")
+    measure_sending()
 
 
 def _figures(world: World, make: MakeMailbox) -> dict[str, float]:

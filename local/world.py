@@ -21,7 +21,12 @@ from shared.domain.sources import EwsSource, GmailSource, GraphSource, ImapSourc
 
 CLIENT_ID = "11111111-1111-4111-8111-111111111111"
 APP_ID = "22222222-2222-4222-8222-222222222222"
-_SECRETS = {"graph-secret": "graph-secret-value", "imap-password": PASSWORD, "google-secret": "google-secret-value"}
+_SECRETS = {
+    "graph-secret": "graph-secret-value",
+    "imap-password": PASSWORD,
+    "google-secret": "google-secret-value",
+    "message-id-key": "a key that nobody can guess, but for tests",
+}
 
 
 @dataclass(frozen=True, slots=True)

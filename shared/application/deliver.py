@@ -54,12 +54,14 @@ class _Delivery:
         self._notices = Notices(self.services, self.mailbox, self.started_at)
 
     def all(self) -> None:
-        while not self._is_over_budget() and (events := self._due("event", _EVENTS)):
+        events = self._due("event", _EVENTS)
+        while events:
             self._expand(events)
+            events = self._due("event", _EVENTS) if len(events) == _EVENTS and not self._is_over_budget() else ()
         with closing(Emails(self.services, self.mailbox, self._notices)) as emails:
-            while not self._is_over_budget() and (due := self._due("email", _EMAILS)):
-                if not emails.send(due):
-                    break
+            due = self._due("email", _EMAILS)
+            while due and emails.send(due) and len(due) == _EMAILS and not self._is_over_budget():
+                due = self._due("email", _EMAILS)
         if self._is_over_budget():
             self.services.deliveries.put(DeliveryRequest(self.mailbox.id))
 
@@ -127,7 +129,7 @@ class _Delivery:
         for event in events:
             self._note_bounces(event.value)
             caused = self._caused(event.value)
-            if batch and len(batch) + 2 * len(owed + caused) + len(self._notices.sent_to) > _OPERATIONS:
+            if batch and 1 + len(batch) + 2 * len(owed + caused) + len(self._notices.sent_to) > _OPERATIONS:
                 yield batch, owed
                 batch, owed = [], []
             batch.append(event)

@@ -15,7 +15,7 @@ from shared.domain.sender_state import SenderState
 from shared.domain.senders import Sender, primary
 from shared.domain.ticket import Ticket
 
-_AT_ONCE = 10
+_AT_ONCE = 25
 """Messages that are reserved together of what a sender may send in a minute."""
 
 

@@ -1,5 +1,6 @@
 """Message-IDs of our own, signed with a key from Key Vault."""
 
+import time
 from collections.abc import Iterator
 
 from shared.application.ports import SecretStore
@@ -12,9 +13,14 @@ were used before.
 """
 
 
+_MISSING_SECONDS = 60
+"""A key that is not there is not asked for again at once: each message would ask."""
+
+
 class OwnIds:
     def __init__(self, secrets: SecretStore) -> None:
         self._secrets = secrets
+        self._missing_at = -float(_MISSING_SECONDS)
 
     def read(self, message_id: str) -> OwnId | None:
         """What an id of ours says; the vault is asked only about what looks like one."""
@@ -25,7 +31,13 @@ class OwnIds:
         return signed_id(self._keys()[0], domain, mailbox_id, ticket_number, cause)
 
     def _keys(self) -> list[bytes]:
-        return [each.strip().encode() for each in self._secrets.get(KEY_SECRET).split(",")]
+        if time.monotonic() - self._missing_at < _MISSING_SECONDS:
+            raise SecretMissing
+        try:
+            return [each.strip().encode() for each in self._secrets.get(KEY_SECRET).split(",")]
+        except SecretMissing:
+            self._missing_at = time.monotonic()
+            raise
 
     def _known_keys(self) -> Iterator[bytes]:
         """Without a key nothing is ours; what was sent is then recognised by its receipt."""
