@@ -49,6 +49,11 @@ def _parser() -> ArgumentParser:
 
 def _quarantine(below: Any) -> None:
     _on_mailbox(below, "list", commands.quarantine, "list them")
+    retry = _on_mailbox(below, "retry", commands.retry, "take one in, or all of them, as if they had just come")
+    export = _on_mailbox(below, "export", commands.export, "write one to a folder as .eml, or all of them")
+    for each in (retry, export):
+        each.add_argument("entry", nargs="?", help="its id; all of them unless given")
+    export.add_argument("--to", required=True, metavar="FOLDER")
 
 
 def _configuration(below: Any) -> None:

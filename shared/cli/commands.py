@@ -6,9 +6,10 @@ from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from shared.cli.client import Api, Failed
-from shared.cli.terminal import printable, table
+from shared.cli.terminal import Progress, printable, table
 
 _PAGE = 200
 
@@ -77,6 +78,47 @@ def _tickets(api: Api, limit: int, query: dict[str, str]) -> Iterator[dict[str, 
 def quarantine(api: Api, given: Namespace) -> int:
     found = api.get(f"mailboxes/{api.mailbox(given.mailbox)}/quarantine")["entries"]
     _answer(given, found, ("id", "at", "attempts", "size", "error_code", "error"), found)
+    return 0
+
+
+def retry(api: Api, given: Namespace) -> int:
+    """All of them in rounds: each has as much time as a request may take."""
+    path = f"mailboxes/{api.mailbox(given.mailbox)}/quarantine"
+    if given.entry:
+        tried = [api.post(f"{path}/{quote(given.entry)}/retry")]
+    else:
+        tried = _retried(api, path, len(api.get(path)["entries"]))
+    _answer(given, tried, ("id", "outcome", "reason", "ticket"), tried)
+    return 1 if any(each["outcome"] == "quarantined" for each in tried) else 0
+
+
+def _retried(api: Api, path: str, total: int) -> list[dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    with Progress("retry") as progress:
+        while True:
+            answer = api.post(f"{path}/retry")
+            known = len(found)
+            found |= {each["id"]: each for each in answer["messages"]}
+            progress.show(len(found), total)
+            if not answer["left"] or len(found) == known:
+                return [*found.values()]
+
+
+def export(api: Api, given: Namespace) -> int:
+    """Those that could never be fetched have nothing to export."""
+    path = f"mailboxes/{api.mailbox(given.mailbox)}/quarantine"
+    listed = [each for each in api.get(path)["entries"] if given.entry in (None, each["id"])]
+    if given.entry and not listed:
+        raise Failed(f"there is no entry {given.entry}")
+    found = [each["id"] for each in listed if each["size"] is not None]
+    folder = Path(given.to)
+    folder.mkdir(parents=True, exist_ok=True)
+    with Progress("export") as progress:
+        for done, entry in enumerate(found, 1):
+            message = api.call("GET", f"{path}/{quote(entry)}/message", params={"original": "true"})
+            (folder / f"{Path(entry).name}.eml").write_bytes(message.content)
+            progress.show(done, len(found))
+    print(f"{len(found)} exported to {folder}; {len(listed) - len(found)} could never be fetched")
     return 0
 
 

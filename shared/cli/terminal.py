@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Self
 
 _WIDEST = 60
 _BAR = 30
@@ -35,5 +36,8 @@ class Progress:
         if sys.stderr.isatty():
             print(f"\r{self._shown}", end="", file=sys.stderr, flush=True)
 
-    def end(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         print("" if sys.stderr.isatty() else self._shown, file=sys.stderr)

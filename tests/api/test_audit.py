@@ -1,18 +1,21 @@
 """Who changed what, and when (req O6)."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
 from shared.application.contacts import find
+from shared.application.ports import Commit
 from shared.application.services import Services
 from shared.domain.audit import AuditEntry, differences
 from shared.domain.errors import StoreUnavailable
+from shared.domain.outbox import EventType, event
 from shared.entrypoints.http.app import build
 from tests.api.desk import Desk, mail
 from tests.clock import MovableClock
@@ -21,12 +24,14 @@ KIM = {"x-ms-client-principal-name": "kim@example.com"}
 
 
 @pytest.fixture(autouse=True)
-def unwritten(composed: Services) -> Iterator[None]:
+def unwritten(composed: Services) -> None:
     """Each test has an audit of its own."""
-    yield
     table = composed.audit._table
-    for row in table.list_entities():
-        table.delete_entity(row)
+    rows = [*table.list_entities(select=["PartitionKey", "RowKey"])]
+    for _, month in groupby(rows, key=itemgetter("PartitionKey")):
+        operations = [("delete", row) for row in month]
+        for start in range(0, len(operations), 100):
+            table.submit_transaction(operations[start : start + 100])
 
 
 def audit(api: TestClient, **query: Any) -> list[dict[str, Any]]:
@@ -177,6 +182,23 @@ def test_nothing_changes_the_audit_through_the_api(api: TestClient):
     paths = api.get("/api/openapi.json").json()["paths"]
 
     assert {method for path in paths if path.startswith("/api/audit") for method in paths[path]} == {"get"}
+
+
+@pytest.mark.parametrize(("method", "action"), [("DELETE", "dropped"), ("POST", "retried")])
+def test_what_people_do_to_what_is_owed_is_on_record(
+    api: TestClient, desk: Desk, clock: MovableClock, method: str, action: str
+):
+    entry = event(EventType.TICKET_CREATED, "1", clock(), ticket=1)
+    desk.services.tickets.commit(desk.id, Commit(outbox=[replace(entry, state="failed")]))
+    path = f"/api/outbox/{desk.id}/{entry.id}{'/retry' if method == 'POST' else ''}"
+
+    answers = [api.request(method, each, headers=KIM).is_success for each in (path, path.replace(entry.id, "none"))]
+
+    assert answers == [True, False]
+    found = {each["subject"]: each for each in audit(api, kind="outbox entry")}
+    assert found[f"{desk.id}/{entry.id}"]["outcome"] == "made"
+    assert found[f"{desk.id}/none"]["outcome"] == "refused"
+    assert {(each["by"], each["action"]) for each in found.values()} == {("kim@example.com", action)}
 
 
 def test_long_values_are_cut_and_many_are_bounded():

@@ -13,8 +13,11 @@ import pytest
 import yaml
 from fastapi.testclient import TestClient
 
+from shared.application.ports import Commit
 from shared.application.services import Services
 from shared.cli.__main__ import main
+from shared.domain.intake import QuarantineEntry
+from shared.domain.message import MessageRef
 from tests.api.desk import Desk, mail
 
 Run = Callable[..., int]
@@ -120,6 +123,50 @@ def test_nothing_that_mail_says_steers_the_terminal(run: Run, desk: Desk, capsys
     run("tickets")
 
     assert {"\x1b", "\x07", "\x9b"}.isdisjoint(capsys.readouterr().out)
+
+
+@pytest.fixture
+def stuck(desk: Desk) -> list[str]:
+    """The ids of two messages in quarantine."""
+    desk.provider.unfetchable |= {1, 2}
+    for messages in ([mail("First").as_bytes(), mail("Second").as_bytes()], [], []):
+        desk.take_in(*messages)
+    return [each.id for each in desk.services.tickets.quarantine(desk.id)]
+
+
+def test_quarantine_is_listed_and_all_of_it_retried(run: Run, desk: Desk, stuck: list[str], capsys):
+    assert run("quarantine", "list", "SUP") == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:]] == stuck
+
+    assert run("quarantine", "retry", "SUP") == 0
+
+    told = capsys.readouterr()
+    assert [line.split()[:2] for line in told.out.splitlines()[1:]] == [[each, "deferred"] for each in stuck]
+    assert told.err.endswith("2/2\n")
+    assert desk.services.tickets.quarantine(desk.id) == []
+
+
+def test_one_message_is_retried_by_its_id(run: Run, desk: Desk, stuck: list[str], capsys):
+    assert run("--json", "quarantine", "retry", "SUP", stuck[1]) == 0
+
+    assert [each["id"] for each in json.loads(capsys.readouterr().out)] == [stuck[1]]
+    assert [each.id for each in desk.services.tickets.quarantine(desk.id)] == [stuck[0]]
+
+
+def test_what_was_never_fetched_is_counted_and_not_exported(run: Run, stuck: list[str], tmp_path: Path, capsys):
+    assert run("quarantine", "export", "SUP", "--to", str(tmp_path / "out")) == 0
+    assert capsys.readouterr().out == f"0 exported to {tmp_path / 'out'}; 2 could never be fetched\n"
+    assert run("quarantine", "export", "SUP", "0" * 32, "--to", str(tmp_path)) == 1
+
+
+def test_what_is_in_quarantine_is_exported_as_it_was_received(run: Run, desk: Desk, tmp_path: Path):
+    content = mail("Refused").as_bytes()
+    raw = desk.services.raws.keep(desk.id, content)
+    entry = QuarantineEntry(MessageRef("INBOX", "1"), desk.services.clock(), 3, "store_rejected", "refused", raw)
+    desk.services.tickets.commit(desk.id, Commit(quarantined=[entry]))
+
+    assert run("quarantine", "export", "SUP", "--to", str(tmp_path)) == 0
+    assert [each.read_bytes() for each in tmp_path.glob("*.eml")] == [content]
 
 
 @pytest.mark.parametrize("suffix", ["json", "yaml"])

@@ -10,6 +10,7 @@ from shared.application import outbox
 from shared.application.mailboxes import find_mailbox
 from shared.domain.document import DocumentId
 from shared.domain.outbox import EntryKind, OutboxEntry
+from shared.entrypoints.http.audit import acts
 from shared.entrypoints.http.problems import described
 from shared.entrypoints.http.requests import Ready, ready
 
@@ -44,14 +45,24 @@ def list_outbox(services: Ready, mailbox: Annotated[DocumentId, Query()]) -> Out
     return Outbox(entries=[_shown(each) for each in outbox.owed(services, mailbox)])
 
 
-@router.post("/{mailbox_id}/{entry_id}/retry", status_code=202, responses=described(404, 412))
+@router.post(
+    "/{mailbox_id}/{entry_id}/retry",
+    status_code=202,
+    responses=described(404, 412),
+    dependencies=[acts("outbox entry", "retried")],
+)
 def retry_outbox_entry(mailbox_id: Mailbox, entry_id: EntryId, services: Ready) -> None:
     """Try it again now. Where it was not known whether an e-mail was sent, it may be sent twice."""
     find_mailbox(services, mailbox_id)
     outbox.retry(services, mailbox_id, entry_id)
 
 
-@router.delete("/{mailbox_id}/{entry_id}", status_code=204, responses=described(404, 412))
+@router.delete(
+    "/{mailbox_id}/{entry_id}",
+    status_code=204,
+    responses=described(404, 412),
+    dependencies=[acts("outbox entry", "dropped")],
+)
 def drop_outbox_entry(mailbox_id: Mailbox, entry_id: EntryId, services: Ready) -> None:
     """Never deliver it."""
     find_mailbox(services, mailbox_id)

@@ -14,6 +14,7 @@ from shared.application.subscriptions import SUBSCRIPTIONS
 from shared.domain import subscriptions as domain
 from shared.domain.document import DocumentId
 from shared.domain.sender_state import SenderState
+from shared.entrypoints.http.audit import acts
 from shared.entrypoints.http.configured import add_operations
 from shared.entrypoints.http.problems import described
 from shared.entrypoints.http.requests import Ready, ready
@@ -93,7 +94,12 @@ def list_undelivered(subscription_id: Id, services: Ready) -> AllUndelivered:
     return AllUndelivered(undelivered=[_undelivered(each) for each in found])
 
 
-@router.post("/{subscription_id}/redeliver", status_code=202, responses=described(404))
+@router.post(
+    "/{subscription_id}/redeliver",
+    status_code=202,
+    responses=described(404),
+    dependencies=[acts("subscription", "redelivered")],
+)
 def redeliver(subscription_id: Id, services: Ready) -> Redelivery:
     """Have all that is undelivered tried again now, and for another three days."""
     return Redelivery(redelivered=subscriptions.redeliver(services, _found(services, subscription_id)))
