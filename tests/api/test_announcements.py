@@ -1,7 +1,7 @@
 """One text is told to many people, each singly, and to nobody twice (req M8)."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.message import EmailMessage
 from typing import Any
 from uuid import uuid4
@@ -12,8 +12,10 @@ from fastapi.testclient import TestClient
 from local.smtp_server import SmtpServer
 from shared.application.services import Services
 from shared.domain.errors import StoreUnavailable
+from shared.entrypoints.http.app import build
 from tests.api.desk import Desk, messages
 from tests.clock import MovableClock
+from tests.sources.contract import Secrets
 
 
 @dataclass
@@ -294,6 +296,16 @@ def test_an_announcement_that_cannot_be_is_refused(api: TestClient, sender, aske
 
 def test_nothing_begins_where_nothing_can_be_sent(api: TestClient, asked):
     assert api.post("/api/announcements", json=asked).status_code == 409
+
+
+def test_nothing_begins_where_nobody_could_unsubscribe(services: Services, desk: Desk, sender, asked):
+    without_key = TestClient(build(replace(services, secrets=Secrets({}))))
+    without_url = TestClient(build(replace(services, settings=replace(services.settings, public_url=""))))
+
+    refused = [each.post("/api/announcements", json=asked).json()["type"] for each in (without_key, without_url)]
+
+    assert refused == ["urn:mailroom:secret_missing", "urn:mailroom:conflict"]
+    assert without_url.post("/api/announcements", json={**asked, "required": True}).status_code == 201
 
 
 def test_what_does_not_exist_is_not_found(api: TestClient):
