@@ -73,7 +73,7 @@ def json_body(schema: str, content_types: Sequence[str] = ("application/json",))
 
 
 def caller(request: Request) -> str:
-    """Who calls, as App Service says where people sign in. Where they do not, whoever has a key may say who they are."""
+    """Who calls, as App Service says where people sign in. Where they do not, whoever has a key says who they are."""
     return one_line(request.headers.get("x-ms-client-principal-name", ""))[:254] or "function key"
 
 
