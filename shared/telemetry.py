@@ -31,6 +31,7 @@ class Event(StrEnum):
     MAILBOX_RECOVERED = "mailbox.recovered"
     MESSAGE_DEFERRED = "message.deferred"
     MESSAGE_QUARANTINED = "message.quarantined"
+    IMPORT_FAILED = "import.failed"
     MESSAGE_UNSETTLED = "message.unsettled"
     EMAIL_SENT = "email.sent"
     DELIVERY_POSTPONED = "delivery.postponed"

@@ -101,7 +101,10 @@ def start(services: Services, found: Versioned[Import]) -> Import:
     if found.value.state not in (ImportState.PLANNED, ImportState.FAILED):
         raise Conflict(f"the import is {found.value.state}")
     state = ImportState.RUNNING if found.value.is_counted else ImportState.COUNTING
-    started = _changed(services, found, "started", state=state, failures=0, error_code=None, error=None, ended_at=None)
+    part = found.value.part + 1
+    started = _changed(
+        services, found, "started", state=state, part=part, failures=0, error_code=None, error=None, ended_at=None
+    )
     _go_on(services, started)
     return started
 
@@ -122,25 +125,27 @@ def _changed(services: Services, found: Versioned[Import], action: str, **change
 
 
 def _go_on(services: Services, ours: Import, delay: timedelta = timedelta()) -> None:
-    services.polls.put(PollRequest(ours.mailbox_id, "import", ours.id, import_id=ours.id), delay)
+    services.polls.put(PollRequest(ours.mailbox_id, "import", ours.next_part, import_id=ours.id), delay)
 
 
 def work(services: Services, request: PollRequest) -> None:
     """The next part of an import; its failures are not raised. An import that somebody has cancelled ends here."""
     found = services.imports.get(request.import_id or "")
     mailbox = next((each for each in services.mailboxes.cached() if each.id == request.mailbox_id), None)
-    if found is None or mailbox is None or found.value.state not in (ImportState.COUNTING, ImportState.RUNNING):
+    if found is None or mailbox is None or not found.value.is_going_on:
+        return
+    if request.correlation_id != found.value.next_part:  # it was delivered a second time
         return
     if not installation(services).email_to_ticket:
         _go_on(services, found.value, _PAUSE_WHILE_OFF)
         return
     poll(services, PollRequest(mailbox.id, "demand", request.correlation_id))
     with correlated(mailbox=mailbox.id, correlation=request.correlation_id):
-        after, delay = _Part(services, mailbox, found.value).run()
+        after, delay = _Part(services, mailbox, found.value.model_copy(update={"part": found.value.part + 1})).run()
+    if after.is_going_on:  # first, because a crash in between is made up for by the request that is not done yet
+        _go_on(services, after, delay)
     with suppress(Conflict):  # it was cancelled meanwhile
         services.imports.replace(after, found.etag)
-        if after.state in (ImportState.COUNTING, ImportState.RUNNING):
-            _go_on(services, after, delay)
 
 
 class _Part:
@@ -166,8 +171,11 @@ class _Part:
             self._change(cursor=None, found=self.ours.found if self.ours.is_counted else 0)
         except AppError as error:
             return self._failed(error)
+        except Exception:  # noqa: BLE001 - the boundary of one import: it must not go on in vain, or stop without a word
+            emit(Event.IMPORT_FAILED, level=logging.ERROR)
+            return self._failed(AppError("an unexpected error; the log tells where"))
         self._change(failures=0, error_code=None, error=None)
-        return self.ours, _PAUSE if self.ours.is_counted else timedelta()
+        return self.ours, _PAUSE
 
     def _change(self, **changes: object) -> None:
         self.ours = self.ours.model_copy(update=changes)

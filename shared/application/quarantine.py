@@ -144,7 +144,7 @@ def _retry(
         audited(services, _NOUN, subject, "retried"),
         taking_in(services, mailbox, terms=terms, retried=known) as intake,
     ):
-        taken = [_fetched_later(mailbox, intake, each) for each in batch if _is_missing(each)]
+        taken = [_fetched_later(mailbox, terms, intake, each) for each in batch if _is_missing(each)]
         taken += intake.take_in([each for each in batch if not _is_missing(each)])
         handled = [entries[each.ref] for each in taken if each.outcome is not Outcome.QUARANTINED]
         intake.release(record("retry", started_at, services.clock(), taken), handled)
@@ -169,9 +169,13 @@ def _is_missing(item: Item) -> bool:
     return isinstance(item, FetchFailure) and item.content is None
 
 
-def _fetched_later(mailbox: Mailbox, intake: Intake, item: Item) -> Taken:
-    """By the next poll; but where it was moved when it failed, its handle leads nowhere: people move it back."""
+def _fetched_later(mailbox: Mailbox, terms: Terms, intake: Intake, item: Item) -> Taken:
+    """By the next poll; but not on the terms of an import, and where it was moved when it failed, its handle leads
+    nowhere: people move it back.
+    """
     assert isinstance(item, FetchFailure)
+    if terms != Terms():
+        return Taken(item.ref, Outcome.QUARANTINED, "to_be_imported_again")
     if mailbox.failed_folder and mailbox.source.kind in _HANDLES_END_WITH_A_MOVE:
         return Taken(item.ref, Outcome.QUARANTINED, "moved_to_failed_folder")
     if not intake.put_back(item.ref):

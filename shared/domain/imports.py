@@ -54,11 +54,21 @@ class Import(Document):
     listed: int = 0
     left_out: int = 0
     outcomes: dict[str, int] = Field(default={})
+    part: int = 0
     cursor: str | None = None
     failures: int = 0
     error_code: str | None = None
     error: str | None = None
     ended_at: AwareDatetime | None = None
+
+    @property
+    def is_going_on(self) -> bool:
+        return self.state in (ImportState.COUNTING, ImportState.RUNNING)
+
+    @property
+    def next_part(self) -> str:
+        """Names the part that is due; requests for others are late or come twice."""
+        return f"{self.id}-{self.part}"
 
     def covers(self, moment: datetime) -> bool:
         return self.since <= moment <= self.until

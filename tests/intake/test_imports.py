@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.application import imports
-from shared.application.ports import PollRequest
+from shared.application import imports, quarantine
+from shared.application.ports import Commit, PollRequest
 from shared.domain.errors import Conflict, Invalid, SourceUnavailable
 from shared.domain.imports import ImportState
 from shared.domain.outbox import EventType
@@ -337,3 +337,49 @@ def test_a_request_that_comes_twice_or_late_does_nothing(office):
 
     assert len(office.tickets()) == 10
     assert office.services.polls.waiting == []
+
+
+def test_requests_that_come_twice_do_not_multiply(office):
+    for number in range(200):
+        _arrive(office, f"Old {number}", FROM + timedelta(hours=number))
+    begin(office, plan=False)
+    queue, handled = office.services.polls, 0
+    while queue.waiting:
+        request, _ = queue.waiting.pop(0)
+        for _ in range(2):
+            imports.work(office.services, request)
+        handled += 1
+
+    assert handled == 3
+    assert now(office).outcomes == {"created": 210}
+
+
+def test_a_part_that_ends_before_it_is_on_record_is_repeated(office):
+    """A worker that dies has put the next request on the queue; its own comes again."""
+    begin(office, plan=False)
+    before = found(office)
+    work(office, parts=1)
+    office.services.imports.replace(before.value, found(office).etag)
+    office.services.polls.put(
+        PollRequest(office.mailbox.id, "import", before.value.next_part, import_id=before.value.id)
+    )
+
+    work(office)
+
+    assert (now(office).state, now(office).found, now(office).listed) == (ImportState.DONE, 10, 10)
+
+
+def test_what_failed_in_an_import_is_tried_again_on_its_terms(office, listener):
+    begin(office, plan=False)
+    office.provider.unfetchable = {3}
+    work(office)
+    (entry,) = office.quarantine()
+    bytes_found = replace(entry, raw=office.services.raws.keep(office.mailbox.id, office.provider.messages[3]))
+
+    (unfetched,) = quarantine.retry(office.services, office.mailbox, [entry.id])
+    office.services.tickets.commit(office.mailbox.id, Commit(quarantined=[bytes_found]))
+    (retried,) = quarantine.retry(office.services, office.mailbox, [entry.id])
+
+    assert unfetched.reason == "to_be_imported_again"
+    assert retried.ticket == "SUP-10"
+    assert office.services.tickets.outbox(office.mailbox.id) == []
