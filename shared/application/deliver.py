@@ -24,6 +24,7 @@ TIME_BUDGET = timedelta(minutes=4)
 _EVENTS = 40
 _EMAILS = 50
 _OPERATIONS = 100
+"""What a transaction may have; one is left for what the event that does not fit has counted."""
 
 
 def deliver(services: Services, request: DeliveryRequest) -> None:
@@ -129,7 +130,7 @@ class _Delivery:
         for event in events:
             self._note_bounces(event.value)
             caused = self._caused(event.value)
-            if batch and 1 + len(batch) + 2 * len(owed + caused) + len(self._notices.sent_to) > _OPERATIONS:
+            if batch and 1 + len(batch) + 2 * len(owed + caused) + len(self._notices.sent_to) >= _OPERATIONS:
                 yield batch, owed
                 batch, owed = [], []
             batch.append(event)
