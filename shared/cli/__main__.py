@@ -10,7 +10,7 @@ from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from shared.cli import commands, configuration
+from shared.cli import commands, configuration, imports
 from shared.cli.client import Api, Failed, connect
 from shared.cli.terminal import printable
 
@@ -43,6 +43,7 @@ def _parser() -> ArgumentParser:
     tickets.add_argument("--status", choices=("open", "all"), default="open")
     tickets.add_argument("--limit", type=int, default=50)
     _quarantine(_group(below, "quarantine", "messages that could not be handled"))
+    _import(_on_mailbox(below, "import", imports.import_, "import older mail, once it is counted and confirmed"))
     _configuration(_group(below, "config", "all configuration as one document"))
     return parser
 
@@ -54,6 +55,14 @@ def _quarantine(below: Any) -> None:
     for each in (retry, export):
         each.add_argument("entry", nargs="?", help="its id; all of them unless given")
     export.add_argument("--to", required=True, metavar="FOLDER")
+
+
+def _import(parser: ArgumentParser) -> None:
+    parser.add_argument("--from", dest="since", required=True, metavar="TIME", help="2026-01-31, or a time with offset")
+    parser.add_argument("--to", dest="until", metavar="TIME", help="mail before then")
+    parser.add_argument("--folder", action="append", help="instead of the mailbox's folders; may be repeated")
+    parser.add_argument("--tell", action="store_true", help="tell people of the tickets that it makes")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
 
 
 def _configuration(below: Any) -> None:

@@ -1,11 +1,13 @@
 """The command-line client, over HTTP against the API itself."""
 
+import io
 import json
 import os
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -13,7 +15,8 @@ import pytest
 import yaml
 from fastapi.testclient import TestClient
 
-from shared.application.ports import Commit
+from shared.application import imports
+from shared.application.ports import Commit, PollRequest
 from shared.application.services import Services
 from shared.cli.__main__ import main
 from shared.domain.intake import QuarantineEntry
@@ -169,6 +172,39 @@ def test_what_is_in_quarantine_is_exported_as_it_was_received(run: Run, desk: De
     assert [each.read_bytes() for each in tmp_path.glob("*.eml")] == [content]
 
 
+@pytest.fixture
+def worked_off(desk: Desk, queued, monkeypatch) -> None:
+    """While the client waits, the function that reads the queue does what is on it."""
+
+    def work_off(_: float) -> None:
+        for message in queued():
+            imports.work(replace(desk.services, open_source=desk.provider.open), PollRequest(**message))
+
+    monkeypatch.setattr("shared.cli.imports.sleep", work_off)
+
+
+def test_older_mail_is_counted_and_taken_in_while_a_bar_tells(run: Run, desk: Desk, worked_off, capsys):
+    desk.take_in(mail("Old").as_bytes(), mail("Older").as_bytes())
+
+    assert run("import", "SUP", "--from", "2020-01-01", "--yes") == 0
+
+    told = capsys.readouterr()
+    assert told.out == "at most 2 messages, silently\nduplicate: 2\n"
+    assert told.err.splitlines()[-1] == f"import [{'#' * 30}] 2/2"
+
+
+def test_an_import_that_nobody_confirms_is_cancelled(run: Run, desk: Desk, worked_off, api: TestClient, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+
+    assert run("import", "SUP", "--from", "2020-01-01") == 2
+    assert [each["state"] for each in api.get(f"/api/mailboxes/{desk.id}/imports").json()["imports"]] == ["cancelled"]
+
+
+def test_an_import_from_the_future_is_refused(run: Run, desk: Desk, worked_off, capsys):
+    assert run("import", "SUP", "--from", "2126-01-01") == 1
+    assert "$.from" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("suffix", ["json", "yaml"])
 def test_a_file_of_the_configuration_changes_nothing_until_it_is_edited(
     run: Run, desk: Desk, tmp_path: Path, suffix: str, capsys
@@ -192,11 +228,10 @@ def test_nothing_is_applied_that_nobody_confirms(run: Run, desk: Desk, tmp_path:
     file = tmp_path / "mailroom.yaml"
     run("config", "export", str(file))
     file.write_text(file.read_text().replace("Support", "Help"))
-    monkeypatch.setattr("sys.stdin", open(os.devnull))  # noqa: SIM115, PTH123 - the test's end closes it
+    monkeypatch.setattr("sys.stdin", io.StringIO())
 
     assert run("config", "apply", str(file)) == 2
     assert desk.services.mailboxes.get(desk.id).value.name == "Support"
-    sys.stdin.close()
 
 
 def test_dates_that_yaml_reads_as_dates_are_understood(run: Run, desk: Desk, tmp_path: Path, capsys):
