@@ -72,7 +72,7 @@ class Intake:
         *,
         owner: str | None,
         terms: Terms = _POLLED,
-        retried: Mapping[MessageRef, QuarantineEntry] | None = None,
+        retried: Mapping[MessageRef, Versioned[QuarantineEntry]] | None = None,
     ) -> None:
         """Without an owner it takes no lease: it adds to a mailbox that somebody else may be polling. With `retried`,
         what fails goes to quarantine at once, because no poll comes back to it; entries that are there stay there.
@@ -177,8 +177,10 @@ class Intake:
             return Taken(ref, Outcome.DEFERRED, error.code)
         before = self._retried.get(ref) if self._retried else None
         if before:
-            entry = replace(before, attempts=before.attempts + 1, error_code=error.code, error=str(error))
-            self._store(Commit(self._owned_state(), self._etag, quarantined=[entry]))
+            attempts = before.value.attempts + 1
+            entry = replace(before.value, attempts=attempts, error_code=error.code, error=str(error))
+            again = [ChangedQuarantine(before, entry)]
+            self._store(Commit(self._owned_state(), self._etag, changed_quarantine=again))
         else:
             self._quarantine(ref, attempts, error, content)
         return Taken(ref, Outcome.QUARANTINED, error.code)

@@ -138,11 +138,10 @@ def _retry(
     batch: Sequence[Item],
 ) -> list[Retried]:
     started_at = services.clock()
-    known = {ref: each.value for ref, each in entries.items()}
-    subject = next(iter(known)).key if len(known) == 1 else mailbox.id
+    subject = next(iter(entries)).key if len(entries) == 1 else mailbox.id
     with (
         audited(services, _NOUN, subject, "retried"),
-        taking_in(services, mailbox, terms=terms, retried=known) as intake,
+        taking_in(services, mailbox, terms=terms, retried=entries) as intake,
     ):
         taken = [_fetched_later(mailbox, terms, intake, each) for each in batch if _is_missing(each)]
         taken += intake.take_in([each for each in batch if not _is_missing(each)])

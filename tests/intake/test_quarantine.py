@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from shared.application import quarantine
-from shared.application.ports import Commit
+from shared.application.ports import Commit, QuarantineChanged
 from shared.application.quarantine import Retried
 from shared.domain.errors import Invalid
 from shared.domain.message import MessageRef
@@ -104,6 +104,32 @@ def twin_of(desk, entry):
     twin = replace(entry, ref=MessageRef("INBOX", "77"), raw=pointer)
     desk.services.tickets.commit(desk.mailbox.id, Commit(quarantined=[twin]))
     return twin
+
+
+def test_what_somebody_corrects_while_it_is_tried_again_is_not_lost(choking):
+    (entry,) = quarantined(choking, mail(POISON, id_="<bad@x>"))
+    stale = choking.services.tickets.quarantined(choking.mailbox.id, entry.id)
+    quarantine.correct(choking.services, choking.mailbox, stale, mail("Put right", id_="<bad@x>"))
+    tickets = Stale(choking.services.tickets, stale)
+
+    with pytest.raises(QuarantineChanged):
+        quarantine.retry(replace(choking.services, tickets=tickets), choking.mailbox, [entry.id])
+
+    assert choking.quarantine()[0].corrected is not None
+    assert choking.quarantine()[0].attempts == 3
+
+
+class Stale:
+    """Storage as it was read before somebody changed it."""
+
+    def __init__(self, tickets, read) -> None:
+        self._tickets, self._read = tickets, read
+
+    def __getattr__(self, name):
+        return getattr(self._tickets, name)
+
+    def quarantined(self, mailbox_id, entry_id):
+        return self._read
 
 
 def test_a_corrected_message_is_taken_in_in_place_of_the_original(choking):
