@@ -5,7 +5,7 @@ BIN      := .venv/bin
 AZURITE  := local/node_modules/.package-lock.json
 UV       := 0.13.9
 
-.PHONY: run clean-run test check tests tests-oldest bench fuzz package lock format servers
+.PHONY: run clean-run test check tests tests-oldest bench fuzz soak package lock format servers
 
 run:
 	@$(MAKE) --no-print-directory --silent --jobs=2 .venv/ready $(AZURITE)
@@ -41,6 +41,10 @@ bench: .venv/ready $(AZURITE) servers
 # Damaged and hostile mail by the thousand; what fails is kept in .local/fuzz.
 fuzz: .venv/ready
 	$(BIN)/python -m bench.fuzzing
+
+# A thousand mailboxes for ten minutes; `ARGS="--faults --kill 5"` makes storage fail and kills workers.
+soak: .venv/ready $(AZURITE)
+	$(BIN)/python -m bench.soak $(ARGS)
 
 # What is deployed: dist/app, and the same as dist/mailroom.zip.
 package: .venv/ready
