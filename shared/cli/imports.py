@@ -14,8 +14,9 @@ _ENDED = ("done", "failed", "cancelled")
 
 def import_(api: Api, given: Namespace) -> int:
     path = f"mailboxes/{api.mailbox(given.mailbox)}/imports"
-    asked = {"from": _moment(given.since), "to": _moment(given.until), "folders": given.folder, "silent": not given.tell}
-    made = api.post(path, json={name: value for name, value in asked.items() if value is not None})
+    within = {"from": _moment(given.since), "to": _moment(given.until), "folders": given.folder}
+    asked = {name: value for name, value in within.items() if value is not None}
+    made = api.post(path, json={**asked, "silent": not given.tell})
     path = f"{path}/{made['id']}"
     counted = _followed(api, path, "planned", Progress("count"))
     at_most = "" if counted["found_is_exact"] else "at most "
