@@ -19,8 +19,8 @@ from shared.domain.ticket import Comment, CommentKind, Outcome, RawPointer, Rece
 Row = dict[str, Any]
 
 VERSION = 3
-"""2 has the fields of tickets beyond the subject, and the full text of replies; rows of 1 are read as without them. 3 links
-a ticket to many (`links`); those before it to one (`linked_to`).
+"""2 has the fields of tickets beyond the subject, and the full text of replies; rows of 1 are read as without them.
+3 links a ticket to many (`links`); those before it to one (`linked_to`).
 """
 
 STATE = "state"
