@@ -27,13 +27,15 @@ def sample(request: pytest.FixtureRequest, services: Services, clock: MovableClo
     clock.advance(hours=1)
     tables = json.loads(SAMPLES[request.param].read_text("utf-8"))
     clients = services.mailboxes._clients
-    stored = [(clients.table(name), _row(row)) for name, rows in tables.items() for row in rows]
-    for table, row in stored:
-        table.create_entity(row)
+    for name, rows in tables.items():
+        for row in rows:
+            clients.table(name).create_entity(_row(row))
     services.contacts._forget()
     yield request.param
-    for table, row in stored:
-        table.delete_entity(row)
+    for name, rows in tables.items():
+        for partition in {row["PartitionKey"] for row in rows}:
+            for row in clients.table(name).query_entities(f"PartitionKey eq '{partition}'"):
+                clients.table(name).delete_entity(row)
     services.contacts._forget()
 
 
