@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from shared.application.contacts import mark_bounced
 from shared.application.deliver_senders import Admission, Senders
 from shared.application.notices import Notices
-from shared.application.notices_written import written
+from shared.application.notices_written import people_left, written
 from shared.application.ports import (
     ChangedEntry,
     ChangedTicket,
@@ -161,9 +161,12 @@ class Emails:
             self._settle_unknown(entry, connection, ticket)
         else:
             self._senders.works(sender)
-            self._settle_result(entry, result, ticket)
+            self._settle_result(entry, result, ticket, rest=people_left(entry.value.payload)[len(mail.recipients) :])
 
-    def _settle_result(self, entry: Versioned[OutboxEntry], result: SendResult, ticket: Ticket | None) -> None:
+    def _settle_result(
+        self, entry: Versioned[OutboxEntry], result: SendResult, ticket: Ticket | None, rest: Sequence[str]
+    ) -> None:
+        """`rest` are those beyond what the server takes at once: it is their turn now."""
         refused = [each for each in result.refused if each.permanent]
         later = [each for each in result.refused if not each.permanent]
         for each in refused:
@@ -171,9 +174,10 @@ class Emails:
                 mark_bounced(self.services, each.address, f"refused with {each.status}")
         if result.accepted:
             emit(Event.EMAIL_SENT, notice=entry.value.payload["notice"], recipients=len(result.accepted))
-        if later:
-            payload = {**entry.value.payload, "left": [each.address for each in later]}
-            delivery: Delivery = Later(self._next_try(entry.value), _told(later), payload)
+        if later or rest:
+            payload = {**entry.value.payload, "left": [*rest, *(each.address for each in later)]}
+            at = self.services.clock() if rest else self._next_try(entry.value)
+            delivery: Delivery = Later(at, _told(later), payload)
         else:
             delivery = Delivered() if result.accepted else GaveUp(_told(refused))
         self._settle(entry, delivery, ticket, note=_told(refused) if refused else "")

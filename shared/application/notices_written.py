@@ -74,8 +74,18 @@ def written(
         loop_id=mailbox.id,
         unsubscribe_url=values["message"].url,
     )
-    recipients = told.get("left") or [each.address for each in (*to, *cc)]
-    return OutgoingMail(message.message_id, sender.from_address, tuple(recipients), compose(message)), rendered
+    recipients = tuple(people_left(told)[: _most_at_once(sender)])
+    return OutgoingMail(message.message_id, sender.from_address, recipients, compose(message)), rendered
+
+
+def people_left(told: Mapping[str, Any]) -> list[str]:
+    """The addresses that do not have the message yet."""
+    return [*(told.get("left") or (address for address, _ in (*told["to"], *told["cc"])))]
+
+
+def _most_at_once(sender: Sender) -> int | None:
+    """None where the provider writes to all whom the message names, whatever the envelope says."""
+    return sender.limits.recipients_per_message if sender.transport.kind == "smtp" else None
 
 
 def _comments(services: Services, mailbox: Mailbox, told: Mapping[str, Any]) -> Sequence[Comment]:

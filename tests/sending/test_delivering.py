@@ -8,6 +8,7 @@ from shared.application.outbox import retry
 from shared.application.ports import DeliveryRequest
 from shared.domain.contact import Role
 from shared.domain.errors import NotFound
+from shared.domain.outbox import EventType, event
 from shared.domain.outgoing_rules import OutgoingRule
 from shared.domain.templates import Template, TemplateKind
 from shared.domain.ticket import CommentKind
@@ -151,6 +152,27 @@ def test_a_sender_sends_no_more_than_its_limit_in_a_minute(office):
         counts.append(len(office.smtp.received))
 
     assert counts == [3, 6, 8, 8]
+
+
+def test_a_message_goes_to_no_more_people_at_once_than_the_server_takes(office, second):
+    office.sender("own", second, limits={"recipients_per_message": 2})
+    office.configure(sender_id=f"own-{office.mailbox.id}")
+    people = ", ".join(f"person{number}@example.org" for number in range(4))
+    office.receive(mail("Printer", id_="<1@x>", Cc=people))
+    second.received.clear()
+    second.refused["person0@example.org"] = "450 4.2.2 Mailbox full"
+
+    told = {"ticket": 1, "seq": 1, "technician": True}
+    office.owes(event(EventType.TICKET_COMMENTED, "1-1", office.clock.now, **told))
+    second.refused.clear()
+    office.wait(minutes=5)
+
+    assert [each.recipients for each in second.received] == [
+        (ANN,),
+        ("person1@example.org", "person2@example.org"),
+        ("person3@example.org",),
+        ("person0@example.org",),
+    ]
 
 
 def test_a_request_that_is_repeated_sends_nothing_twice(office):
