@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 from shared.domain.kinds import Kind, auto_submitted
 from shared.domain.message import InboundMessage
-from shared.mime import phrases
 from shared.mime.body import Mail
 from shared.mime.reports import Finding, delivery_report, leaves, read_receipt
 from shared.mime.structure import Part
+from shared.mime.wordings import TITLE, pattern
 
 MAX_LOOKED_AT = 2_000
 """Characters of a text in which a machine says what it is."""
@@ -32,7 +32,7 @@ def classify(mail: Mail, message: InboundMessage) -> Finding:
 
 def _calendar_answer(mail: Mail, message: InboundMessage) -> Finding | None:
     """An iTIP answer (RFC 5546); without its calendar, one that says nothing but the words of calendar programs."""
-    is_titled = bool(phrases.is_title(phrases.ANSWERED_INVITATION).match(message.subject))
+    is_titled = bool(pattern("answered_invitation", form=TITLE).match(message.subject))
     calendars = [part for part in leaves(mail) if part.type.value in ("text/calendar", "application/ics")]
     shown = [part for part in calendars if is_titled or part.disposition.value != "attachment"]
     methods = [part.type.token("method").lower() or _method(mail, part) for part in shown]
@@ -52,8 +52,8 @@ def _method(mail: Mail, part: Part) -> str:
 
 def _automatic_reply(_: Mail, message: InboundMessage) -> Finding | None:
     reasons, is_away = tuple(_declarations(message)), False
-    for title, titles in (("out of office", phrases.ABSENCE), ("automatic reply", phrases.AUTOMATIC_REPLY)):
-        if phrases.is_title(titles).match(message.subject):
+    for title, titles in (("out of office", "absence"), ("automatic reply", "automatic_reply")):
+        if pattern(titles, form=TITLE).match(message.subject):
             is_away = title == "out of office" or bool(message.header("x-auto-response-suppress"))
             reasons += (*_hints(message), *_hints_beside(title, message))
             reasons += (f"subject: {title}",) if reasons else ()
@@ -64,7 +64,7 @@ def _automatic_reply(_: Mail, message: InboundMessage) -> Finding | None:
     if not reasons:
         return None
     is_away = is_away or "vacation" in (message.header("auto-submitted") or "").lower()
-    is_away = is_away or _says(message, phrases.ABSENCE, phrases.AWAY)
+    is_away = is_away or _says(message, "absence", "away")
     return Finding(Kind.OUT_OF_OFFICE if is_away else Kind.AUTOMATIC_REPLY, reasons)
 
 
@@ -72,7 +72,7 @@ def _hints_beside(title: str, message: InboundMessage) -> Iterator[str]:
     """Signals that mean something beside such a title only; people's mail has them, too."""
     if title == "automatic reply" and message.header("x-auto-response-suppress"):
         yield "x-auto-response-suppress"
-    if _says(message, phrases.COURTESY, phrases.AWAY):
+    if _says(message, "courtesy", "away"):
         yield "text: automatic reply"
 
 
@@ -107,9 +107,9 @@ def _hints(message: InboundMessage) -> Iterator[str]:
         yield "answers a message"
 
 
-def _says(message: InboundMessage, *what: tuple[str, ...]) -> bool:
+def _says(message: InboundMessage, *what: str) -> bool:
     lines = message.text[:MAX_LOOKED_AT].split("\n")
-    return bool(phrases.anywhere(*what).search("\n".join(line for line in lines if not line.startswith(">"))))
+    return bool(pattern(*what).search("\n".join(line for line in lines if not line.startswith(">"))))
 
 
 def _list(_: Mail, message: InboundMessage) -> Finding | None:

@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 from shared.domain.kinds import DeliveryReport, FailedDelivery, Kind, is_daemon
 from shared.domain.message import Address, InboundMessage
-from shared.mime import phrases
 from shared.mime.addresses import addresses
 from shared.mime.body import Mail
 from shared.mime.headers import Fields, read_fields, text
 from shared.mime.structure import Part
 from shared.mime.values import message_ids
+from shared.mime.wordings import BEGINS, TITLE, pattern
 
 MAX_SOURCE = 64 * 1024
 """Characters of a report, and bytes of each of its parts, that are looked at."""
@@ -95,12 +95,12 @@ def delivery_report(mail: Mail, message: InboundMessage) -> Finding | None:
 
 
 def read_receipt(mail: Mail, message: InboundMessage) -> Finding | None:
-    is_titled = phrases.is_title(phrases.READ).match(message.subject)
+    is_titled = pattern("read", form=TITLE).match(message.subject)
     is_report = mail.root.type.value == "multipart/report"
     if (is_report or is_titled) and (source := _part(mail, _RECEIPT_TYPES)):
         fields, _ = read_fields(source, 0, len(source), [])
         original = _original(mail, message, fields)
-        if phrases.begins(phrases.UNDELIVERABLE).match(message.subject):  # so does Dovecot refuse a message
+        if pattern("undeliverable", form=BEGINS).match(message.subject):  # so does Dovecot refuse a message
             failed = FailedDelivery(_recipient(fields), permanent=True)
             report = DeliveryReport((failed,) if failed.address else (), original.id, original.subject)
             return Finding(
@@ -108,7 +108,7 @@ def read_receipt(mail: Mail, message: InboundMessage) -> Finding | None:
             )
         report = DeliveryReport((), original.id, original.subject)
         return Finding(Kind.READ_RECEIPT, ("report: disposition-notification",), report)
-    if is_titled and phrases.anywhere(phrases.WAS_READ).search(message.text[:2_000]):
+    if is_titled and pattern("was_read").search(message.text[:2_000]):
         original = _original(mail, message)
         report = DeliveryReport((), original.id, original.subject)
         return Finding(Kind.READ_RECEIPT, ("subject: read", "text: was read"), report)
@@ -185,7 +185,7 @@ def _original(mail: Mail, message: InboundMessage, *reported: Fields) -> _Origin
     quoted = [_as_field(_first(pattern, said)) for pattern in (_QUOTED_ID, _QUOTED_SUBJECT, _QUOTED_TO)]
     candidates = map(message_ids, (fields.first("message-id"), *ids, quoted[0]))
     known = next(filter(None, candidates), message.in_reply_to or message.references[-1:])
-    title = phrases.begins(phrases.UNDELIVERABLE, phrases.DELAYED, phrases.READ).match(message.subject)
+    title = pattern("undeliverable", "delayed", "read", form=BEGINS).match(message.subject)
     recipients = [*fields.every("to"), *fields.every("cc")] or [quoted[2]]
     return _Original(
         id=known[0] if known else None,
@@ -207,11 +207,11 @@ def _first(pattern: re.Pattern[str], source: str) -> str:
 def _in_words(mail: Mail, message: InboundMessage, body: str, signs: tuple[str, ...]) -> Finding | None:
     ours = _OURS_BELOW.search(body)
     said = body[: ours.start() if ours else len(body)]
-    is_delay = phrases.begins(phrases.DELAYED).match(message.subject)
-    is_failure = phrases.begins(phrases.UNDELIVERABLE).match(message.subject)
+    is_delay = pattern("delayed", form=BEGINS).match(message.subject)
+    is_failure = pattern("undeliverable", form=BEGINS).match(message.subject)
     if not (is_delay or is_failure or _says_so(message, said, signs)):
         return None
-    is_final = not (is_delay or (not is_failure and phrases.anywhere(phrases.STILL_TRYING).search(said[:4_000])))
+    is_final = not (is_delay or (not is_failure and pattern("still_trying").search(said[:4_000])))
     original = _original(mail, message)
     failed = tuple(_described(message, said, original, is_final=is_final))
     kind = Kind.DELIVERY_FAILURE if is_final else Kind.DELIVERY_DELAY
@@ -223,9 +223,9 @@ def _says_so(message: InboundMessage, said: str, signs: tuple[str, ...]) -> bool
     """Without a title that we know: a server says it in words, or names the code of an error in whatever language."""
     if "x-failed-recipients" not in signs and "sender: mail server" not in signs:
         return False
-    if phrases.anywhere(phrases.UNDELIVERABLE, phrases.NOT_DELIVERED).search(said[:4_000]):
+    if pattern("undeliverable", "not_delivered").search(said[:4_000]):
         return True
-    untitled = phrases.anywhere(phrases.UNDELIVERABLE).search(message.subject) or _has_code(said)
+    untitled = pattern("undeliverable").search(message.subject) or _has_code(said)
     return "null return path" in signs and bool(untitled)
 
 

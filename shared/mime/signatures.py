@@ -36,7 +36,7 @@ def without_lines_of_programs(lines: list[str]) -> list[str]:
 def _is_of_program(line: str) -> bool:
     line = _LINK.sub("", line)
     return bool(
-        pattern("sent_from", _WHOLE_LINE).fullmatch(line) and pattern("devices").search(line) and "?" not in line
+        pattern("sent_from", form=_WHOLE_LINE).fullmatch(line) and pattern("devices").search(line) and "?" not in line
     )
 
 
@@ -79,7 +79,7 @@ def _above_confidential(lines: list[str]) -> list[str]:
 
 def _above_card(lines: list[str]) -> list[str]:
     """Without what stands below a closing formula and a name, if it looks like a visiting card."""
-    closing = pattern("closings", _WHOLE_LINE)
+    closing = pattern("closings", form=_WHOLE_LINE)
     for index in range(len(lines) - 1, max(len(lines) - 2 * MAX_LINES, -1), -1):
         if closing.fullmatch(plain(lines[index][:_MAX_LINE])):
             name, *card = [below for below in range(index + 1, len(lines)) if lines[below].strip()] or [index]

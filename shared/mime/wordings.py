@@ -1,4 +1,4 @@
-"""The tables of `wordings.toml`: what mail programs write around quoted and forwarded mail."""
+"""The tables of `wordings.toml`: what programs write around mail, and machines in it."""
 
 import re
 import tomllib
@@ -9,6 +9,13 @@ from typing import Any
 
 _FORMAT_CHARACTERS = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 _WIDE_SPACES = re.compile("[\xa0\u2000-\u200a\u202f\u3000]")
+BEGINS = r"\s*(?:\[[^\]]{{1,40}}\]\s*|\*{{2,5}}\s*|auto:\s*)?(?:{})"
+"""The form of a subject that begins with one of a table,"""
+TITLE = (
+    BEGINS + r"(?:[- ]+(?:auto\w*[- ]?)?(?:reply|response|message|notification|notice|assistant|re|aw))?"
+    "[\\s!.*]*(?:$|[:\uff1a;,(\\[\u2013\u2014-])"
+)
+"""... and of one that is one of them, or begins with one as with a title."""
 
 
 def plain(line: str) -> str:
@@ -25,9 +32,10 @@ def words(table: str) -> frozenset[str]:
 
 
 @cache
-def pattern(table: str, form: str = "(?:{})") -> re.Pattern[str]:
-    """The patterns of a table as alternatives, within `form`."""
-    return re.compile(form.format("|".join(_tables()[table].strip().splitlines())), re.IGNORECASE)
+def pattern(*tables: str, form: str = "(?:{})") -> re.Pattern[str]:
+    """The patterns of the tables as alternatives, within `form`."""
+    patterns = (line for table in tables for line in _tables()[table].strip().splitlines())
+    return re.compile(form.format("|".join(patterns)), re.IGNORECASE)
 
 
 @cache
