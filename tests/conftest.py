@@ -14,6 +14,16 @@ from tests.servers import require
 pytest.register_assert_rewrite("tests.sources.contract", "tests.senders.contract")
 
 
+ON_ONE_PYTHON = ("browser", "docs", "infra", "local", "package", "replies", "simulators", "soak")
+"""Areas that do not depend on the Python that runs them, or start one of their own."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.relative_to(Path(__file__).parent).parts[0] in ON_ONE_PYTHON:
+            item.add_marker(pytest.mark.exhaustive)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     capabilities.report(terminalreporter)
 
