@@ -129,7 +129,8 @@ def _apply(services: Services, kind: Kind[Any], step: Step) -> None:
 
 def _exported(kind: Kind[Any], document: Document) -> dict[str, Any]:
     only_stored = kind.stored.model_fields.keys() - kind.settings.model_fields.keys() - {*_own(kind)}
-    return document.model_dump(mode="json", exclude=only_stored)
+    dumped = document.model_dump(mode="json", exclude=only_stored)
+    return {name: dumped[name] for name in ("id", "name") if name in dumped} | dumped
 
 
 def _own(kind: Kind[Any]) -> Sequence[str]:

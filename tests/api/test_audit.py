@@ -11,6 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from shared.application.contacts import find
+from shared.application.exchange import KINDS
 from shared.application.ports import Commit
 from shared.application.services import Services
 from shared.domain.audit import AuditEntry, differences
@@ -19,6 +20,20 @@ from shared.domain.outbox import EventType, event
 from shared.entrypoints.http.app import build
 from tests.api.desk import Desk, mail
 from tests.clock import MovableClock
+
+RECORDED = {
+    *("make_primary_sender", "retry_outbox_entry", "drop_outbox_entry", "redeliver", "apply_configuration"),
+    *("retry_quarantine", "correct_quarantined", "retry_quarantined", "drop_quarantined"),
+    *("create_import", "start_import", "cancel_import", "create_announcement", "cancel_announcement"),
+    *("change_ticket", "add_comment", "merge_ticket", "link_ticket", "unlink_ticket"),
+    *("put_contact", "delete_contact", "import_contacts", "put_secret", "start_sign_in"),
+}
+CHANGING_NOTHING = {
+    *("test_connection", "test_unsaved_connection", "test_sender", "test_unsaved_sender", "test_subscription"),
+    *("plan_configuration", "preview_template", "explain_messages", "dry_run_mailbox", "dry_run_unsaved"),
+    *("poll_mailbox", "hand_in_messages"),
+}
+"""The last two take mail in, as polls do all the time."""
 
 KIM = {"x-ms-client-principal-name": "kim@example.com"}
 
@@ -176,6 +191,18 @@ def test_it_is_filtered_and_paged_newest_first_across_months(api: TestClient, cl
 @pytest.mark.parametrize("query", ["continuation=nonsense", "continuation=W10=", "from=yesterday", "limit=0"])
 def test_a_question_that_makes_no_sense_is_refused(api: TestClient, query: str):
     assert api.get(f"/api/audit?{query}").status_code == 422
+
+
+def test_of_every_operation_it_is_decided_whether_it_is_on_record(api: TestClient):
+    paths = api.get("/api/openapi.json").json()["paths"].values()
+    changing = {each["operationId"] for path in paths for method, each in path.items() if method != "get"}
+
+    kinds = {
+        f"{verb}_{kind.noun.replace(' ', '_')}" for kind in KINDS.values() for verb in ("create", "replace", "delete")
+    }
+    assert changing - kinds - RECORDED - CHANGING_NOTHING == set(), (
+        "put it on record: `audited`, or `acts` on its route"
+    )
 
 
 def test_nothing_changes_the_audit_through_the_api(api: TestClient):
