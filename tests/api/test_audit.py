@@ -14,7 +14,7 @@ from shared.application.contacts import find
 from shared.application.exchange import KINDS
 from shared.application.ports import Commit
 from shared.application.services import Services
-from shared.domain.audit import AuditEntry, differences
+from shared.domain.audit import AuditEntry, AuditOutcome, differences
 from shared.domain.errors import StoreUnavailable
 from shared.domain.outbox import EventType, event
 from shared.entrypoints.http.app import build
@@ -151,6 +151,20 @@ def test_a_change_that_broke_off_stays_begun(api: TestClient, services: Services
 
     assert broken.post("/api/mailboxes", json=support).status_code == 503
 
+    assert [each["outcome"] for each in audit(api)] == ["begun"]
+
+
+def test_what_is_made_is_made_where_the_record_cannot_say_so(api: TestClient, services: Services, support):
+    class Forgetful:
+        def add(self, entry: AuditEntry) -> None:
+            services.audit.add(entry)
+
+        def settle(self, entry: AuditEntry, outcome: AuditOutcome) -> None:
+            raise StoreUnavailable("storage answered 503")
+
+    forgetful = TestClient(build(replace(services, audit=Forgetful())))
+
+    assert forgetful.post("/api/mailboxes", json=support).status_code == 201
     assert [each["outcome"] for each in audit(api)] == ["begun"]
 
 

@@ -1,7 +1,7 @@
 """All configuration as one document: export, plan and apply (req O11)."""
 
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -11,7 +11,9 @@ from httpx import Response
 from shared.application.configuration import Kind
 from shared.application.exchange import KINDS
 from shared.application.services import Services
+from shared.domain.errors import StoreUnavailable
 from shared.domain.installation import INSTALLATION_ID
+from shared.entrypoints.http.app import build
 from tests.api.conftest import IMAP
 from tests.clock import MovableClock
 
@@ -167,6 +169,23 @@ def test_a_plan_is_void_for_another_document(api: TestClient, configured):
     document = exported(api)
 
     assert apply(api, {**document, "outgoing_rules": []}, plan(api, document)["digest"]).status_code == 412
+
+
+def test_what_broke_off_is_completed_by_planning_and_applying_again(api: TestClient, services: Services, billing):
+    document = {**NOTHING, "ticket_types": [{"id": "first", "name": "First"}], "mailboxes": [{"id": "bill", **billing}]}
+
+    class Broken:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(services.mailboxes, name)
+
+        def add(self, document: object) -> str:
+            raise StoreUnavailable("storage answered 503")
+
+    broken = TestClient(build(replace(services, mailboxes=Broken())))
+
+    assert apply(broken, document, plan(broken, document)["digest"]).status_code == 503
+    assert applied(api, document) == [("add", "mailboxes")]
+    assert plan(api, document)["steps"] == []
 
 
 def test_what_is_applied_is_on_record_one_by_one(api: TestClient, configured):
