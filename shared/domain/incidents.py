@@ -12,6 +12,7 @@ from shared.domain.explain import Step, one_by_one
 from shared.domain.facts import Facts, TextField, found
 from shared.domain.fields import Model, Name, told
 from shared.domain.patterns import Pattern
+from shared.domain.ready_made import TABLES
 
 State = Literal["recovery", "problem"]
 STATES: tuple[State, ...] = ("recovery", "problem")
@@ -63,51 +64,7 @@ class MonitoringPreset:
     state_field: str = "subject"
 
 
-MONITORING_PRESETS = (
-    MonitoringPreset(
-        "zabbix",
-        "Zabbix",
-        r"(?m)^\W*(?:original )?problem id: *(\d+)",
-        r"^(?:updated )?problem\b",
-        r"^(?:resolved|ok)\b",
-        field="body",
-    ),
-    MonitoringPreset(
-        "nagios",
-        "Nagios, Icinga 1 and Naemon",
-        r"^\W*[A-Z]+ ((?:service|host) alert: .+?) is [A-Z]+\W*$",
-        r"^\W*problem\b",
-        r"^\W*recovery\b",
-    ),
-    MonitoringPreset(
-        "icinga2",
-        "Icinga 2",
-        r"^\[[A-Z]+\] (.+?) is [A-Z]+!?$",
-        r"^\[problem\]",
-        r"^\[recovery\]",
-    ),
-    MonitoringPreset(
-        "prtg",
-        "PRTG Network Monitor",
-        r"^(?:\[[^\]]*\] )?(.+? \(.+?\)) (?:down|up|warning|unusual|partial down|paused)\b",
-        r"\) (?:down|warning|unusual|partial down)\b",
-        r"\) (?:up\b|(?:down|warning|unusual|partial down) ended)",
-    ),
-    MonitoringPreset(
-        "alertmanager",
-        "Prometheus Alertmanager and Grafana",
-        r"^\[(?:firing|resolved|alerting|ok)[^\]]*\] *([^(\n]+)",
-        r"^\[(?:firing|alerting)",
-        r"^\[(?:resolved|ok)",
-    ),
-    MonitoringPreset(
-        "azure-monitor",
-        "Azure Monitor",
-        r"azure monitor alert (.+?) at \d",
-        r"^fired:",
-        r"^resolved:",
-    ),
-)
+MONITORING_PRESETS = tuple(MonitoringPreset(**each) for each in TABLES["monitoring"])
 _BY_ID = {each.id: each for each in MONITORING_PRESETS}
 
 

@@ -4,6 +4,7 @@ The whole text stays in the raw message. Nothing is stripped that a mailbox does
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Literal
 
@@ -13,8 +14,21 @@ from shared.domain.explain import Step, one_by_one
 from shared.domain.fields import Model, Name, told
 from shared.domain.patterns import Pattern, replaced
 from shared.domain.placeholders import TemplateText, beside_pattern, rendered
-from shared.domain.strip_presets import STRIP_PRESETS, StripPreset
+from shared.domain.ready_made import TABLES, whole
 
+
+@dataclass(frozen=True, slots=True)
+class StripPreset:
+    """A rule to turn on by its id, or to copy: `pattern` and `replacement` are those of a rule of one's own."""
+
+    id: str
+    name: str
+    description: str
+    pattern: str
+    replacement: str = ""
+
+
+STRIP_PRESETS = tuple(StripPreset(**each | {"pattern": whole(each["pattern"])}) for each in TABLES["preprocessing"])
 _BY_ID = {each.id: each for each in STRIP_PRESETS}
 
 

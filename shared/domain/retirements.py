@@ -2,24 +2,15 @@
 
 from urllib.parse import urlsplit
 
+from shared.domain.ready_made import TABLES
 from shared.domain.senders import SmtpTransport, Transport
 from shared.domain.sign_in import PasswordSignIn
 from shared.domain.sources import ExchangeServer, ImapSource, Pop3Source, Source
 
 _MICROSOFT = (".office365.com", ".outlook.com", ".office365.us", ".partner.outlook.cn")
-EWS_ONLINE = (
-    "Exchange Online turns EWS off, tenant by tenant from 1 October 2026 and for all on 1 April 2027: use Microsoft "
-    "Graph instead."
-)
-BASIC_AT_MICROSOFT = (
-    "Exchange Online has taken no passwords since 2023, nor Outlook.com since 16 September 2024: sign in with "
-    "Microsoft, best through Microsoft Graph."
-)
-SMTP_AT_MICROSOFT = (
-    "Exchange Online stops taking passwords for SMTP at the end of December 2026 unless an administrator allows them "
-    "again, and Outlook.com has taken none since 16 September 2024: sign in with Microsoft or as an app, or send "
-    "through Microsoft Graph."
-)
+EWS_ONLINE: str = TABLES["warnings"]["ews_online"]
+BASIC_AT_MICROSOFT: str = TABLES["warnings"]["basic_at_microsoft"]
+SMTP_AT_MICROSOFT: str = TABLES["warnings"]["smtp_at_microsoft"]
 
 
 def is_microsoft(host: str) -> bool:

@@ -12,6 +12,7 @@ from shared.domain.document import Document, Settings
 from shared.domain.draft import MAX_CUSTOM
 from shared.domain.errors import Problem, Unfit
 from shared.domain.fields import Model, told
+from shared.domain.ready_made import TABLES
 
 _YES = ("true", "yes", "on", "1", "x")
 _NO = ("false", "no", "off", "0")
@@ -135,48 +136,7 @@ def field_problem(ticket_type: TicketTypeSettings, name: str, value: str) -> str
     return next((problem.message for problem in problems if problem.path == f"$.custom.{name}"), None)
 
 
-def _text(name: str, label: str) -> CustomField:
-    return CustomField(name=name, label=label)
-
-
-def _of(name: str, label: str, kind: Literal["number", "date", "checkbox"]) -> CustomField:
-    return CustomField(name=name, label=label, kind=kind)
-
-
-def _one_of(name: str, label: str, *choices: str) -> CustomField:
-    return CustomField(name=name, label=label, kind="choice", choices=choices)
-
-
-BUILT_IN: Types = {
-    "request": TicketTypeSettings(name="Request", fields=(_of("needed_by", "Needed by", "date"),)),
-    "incident": TicketTypeSettings(
-        name="Incident", fields=(_one_of("impact", "Impact", "One person", "A department", "Everybody"),)
-    ),
-    "purchase-order": TicketTypeSettings(
-        name="Purchase order",
-        fields=(
-            _text("order_number", "Order number"),
-            _text("supplier", "Supplier"),
-            _of("amount", "Amount", "number"),
-            _text("currency", "Currency"),
-            _of("delivery_date", "Delivery date", "date"),
-        ),
-    ),
-    "contract": TicketTypeSettings(
-        name="Contract",
-        fields=(
-            _text("contract_number", "Contract number"),
-            _text("party", "Other party"),
-            _of("starts_on", "Starts on", "date"),
-            _of("ends_on", "Ends on", "date"),
-            _of("renews", "Renews by itself", "checkbox"),
-        ),
-    ),
-    "knowledge-article": TicketTypeSettings(
-        name="Knowledge article",
-        fields=(_text("keywords", "Keywords"), _one_of("audience", "Audience", "Technicians", "Everybody")),
-    ),
-}
+BUILT_IN: Types = {name: TicketTypeSettings(**each) for name, each in TABLES["ticket_types"].items()}
 
 
 def all_types(stored: Iterable[TicketType]) -> Types:

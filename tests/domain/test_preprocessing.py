@@ -5,8 +5,7 @@
 import pytest
 
 from shared.domain.patterns import MAX_READ
-from shared.domain.preprocessing import preprocess
-from shared.domain.strip_presets import STRIP_PRESETS
+from shared.domain.preprocessing import STRIP_PRESETS, preprocess
 from tests.domain.mail import refused, saved
 
 LINK = "https://example.com/a?b=1&c=%C3%BC"

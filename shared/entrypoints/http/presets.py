@@ -8,8 +8,8 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from shared.domain.incidents import MONITORING_PRESETS, MonitoringPreset
+from shared.domain.preprocessing import STRIP_PRESETS, StripPreset
 from shared.domain.presets import PRESETS
-from shared.domain.strip_presets import STRIP_PRESETS, StripPreset
 from shared.domain.ticket_types import BUILT_IN, TicketTypeSettings
 
 router = APIRouter(prefix="/api/presets", tags=["mailboxes"])
