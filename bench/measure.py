@@ -96,6 +96,7 @@ def _connected(environment: dict[str, str], mailboxes: Sequence[Mailbox]) -> Ser
         if services.mailboxes.get(mailbox.id) is None:
             services.mailboxes.add(mailbox)
     services.mailboxes.all()
+    services.installation.all()
     services.schedule.all()
     services.tickets.state(mailboxes[0].id)
     services.raws.keep(mailboxes[0].id, b"makes the container")

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
+from functools import cached_property
 from typing import Any
 
 from shared.application.arrived import Arrived, Taken, arrived
@@ -88,9 +89,13 @@ class Intake:
         self._terms = terms
         self._retried = retried
         self._attempts = {item.ref: item.attempts for item in state.deferred}
-        self._finder = Finder(services, mailbox)
         self._owes = False
         self._readers = ThreadPoolExecutor(8, thread_name_prefix="find")
+
+    @cached_property
+    def _finder(self) -> Finder:
+        """It reads people and senders, which idle polls have no use for."""
+        return Finder(self._services, self._mailbox)
 
     def close(self) -> None:
         """Have what is owed now delivered; should that get lost, the sweep makes up for it."""
@@ -219,8 +224,8 @@ class Intake:
         self._owes = self._owes or bool(commit.outbox)
 
     def _plan(self, batch: Sequence[Arrived]) -> Plan:
+        state, insiders = self._owned_state(), self._finder.insiders  # made here, before many ask for it at once
         looked_up = self._readers.map(self._look_up, batch)
-        state, insiders = self._owned_state(), self._finder.insiders
         dates = self._terms.original_dates
         plan = Plan(self._mailbox, state, self._clock(), self._pack, insiders, self._events(), has_original_dates=dates)
         for item, (facts, found) in zip(batch, looked_up, strict=True):
