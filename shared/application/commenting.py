@@ -101,6 +101,8 @@ def _problems(services: Services, ticket: Ticket, new: NewComment, by: Address |
     enabled = [each.id for each in services.senders.cached() if each.enabled]
     if new.sender and new.sender not in enabled:
         yield Problem("$.sender", "is no sender that is enabled")
+    elif new.sender and not mailbox_of(services, ticket).notices.technicians_choose_sender:
+        yield Problem("$.sender", "cannot be chosen: the mailbox says who its answers are from")
     if new.kind is CommentKind.INTERNAL:
         for name in ("cc", "sender"):
             if getattr(new, name):

@@ -59,9 +59,9 @@ class _Delivery:
         while events:
             self._expand(events)
             events = self._due("event", _EVENTS) if len(events) == _EVENTS and not self._is_over_budget() else ()
-        with closing(Emails(self.services, self.mailbox, self._notices)) as emails:
+        with self._emails() as emails:
             due = self._due("email", _EMAILS)
-            while due and emails.send(due) and len(due) == _EMAILS and not self._is_over_budget():
+            while due and emails.send(due) and len(due) == _EMAILS:
                 due = self._due("email", _EMAILS)
         if self._is_over_budget():
             self.services.deliveries.put(DeliveryRequest(self.mailbox.id))
@@ -74,10 +74,14 @@ class _Delivery:
             self._expand([entry])
             self.all()
         elif entry.value.kind == "email":
-            with closing(Emails(self.services, self.mailbox, self._notices)) as emails:
+            with self._emails() as emails:
                 emails.send([entry])
         else:
             self._webhook(entry)
+
+    def _emails(self) -> "closing[Emails]":
+        until = self.started_at + TIME_BUDGET
+        return closing(Emails(self.services, self.mailbox, self._notices, until))
 
     def _due(self, kind: EntryKind, limit: int) -> Sequence[Versioned[OutboxEntry]]:
         return self.services.tickets.owed(self.mailbox.id, kind, limit, due_by=self.services.clock())

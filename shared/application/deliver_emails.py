@@ -41,8 +41,8 @@ from shared.domain.templates import TemplateKind
 from shared.domain.ticket import Comment, CommentKind, Ticket
 from shared.telemetry import Event, emit
 
-_TRY = timedelta(minutes=5)
-"""Longer than any try takes: what is marked for longer was left behind by a worker that died."""
+_TRY = timedelta(minutes=10)
+"""Functions are ended after it: what is marked for longer was left behind by a worker that died."""
 
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=4)
 _GIVES_UP_AFTER = timedelta(days=3)
@@ -61,12 +61,14 @@ _MAILROOM = Address("", "Mailroom")
 class Emails:
     """Those of one mailbox, through connections that stay open from one to the next.
 
-    What is removed waits for the next mark, and both are one transaction: nothing lies between them.
+    What is removed waits for the next mark, and both are one transaction: nothing lies between them. None is begun
+    after `until`.
     """
 
     services: Services
     mailbox: Mailbox
     notices: Notices
+    until: datetime
     _senders: Senders = field(init=False)
     _done: list[ChangedEntry] = field(default_factory=list)
 
@@ -80,8 +82,11 @@ class Emails:
             self._senders.close()
 
     def send(self, due: Sequence[Versioned[OutboxEntry]]) -> bool:
-        """False where some of them have to wait for a sender."""
-        handled = [self._handle(entry, len(due) - index) for index, entry in enumerate(due)]
+        """False where some of them have to wait, for a sender or for the next worker."""
+        handled = [
+            self.services.clock() < self.until and self._handle(entry, len(due) - index)
+            for index, entry in enumerate(due)
+        ]
         self._store_done()
         return all(handled)
 

@@ -16,7 +16,7 @@ class Notices(Model):
         description="who they are from, unless an outgoing rule chooses another; unset is the primary sender",
     )
     technicians_choose_sender: bool = Field(
-        default=False, description="whether a technician may choose the sender of an answer"
+        default=True, description="whether a technician may choose the sender of an answer"
     )
     language: Language = Field(default="en", description="where neither a contact nor what they wrote tells another")
     acknowledge: bool = Field(default=True, description="tell requesters of their new tickets")

@@ -224,6 +224,15 @@ def test_a_technician_chooses_among_the_senders_that_are_enabled(api: TestClient
     assert [each["sender"] for each in owed(desk) if "sender" in each] == [sender]
 
 
+def test_a_mailbox_may_leave_no_choice(api: TestClient, desk: Desk, comment: Change):
+    sender = api.post("/api/senders", json=SENDER).json()["id"]
+    current = api.get(f"/api/mailboxes/{desk.id}")
+    settled = current.json() | {"notices": {"technicians_choose_sender": False}}
+    api.put(f"/api/mailboxes/{desk.id}", json=settled, headers={"If-Match": current.headers["ETag"]})
+
+    assert paths(comment(sender=sender)) == ["$.sender"]
+
+
 def test_no_text_makes_a_header(api: TestClient, change: Change):
     change("PATCH", "SUP-1", {"subject": "Bcc: eve@example.net"})
     change("POST", "SUP-1/comments", {"kind": "public", "text": "Bcc: eve@example.net\r\n\r\nX: y"})

@@ -125,7 +125,7 @@ def test_a_worker_may_die_after_every_answer(provider, storage_services):
         if seen["answers"] <= found["boundaries"]:
             break
         for _ in range(2):
-            office.clock.advance(minutes=7)
+            office.clock.advance(minutes=11)
             sweep(office.services)
             office.deliver()
         now = len(provider.delivered())

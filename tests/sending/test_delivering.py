@@ -204,6 +204,19 @@ def test_an_outgoing_rule_chooses_the_sender(office, second):
     assert [each.recipients for each in office.smtp.received] == [("bob@example.org",)]
 
 
+@pytest.mark.parametrize(("may_choose", "by_second"), [(True, 1), (False, 0)])
+def test_a_technician_chooses_the_sender_where_the_mailbox_allows_it(office, second, may_choose, by_second):
+    chosen = office.sender("chosen", second)
+    office.configure(technicians_choose_sender=may_choose)
+    office.receive(mail("Printer", id_="<1@x>"))
+
+    told = {"ticket": 1, "seq": 1, "technician": True, "sender": chosen.id}
+    office.owes(event(EventType.TICKET_COMMENTED, "1-1", office.clock.now, **told))
+
+    assert len(second.received) == by_second
+    assert len(office.smtp.received) == 2 - by_second
+
+
 def test_the_mailbox_has_a_sender_of_its_own(office, second):
     office.configure(sender_id=office.sender("own", second).id)
 
