@@ -1,11 +1,14 @@
 """E-mails are sent effectively once, whatever fails; what cannot be sent is said on the ticket (req M3, M4, M6)."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from local.smtp_server import DROP, run_smtp_server
 from shared.application.deliver import deliver
 from shared.application.outbox import retry
-from shared.application.ports import DeliveryRequest
+from shared.application.poll import poll
+from shared.application.ports import DeliveryRequest, PollRequest
 from shared.domain.contact import Role
 from shared.domain.errors import NotFound
 from shared.domain.outbox import EventType, event
@@ -182,6 +185,19 @@ def test_a_request_that_is_repeated_sends_nothing_twice(office):
         deliver(office.services, request)
 
     assert len(office.sent()) == 1
+
+
+def test_workers_that_deliver_at_the_same_time_send_everything_once(office):
+    people = [f"ann{number}@example.org" for number in range(12)]
+    office.provider.deliver(*(mail("Printer", id_=f"<{person}>", sender=person) for person in people))
+    poll(office.services, PollRequest(office.mailbox.id, "schedule", "test"))
+
+    with ThreadPoolExecutor(3) as workers:
+        list(workers.map(deliver, [office.services] * 3, [DeliveryRequest(office.mailbox.id)] * 3))
+    office.wait(minutes=15)
+
+    assert sorted(each.recipients[0] for each in office.smtp.received) == sorted(people)
+    assert office.outbox() == []
 
 
 def test_the_sweep_makes_up_for_a_request_that_got_lost(office):
