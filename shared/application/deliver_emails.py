@@ -71,6 +71,7 @@ class Emails:
     until: datetime
     _senders: Senders = field(init=False)
     _done: list[ChangedEntry] = field(default_factory=list)
+    _goes_on: bool = False
 
     def __post_init__(self) -> None:
         self._senders = Senders(self.services, self.mailbox)
@@ -279,9 +280,11 @@ class Emails:
         return self.services.tickets.commit(self.mailbox.id, commit)
 
     def _go_on_next_minute(self) -> None:
-        self.services.deliveries.put(
-            DeliveryRequest(self.mailbox.id), timedelta(seconds=60 - self.services.clock().second)
-        )
+        """One request for all that has to wait; one for each would cause as many again."""
+        if not self._goes_on:
+            wait = timedelta(seconds=60 - self.services.clock().second)
+            self.services.deliveries.put(DeliveryRequest(self.mailbox.id), wait)
+            self._goes_on = True
 
 
 def _told(refused: Sequence[RefusedRecipient]) -> str:

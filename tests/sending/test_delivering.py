@@ -149,12 +149,14 @@ def test_a_sender_sends_no_more_than_its_limit_in_a_minute(office):
         mail(f"Printer {number}", id_=f"<{number}@x>", sender=f"ann{number}@example.org") for number in range(8)
     ]
     office.receive(*messages)
-    counts = [len(office.smtp.received)]
+    counts, requests = [len(office.smtp.received)], [len(office.requests.waiting)]
     for _ in range(3):
         office.wait(minutes=1)
         counts.append(len(office.smtp.received))
+        requests.append(len(office.requests.waiting))
 
     assert counts == [3, 6, 8, 8]
+    assert max(requests) == 1
 
 
 def test_a_message_goes_to_no_more_people_at_once_than_the_server_takes(office, second):
