@@ -23,7 +23,6 @@ class TemplateKind(StrEnum):
     CLOSED = "closed"
     REOPENED = "reopened"
     REFUSED = "refused"
-    CONFIRMATION = "confirmation"
     ANNOUNCEMENT = "announcement"
     ALERT = "alert"
 
@@ -122,7 +121,6 @@ PARTS: dict[TemplateKind, tuple[str, ...]] = {
     TemplateKind.CLOSED: _TICKET,
     TemplateKind.REOPENED: _TICKET,
     TemplateKind.REFUSED: ("mailbox", "recipient", "message"),
-    TemplateKind.CONFIRMATION: ("mailbox", "recipient"),
     TemplateKind.ANNOUNCEMENT: ("mailbox", "recipient", "message"),
     TemplateKind.ALERT: ("mailbox", "recipient", "message"),
 }
