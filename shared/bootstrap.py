@@ -7,7 +7,7 @@ from functools import cache
 from shared import telemetry
 from shared.adapters.identity import app_identity
 from shared.adapters.senders import open_sender
-from shared.adapters.sources import open_source
+from shared.adapters.sources import open_source, open_watcher
 from shared.adapters.sources.services import SourceServices
 from shared.adapters.storage.audit import TableAuditStore
 from shared.adapters.storage.clients import StorageClients
@@ -19,6 +19,7 @@ from shared.adapters.storage.schedule import TableScheduleStore
 from shared.adapters.storage.sender_states import TableSenderStates
 from shared.adapters.storage.sign_ins import TableSignInStore
 from shared.adapters.storage.tickets import TableTicketStore
+from shared.adapters.storage.watches import TableWatchStore
 from shared.adapters.tokens import Tokens
 from shared.adapters.tokens.browser import BrowserSignIns
 from shared.adapters.vault import KeyVaultSecrets
@@ -76,12 +77,14 @@ def compose(settings: Settings, clock: Clock = utc_now) -> Services:
         contacts=TableContactStore(clients),
         audit=TableAuditStore(clients),
         schedule=TableScheduleStore(clients),
+        watches=TableWatchStore(clients),
         polls=StoragePollQueue(clients),
         deliveries=StorageDeliveryQueue(clients),
         secrets=vault,
         own_ids=OwnIds(vault),
         open_source=lambda mailbox, secrets=None: open_source(mailbox, with_secrets(secrets)),
         open_sender=lambda sender, secrets=None: open_sender(sender, with_secrets(secrets)),
+        open_watcher=lambda mailbox: open_watcher(mailbox, with_secrets(None)),
         webhooks=HttpsWebhooks(settings),
         sign_ins=TableSignInStore(clients),
         sign_in_service=BrowserSignIns(settings, vault, vault_tokens),

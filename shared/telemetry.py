@@ -26,6 +26,8 @@ class Event(StrEnum):
     POLL_FINISHED = "poll.finished"
     POLL_FAILED = "poll.failed"
     POLL_GAVE_WAY = "poll.gave_way"
+    PUSH_NOTIFIED = "push.notified"
+    PUSH_FAILED = "push.failed"
     COUNTS_WRONG = "poll.counts_wrong"
     MAILBOX_FAILING = "mailbox.failing"
     MAILBOX_RECOVERED = "mailbox.recovered"

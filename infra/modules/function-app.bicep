@@ -113,7 +113,7 @@ resource signIn 'Microsoft.Web/sites/config@2025-03-01' = {
       requireAuthentication: isSignInOn
       unauthenticatedClientAction: 'RedirectToLoginPage'
       redirectToProvider: 'azureactivedirectory'
-      excludedPaths: ['/api/health', '/api/health/live', '/hooks/sign-in', '/hooks/unsubscribe'] // the second tells nothing; a function key, a state and a token guard the others
+      excludedPaths: ['/api/health', '/api/health/live', '/hooks/graph', '/hooks/sign-in', '/hooks/unsubscribe'] // the second tells nothing; a function key, signed states and a token guard the others
     }
     httpSettings: {
       requireHttps: true

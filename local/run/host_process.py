@@ -48,7 +48,7 @@ class HostProcess:
 
 @contextmanager
 def run_host(
-    folder: Path, port: int, key: str, environment: dict[str, str], *, engine: str = "converters"
+    folder: Path, port: int, key: str, environment: dict[str, str], *, engine: str = "converters", master_key: str = ""
 ) -> Iterator[HostProcess]:
     """Run the functions of this project for the duration of the block.
 
@@ -56,6 +56,7 @@ def run_host(
     """
     command = [sys.executable, "-m", "local.host", "--app", str(_ROOT), "--state", str(folder / "host")]
     command += ["--port", str(port), f"--key={key}", "--engine", engine]  # a key may begin with a dash
+    command += [f"--master-key={master_key}"] if master_key else []
     log = folder / "host.log"
     with (
         log.open("w") as file,

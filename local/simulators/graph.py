@@ -13,6 +13,7 @@ from local.simulators.graph_batch import CONCURRENCY, batch
 from local.simulators.graph_delta import delta
 from local.simulators.graph_query import PROPERTIES, View, filter_terms, matches, message_value, order_of, shown
 from local.simulators.graph_store import ROOT, Folder, Mailbox, Mailboxes, Message
+from local.simulators.graph_subscriptions import Subscriptions
 from local.simulators.graph_wire import bad_query, not_found, page_size, preferences, refusal
 from local.simulators.post import Post, author, recipients
 from local.simulators.state import State
@@ -41,6 +42,7 @@ class Graph:
         self._post = post
         self.max_request_bytes = 4 * 1024 * 1024
         self.mailboxes = Mailboxes(state)
+        self.subscriptions = Subscriptions(self._folder_id, clock)
         folders, messages = f"{_IN_MAILBOX}/mailFolders", f"{_IN_MAILBOX}/messages"
         self.routes = (
             Route("graph.folders", "GET", folders, self._folders),
@@ -59,6 +61,10 @@ class Graph:
             Route("graph.delete", "POST", f"{messages}/{{message}}/permanentDelete", self._purge),
             Route("graph.send", "POST", f"{_IN_MAILBOX}/sendMail", self._send),
             Route("graph.batch", "POST", "/v1.0/$batch", self._batch),
+            Route("graph.subscribe", "POST", "/v1.0/subscriptions", self._subscribe),
+            Route("graph.subscriptions", "GET", "/v1.0/subscriptions", self._subscriptions),
+            Route("graph.renew", "PATCH", "/v1.0/subscriptions/{wanted}", self._renew),
+            Route("graph.unsubscribe", "DELETE", "/v1.0/subscriptions/{wanted}", self._unsubscribe),
         )
 
     def deliver(
@@ -75,7 +81,9 @@ class Graph:
         target = self.find(mailbox, folder) if mailbox else None
         if mailbox is None or target is None:
             raise KeyError(f"{address} {folder}")
-        return mailbox.deliver(raw, target, received_at or self._clock(), is_read=read)
+        message = mailbox.deliver(raw, target, received_at or self._clock(), is_read=read)
+        self.subscriptions.arrived(mailbox.address, target.id, message.immutable_id)
+        return message
 
     def find(self, mailbox: Mailbox, path: str) -> Folder | None:
         """A folder by id, well-known name, or names with `/` between, from the root or a well-known folder."""
@@ -214,6 +222,7 @@ class Graph:
             raise not_found()
         with box.lock:
             box.move(found, target)
+        self.subscriptions.arrived(box.address, target.id, found.immutable_id)
         response = self._shown(request, box, found)
         response.status = 201
         return response
@@ -256,6 +265,26 @@ class Graph:
 
     def _batch(self, request: Request) -> Response:
         return batch(request, self.serve, self._slots)
+
+    def _subscribe(self, request: Request) -> Response:
+        claims = self._entra.claims(request, GRAPH_AUDIENCE)
+        return self.subscriptions.create(
+            request, claims["appid"], lambda address: bool(self._grants(claims, address) & _READ_ROLES)
+        )
+
+    def _subscriptions(self, request: Request) -> Response:
+        return self.subscriptions.shown(self._entra.claims(request, GRAPH_AUDIENCE)["appid"])
+
+    def _renew(self, request: Request, wanted: str) -> Response:
+        return self.subscriptions.renew(request, self._entra.claims(request, GRAPH_AUDIENCE)["appid"], wanted)
+
+    def _unsubscribe(self, request: Request, wanted: str) -> Response:
+        return self.subscriptions.delete(self._entra.claims(request, GRAPH_AUDIENCE)["appid"], wanted)
+
+    def _folder_id(self, address: str, name: str) -> str | None:
+        mailbox = self.mailboxes.get(address)
+        found = mailbox.folder(name) if mailbox else None
+        return found.id if found else None
 
     def _mailbox(self, address: str) -> Mailbox:
         mailbox = self.mailboxes.get(address)

@@ -10,6 +10,7 @@ from shared.application.services import Services
 from shared.domain.errors import Problem
 from shared.domain.mailbox import Mailbox, MailboxSettings
 from shared.domain.processing import processing_problems
+from shared.domain.sources import GraphSource
 from shared.domain.ticket_types import all_types
 
 
@@ -38,8 +39,15 @@ def _problems(checked: Checked[Mailbox]) -> Iterator[Problem]:
         sender_id = checked.settings.notices.sender_id
         if sender_id and services.senders.get(sender_id) is None:
             yield Problem("$.notices.sender_id", "is no sender")
+        if isinstance(checked.settings.source, GraphSource) and checked.settings.source.push:
+            yield from _unreachable(services)
         types = all_types(each.value for each in services.ticket_types.all())
         yield from processing_problems(checked.settings, [each.id for each in checked.others], types)
+
+
+def _unreachable(services: Services) -> Iterator[Problem]:
+    if not services.settings.public_url:
+        yield Problem("$.source.push", "needs the app setting PUBLIC_URL: Graph must know where to reach this app")
 
 
 def _settled_where_it_is_read(data: object) -> Iterator[Problem]:

@@ -9,6 +9,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from shared.application import push
 from shared.application.arrivals import arrivals, batches
 from shared.application.arrived import Arrived, Taken
 from shared.application.installation import installation
@@ -38,6 +39,9 @@ _SMALL_STEP = 10
 
 FAILING_AFTER = 3
 """From so many failures in a row on each is announced, so that an alert can last; what heals before is not."""
+
+_OTHER_WORKER = timedelta(seconds=10)
+"""So long after it gave way a poll that push asked for is tried again."""
 
 _IDLE_CURSOR_AGE = timedelta(hours=1)
 """An idle poll stores a new cursor no more often than this: until then the old one lists the same nothing."""
@@ -75,6 +79,8 @@ class _Poll:
             emit(Event.POLL_GAVE_WAY)
             due = next_due(self.mailbox.schedule, self.mailbox.id, self.started_at)
             self.services.schedule.postpone({self.mailbox.id: due})
+            if self.request.reason == "push":  # what it was asked for may have come after the other's last look
+                push.ask_for_poll(self.services, self.mailbox.id, _OTHER_WORKER)
         except AppError as error:
             self._note_failure(error)
         except Exception:  # noqa: BLE001 - the boundary of one mailbox: a defect here must not stop the others

@@ -23,6 +23,7 @@ from shared.domain.sender_state import SenderState
 from shared.domain.settlement import Settled, Settlement
 from shared.domain.sign_in import NewSignIn, SignInAttempt
 from shared.domain.ticket import Comment, RawPointer, Receipt, Ticket
+from shared.domain.watch import Watch, Watches
 
 
 class Clock(Protocol):
@@ -448,6 +449,37 @@ class ScheduleStore(Protocol):
     def delete(self, mailbox_id: str) -> None: ...
 
 
+class Watcher(Protocol):
+    """Has the provider of one mailbox notify us of new mail. Not thread-safe; may raise as a `Source` does."""
+
+    def watch(self, folder: str, client_state: str, until: datetime) -> Watch:
+        """Notifications bear the client state; the provider says how long it does so."""
+
+    def renew(self, watch: Watch, until: datetime) -> Watch | None:
+        """None: there is no such watch any more."""
+
+    def unwatch(self, watch: Watch) -> None:
+        """Idempotent."""
+
+    def close(self) -> None: ...
+
+
+class WatchStore(Protocol):
+    """The watches of each mailbox, and the polls that notifications have asked for."""
+
+    def all(self) -> Sequence[Watches]: ...
+
+    def put(self, watches: Watches) -> None: ...
+
+    def mark_due(self, mailbox_id: str, at: datetime) -> None:
+        """Have them looked after from then on."""
+
+    def delete(self, mailbox_id: str) -> None: ...
+
+    def ask(self, mailbox_id: str, now: datetime, until: datetime) -> bool:
+        """Whether the caller is to ask for a poll that begins at `until`; False while somebody else has asked."""
+
+
 @dataclass(frozen=True, slots=True)
 class WebhookAnswer:
     """What a receiver answered: the HTTP status, and how long it asks to wait, where it does."""
@@ -484,7 +516,7 @@ class PollQueue(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PollRequest:
-    """What travels on the `polls` queue. `reason` is `schedule`, `demand` or `more`.
+    """What travels on the `polls` queue. `reason` is `schedule`, `demand`, `push` or `more`.
 
     `failures` is how many polls in a row have failed so far, so that the one that recovers can say so. With the id of
     an import, the next part of that is due, and not a poll.

@@ -1,5 +1,6 @@
 """What the composition root hands to the entry points."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,6 +21,8 @@ from shared.application.ports import (
     SignInStore,
     Source,
     TicketStore,
+    Watcher,
+    WatchStore,
     WebhookPoster,
 )
 from shared.domain.announcements import Announcement
@@ -66,12 +69,14 @@ class Services:
     contacts: ContactStore
     audit: AuditStore
     schedule: ScheduleStore
+    watches: WatchStore
     polls: PollQueue
     deliveries: DeliveryQueue
     secrets: SecretStore
     own_ids: OwnIds
     open_source: OpenSource
     open_sender: OpenSender
+    open_watcher: Callable[[Mailbox], Watcher]
     webhooks: WebhookPoster
     sign_ins: SignInStore
     sign_in_service: SignInService

@@ -64,6 +64,10 @@ class GraphSource(Model):
     sign_in: Annotated[MicrosoftSignIn, Field(discriminator="kind")]
     mailbox: EmailAddress | None = Field(default=None, description="the mailbox to read, unless it is the address")
     folders: Folders = ("inbox",)
+    push: bool = Field(
+        default=False,
+        description="have Graph notify us of new mail, which is then polled within seconds; needs PUBLIC_URL",
+    )
 
 
 class GmailSource(Model):

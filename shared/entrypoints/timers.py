@@ -18,10 +18,14 @@ def schedule_polls(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the bind
 
 @blueprint.timer_trigger(schedule="0 */5 * * * *", arg_name="timer", run_on_startup=False, use_monitor=True)
 def sweep(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the binding wants it
-    """Pick up what is owed and was left behind, and alert people of what broke or works again."""
+    """Pick up what is owed and was left behind, renew what makes push work, and alert people of what broke or works
+    again.
+    """
     from shared.application import sweep as sweeping
     from shared.application.alerts import raise_alerts
+    from shared.application.push import look_after_watches
 
     if services := ready_services():
         sweeping.sweep(services)
         raise_alerts(services)
+        look_after_watches(services)

@@ -5,7 +5,7 @@ from importlib import import_module
 
 from shared.adapters.proxy import ProxyAccess
 from shared.adapters.sources.services import SourceServices
-from shared.application.ports import Source
+from shared.application.ports import Source, Watcher
 from shared.domain.mailbox import Mailbox
 
 SOURCES = {
@@ -21,6 +21,16 @@ SOURCES = {
 def open_source(mailbox: Mailbox, services: SourceServices) -> Source:
     """The source that reads this mailbox; it connects on first use."""
     module, _, name = SOURCES[mailbox.source.kind].partition(":")
-    proxy = ProxyAccess(mailbox.proxy, services.secrets) if mailbox.proxy else None
-    source: Source = getattr(import_module(module), name)(mailbox, replace(services, proxy=proxy))
+    source: Source = getattr(import_module(module), name)(mailbox, _with_proxy(mailbox, services))
     return source
+
+
+def open_watcher(mailbox: Mailbox, services: SourceServices) -> Watcher:
+    """Of a mailbox that has push; it connects on first use."""
+    from shared.adapters.graph_subscriptions import GraphWatcher
+
+    return GraphWatcher(mailbox, _with_proxy(mailbox, services))
+
+
+def _with_proxy(mailbox: Mailbox, services: SourceServices) -> SourceServices:
+    return replace(services, proxy=ProxyAccess(mailbox.proxy, services.secrets) if mailbox.proxy else None)

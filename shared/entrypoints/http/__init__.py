@@ -48,3 +48,11 @@ async def unsubscribe(req: func.HttpRequest, context: func.Context) -> func.Http
     """Where the link in announcements leads (req M8); the token in it is the guard."""
     answer: func.HttpResponse = await _api().handle_async(req, context)
     return answer
+
+
+@blueprint.route(route="hooks/graph", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
+def graph_notifications(req: func.HttpRequest) -> func.HttpResponse:
+    """What Microsoft Graph tells of new mail and of its subscriptions (req C14); their client state is the guard."""
+    from shared.entrypoints.http.graph_hook import answer
+
+    return answer(req)

@@ -1,0 +1,63 @@
+"""Push: a provider watches a folder for us and notifies us of new mail, until the watch expires (req C14)."""
+
+import hashlib
+import hmac
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+LIFETIME = timedelta(hours=70)
+"""Shorter than every limit that Graph has had for mail (4,230 and 10,080 minutes)."""
+
+RENEWED_WITH = timedelta(hours=46)
+"""Renewed with so much of it left, so once a day: what the provider has dropped without a word is found out by that."""
+
+_LONGEST_WAIT = timedelta(hours=6)
+_STATE = re.compile(r"([a-z0-9][a-z0-9-]{0,62})\.([0-9a-f]{40})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """One folder, and the provider's id of its watch."""
+
+    folder: str
+    id: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Watches:
+    """Those of one mailbox. `of` tells the settings that they were made for; they are looked after at `due_at`."""
+
+    mailbox_id: str
+    of: str
+    due_at: datetime
+    watches: tuple[Watch, ...] = ()
+    failures: int = 0
+    error_code: str | None = None
+
+
+def next_due(watches: Iterable[Watch], now: datetime, failures: int) -> datetime:
+    """After a failure the wait doubles each time; polls go on meanwhile."""
+    if failures:
+        return now + min(timedelta(minutes=5) * (1 << min(failures - 1, 10)), _LONGEST_WAIT)
+    return min((each.expires_at for each in watches), default=now + LIFETIME) - RENEWED_WITH
+
+
+def client_state(key: bytes, mailbox_id: str) -> str:
+    """What notifications about a mailbox bear: nobody else can make it. Graph takes at most 128 characters."""
+    return f"{mailbox_id}.{_signature(key, mailbox_id)}"
+
+
+def notified_mailbox(keys: Iterable[bytes], state: object) -> str | None:
+    """The mailbox that a notification is about; None where it is not one of ours."""
+    found = _STATE.fullmatch(state) if isinstance(state, str) else None
+    if found is None:
+        return None
+    is_ours = [hmac.compare_digest(found[2], _signature(key, found[1])) for key in keys]  # all of them: no early end
+    return found[1] if any(is_ours) else None
+
+
+def _signature(key: bytes, mailbox_id: str) -> str:
+    return hmac.new(key, b"push:" + mailbox_id.encode(), hashlib.sha256).hexdigest()[:40]
