@@ -92,6 +92,7 @@ class _Delivery:
     def _expand(self, events: Sequence[Versioned[OutboxEntry]]) -> None:
         """As many events as fit into one transaction; one by one where that fails, so that none holds up the others."""
         try:
+            self._notices.read_ahead(each.value for each in events)
             for batch, owed in self._batches(events):
                 self._store(batch, owed)
         except StoreUnavailable:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from shared.application.services import Services
+from shared.application.side_by_side import for_each
 from shared.domain.contact import contact_id, same_address
 from shared.domain.errors import SecretMissing
 from shared.domain.keys import id_key
@@ -64,6 +65,7 @@ class Notices:
     now: datetime
     tickets: dict[int, Ticket | None] = field(default_factory=dict)
     sent_to: dict[str, tuple[SentTo, str | None]] = field(default_factory=dict)
+    _ahead: dict[str, tuple[SentTo, str | None]] = field(default_factory=dict)
     _insiders: Insiders = field(init=False)
 
     def __post_init__(self) -> None:
@@ -75,6 +77,13 @@ class Notices:
         if event.payload.get("quiet") or not self.services.senders.cached():
             return []
         return [*self._owed(event, EventType(event.payload["type"]))]
+
+    def read_ahead(self, events: Iterable[OutboxEntry]) -> None:
+        """Side by side what would be read one by one for new tickets, of which there may be many at once."""
+        opened = [each.payload for each in events if each.payload["type"] == EventType.TICKET_CREATED]
+        tickets = for_each([each["ticket"] for each in opened if not each.get("quiet")], self.ticket)
+        people = {contact_id(each.requester.address) for each in tickets if each and self.mailbox.notices.acknowledge}
+        self._ahead = {sent.contact_id: (sent, etag) for sent, etag in for_each([*people], self._read_sent)}
 
     def receipt(self, entry: OutboxEntry) -> Receipt:
         """By which an answer to an e-mail is recognised, and the e-mail itself where it comes back."""
@@ -136,10 +145,11 @@ class Notices:
 
     def _sent(self, to: Address) -> tuple[SentTo, str | None]:
         key = contact_id(to.address)
-        if key not in self.sent_to:
-            found = self.services.tickets.sent_to(self.mailbox.id, key)
-            return (found.value, found.etag) if found else (SentTo(key), None)
-        return self.sent_to[key]
+        return self.sent_to.get(key) or self._ahead.pop(key, None) or self._read_sent(key)
+
+    def _read_sent(self, key: str) -> tuple[SentTo, str | None]:
+        found = self.services.tickets.sent_to(self.mailbox.id, key)
+        return (found.value, found.etag) if found else (SentTo(key), None)
 
     def _to_staff(self, event: OutboxEntry, notice: TemplateKind, ticket: Ticket) -> Iterator[OutboxEntry]:
         """To the technician who has the ticket, else to all of its group; never to who caused it."""
@@ -147,7 +157,8 @@ class Notices:
             return
         technicians = [each for each in self.services.contacts.technicians() if not each.bounced_at]
         if ticket.assignee:
-            told = [each.address for each in technicians if same_address(each.address.address) == ticket.assignee]
+            assignee = same_address(ticket.assignee)
+            told = [each.address for each in technicians if same_address(each.address.address) == assignee]
             told = told or [Address(ticket.assignee)]
         else:
             group = ticket.group.casefold()
