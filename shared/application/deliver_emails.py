@@ -106,7 +106,7 @@ class Emails:
         if sender is None:
             return False
         try:
-            mail = self._written(sender, entry.value, ticket)
+            mail, failed = self._written(sender, entry.value, ticket)
         except StoreUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - the boundary of one e-mail: a defect must not hold up the others
@@ -114,7 +114,7 @@ class Emails:
             self._settle(entry, GaveUp(text), ticket)
             return True
         if claimed := self._claim(entry, sender):
-            self._try(claimed, sender, mail, ticket)
+            self._try(claimed, sender, mail, ticket, failed=failed)
         return True
 
     def _admitted(self, entry: OutboxEntry, ticket: Ticket | None, wanted: int) -> Sender | None:
@@ -127,11 +127,13 @@ class Emails:
                     return None
         return None
 
-    def _written(self, sender: Sender, entry: OutboxEntry, ticket: Ticket | None) -> OutgoingMail:
+    def _written(self, sender: Sender, entry: OutboxEntry, ticket: Ticket | None) -> tuple[OutgoingMail, str]:
+        """The message, and what went wrong with the template for it, if anything."""
         mail, rendered = written(self.services, self.mailbox, sender, entry, ticket)
-        if rendered.failed:
-            emit(Event.TEMPLATE_FAILED, level=logging.WARNING, notice=entry.payload["notice"])
-        return mail
+        if not rendered.failed:
+            return mail, ""
+        emit(Event.TEMPLATE_FAILED, level=logging.WARNING, notice=entry.payload["notice"])
+        return mail, f"the template for it failed ({rendered.failed}), and the built-in text was sent instead"
 
     def _claim(self, entry: Versioned[OutboxEntry], sender: Sender) -> Versioned[OutboxEntry] | None:
         """Mark it, so that nobody else sends it, and what this worker leaves behind is known; None if others did."""
@@ -151,7 +153,9 @@ class Emails:
                 return None
         return Versioned(marked, etag)
 
-    def _try(self, entry: Versioned[OutboxEntry], sender: Sender, mail: OutgoingMail, ticket: Ticket | None) -> None:
+    def _try(
+        self, entry: Versioned[OutboxEntry], sender: Sender, mail: OutgoingMail, ticket: Ticket | None, *, failed: str
+    ) -> None:
         connection = self._senders.connection(sender)
         try:
             result = connection.send(mail)
@@ -167,10 +171,17 @@ class Emails:
             self._settle_unknown(entry, connection, ticket)
         else:
             self._senders.works(sender)
-            self._settle_result(entry, result, ticket, rest=people_left(entry.value.payload)[len(mail.recipients) :])
+            rest = people_left(entry.value.payload)[len(mail.recipients) :]
+            self._settle_result(entry, result, ticket, rest=rest, failed=failed if result.accepted else "")
 
     def _settle_result(
-        self, entry: Versioned[OutboxEntry], result: SendResult, ticket: Ticket | None, rest: Sequence[str]
+        self,
+        entry: Versioned[OutboxEntry],
+        result: SendResult,
+        ticket: Ticket | None,
+        *,
+        rest: Sequence[str],
+        failed: str,
     ) -> None:
         """`rest` are those beyond what the server takes at once: it is their turn now."""
         refused = [each for each in result.refused if each.permanent]
@@ -186,7 +197,7 @@ class Emails:
             delivery: Delivery = Later(at, _told(later), payload)
         else:
             delivery = Delivered() if result.accepted else GaveUp(_told(refused))
-        self._settle(entry, delivery, ticket, note=_told(refused) if refused else "")
+        self._settle(entry, delivery, ticket, note="; ".join(filter(None, (failed, _told(refused)))))
 
     def _settle_unknown(
         self, entry: Versioned[OutboxEntry], connection: SenderConnection, ticket: Ticket | None

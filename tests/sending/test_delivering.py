@@ -243,7 +243,7 @@ def test_the_mailbox_has_a_sender_of_its_own(office, second):
     assert len(second.received) == 1
 
 
-def test_a_template_that_fails_is_replaced_by_the_built_in_text(office):
+def test_a_template_that_fails_is_replaced_by_the_built_in_text_which_the_ticket_says(office):
     template = Template(
         id="own",
         name="Own",
@@ -258,6 +258,8 @@ def test_a_template_that_fails_is_replaced_by_the_built_in_text(office):
     office.receive(mail("Printer", body="Hello, can you please help me? My printer is on fire."))
 
     assert office.told() == [(ANN, "Re: [SUP-1] Printer")]
+    [note] = notes(office)
+    assert "the template for it failed (TemplateRefused: line 1: there is no field" in note
 
 
 def test_a_template_of_ones_own_is_used(office):
