@@ -4,7 +4,7 @@ import base64
 import json
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 
 from azure.data.tables import TableClient, TableServiceClient
@@ -55,14 +55,18 @@ def secrets_in_storage(storage: Azurite) -> Iterator[str]:
     """Where in tables, queues and blobs a secret is found; raw mail is what people wrote, and left out."""
     for table in TableServiceClient.from_connection_string(storage.connection_string).list_tables():
         client = TableClient.from_connection_string(storage.connection_string, table.name)
-        for row in client.list_entities():
-            if any(secret in str(value) for value in row.values() for secret in SECRETS):
-                yield f"{table.name}: {row['RowKey']}"
+        yield from rows_with_secrets(table.name, client.list_entities())
     queues = QueueServiceClient.from_connection_string(storage.connection_string)
     for queue in queues.list_queues():
         for message in queues.get_queue_client(queue.name).peek_messages(max_messages=32):
             if any(secret in text for text in _readings(message.content) for secret in SECRETS):
                 yield queue.name
+
+
+def rows_with_secrets(table: str, rows: Iterable[Mapping[str, object]]) -> Iterator[str]:
+    for row in rows:
+        if any(secret in str(value) for value in row.values() for secret in SECRETS):
+            yield f"{table}: {row['RowKey']}"
 
 
 def _readings(content: str) -> Iterator[str]:

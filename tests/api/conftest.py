@@ -19,6 +19,7 @@ from shared.entrypoints.http.app import build
 from shared.settings import read_settings
 from tests.api.desk import Desk
 from tests.clock import MovableClock
+from tests.emptied import empty
 from tests.intake.memory_source import MemoryMailbox
 
 SIGN_IN = {"kind": "password", "account": "support", "password_secret": "imap-password"}
@@ -58,6 +59,13 @@ def composed(azurite: Azurite, vault: Simulators) -> Services:
     )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def nothing_is_left(composed: Services) -> Iterator[None]:
+    """Other areas have the same storage."""
+    yield
+    empty(composed)
+
+
 @pytest.fixture
 def clock() -> MovableClock:
     return MovableClock()
@@ -65,14 +73,10 @@ def clock() -> MovableClock:
 
 @pytest.fixture
 def services(composed: Services, clock: MovableClock, monkeypatch: pytest.MonkeyPatch) -> Services:
-    """Nothing is configured yet."""
+    """Nothing is configured yet, whatever ran before."""
     for name, value in {"TENANT_ID": HOME_TENANT, "CLIENT_ID": APP, "CLIENT_SECRET": "app-identity-secret"}.items():
         monkeypatch.setenv(f"AZURE_{name}", value)
-    for each in composed.mailboxes.all():
-        composed.mailboxes.delete(each.value.id, each.etag)
-        composed.schedule.delete(each.value.id)
-    for each in composed.senders.all():
-        composed.senders.delete(each.value.id, each.etag)
+    empty(composed)
     return replace(composed, clock=clock)
 
 

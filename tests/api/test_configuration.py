@@ -1,6 +1,5 @@
 """All configuration as one document: export, plan and apply (req O11)."""
 
-from collections.abc import Iterator
 from dataclasses import fields, replace
 from typing import Any
 
@@ -16,6 +15,7 @@ from shared.domain.installation import INSTALLATION_ID
 from shared.entrypoints.http.app import build
 from tests.api.conftest import IMAP
 from tests.clock import MovableClock
+from tests.emptied import empty
 
 SMTP = {
     "kind": "smtp",
@@ -23,20 +23,6 @@ SMTP = {
     "sign_in": {"kind": "password", "account": "support", "password_secret": "imap-password"},
 }
 NOTHING = {"schema_version": 1, **{section: [] for section in KINDS if section != "installation"}}
-
-
-@pytest.fixture(autouse=True)
-def nothing_configured(services: Services) -> Iterator[None]:
-    """Neither before a test nor after it."""
-    _clear(services)
-    yield
-    _clear(services)
-
-
-def _clear(services: Services) -> None:
-    for kind in KINDS.values():
-        for each in kind.store(services).all():
-            kind.store(services).delete(each.value.id, each.etag)
 
 
 @pytest.fixture
@@ -108,7 +94,7 @@ def test_an_export_changes_nothing_where_it_came_from(api: TestClient, configure
 
 def test_an_export_makes_the_same_configuration_elsewhere(api: TestClient, services: Services, configured):
     document = exported(api)
-    _clear(services)
+    empty(services)
 
     applied(api, document)
 
@@ -210,8 +196,6 @@ def test_contacts_come_along_where_they_are_asked_for_and_none_is_removed(api: T
     assert [each["address"] for each in exported(api, contacts=True)["contacts"]] == [
         f"{name}@example.com" for name in ("ann", "ben", "cid")
     ]
-    for name in ("ann", "ben", "cid"):
-        api.delete(f"/api/contacts/{name}@example.com")
 
 
 def test_a_document_that_cannot_work_is_refused_with_all_that_is_wrong(api: TestClient):

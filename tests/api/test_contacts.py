@@ -1,9 +1,7 @@
 """Contacts through the API, and from files (req P1)."""
 
 import json
-from collections.abc import Callable, Iterator
-from itertools import groupby
-from operator import itemgetter
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,16 +15,6 @@ from tests.clock import MovableClock
 
 KIM = {"name": "Kim", "role": "technician", "groups": ["Network"], "company": "ACME", "language": "pt-BR"}
 Import = Callable[..., Response]
-
-
-@pytest.fixture(autouse=True)
-def nobody(composed: Services) -> Iterator[None]:
-    """None are left behind for others."""
-    yield
-    table = composed.contacts._table
-    for _, rows in groupby(table.list_entities(), key=itemgetter("PartitionKey")):
-        table.submit_transaction([("delete", row) for row in rows])
-    composed.contacts._forget()
 
 
 @pytest.fixture

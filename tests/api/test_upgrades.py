@@ -30,13 +30,10 @@ def sample(request: pytest.FixtureRequest, services: Services, clock: MovableClo
     for name, rows in tables.items():
         for row in rows:
             clients.table(name).create_entity(_row(row))
-    services.contacts._forget()
     yield request.param
-    for name, rows in tables.items():
-        for partition in {row["PartitionKey"] for row in rows}:
-            for row in clients.table(name).query_entities(f"PartitionKey eq '{partition}'"):
-                clients.table(name).delete_entity(row)
-    services.contacts._forget()
+    for partition in {row["PartitionKey"] for row in tables["tickets"]}:
+        for row in clients.table("tickets").query_entities(f"PartitionKey eq '{partition}'"):
+            clients.table("tickets").delete_entity(row)
 
 
 @pytest.fixture
