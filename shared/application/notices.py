@@ -152,17 +152,15 @@ class Notices:
         return (found.value, found.etag) if found else (SentTo(key), None)
 
     def _to_staff(self, event: OutboxEntry, notice: TemplateKind, ticket: Ticket) -> Iterator[OutboxEntry]:
-        """To the technician who has the ticket, else to all of its group; never to who caused it."""
+        """To the technician who has the ticket, else to all of its group; never to who caused it. An address that a
+        rule has found in a message need not be a technician's, and internal notes are for nobody else.
+        """
         if not self.mailbox.notices.notify:
             return
         technicians = [each for each in self.services.contacts.technicians() if not each.bounced_at]
-        if ticket.assignee:
-            assignee = same_address(ticket.assignee)
-            told = [each.address for each in technicians if same_address(each.address.address) == assignee]
-            told = told or [Address(ticket.assignee)]
-        else:
-            group = ticket.group.casefold()
-            told = [each.address for each in technicians if group and group in map(str.casefold, each.groups)]
+        assignee, group = same_address(ticket.assignee), ticket.group.casefold()
+        has_it = [each.address for each in technicians if same_address(each.address.address) == assignee]
+        told = has_it or [each.address for each in technicians if group and group in map(str.casefold, each.groups)]
         by = same_address(event.payload.get("by", ""))
         others = [each for each in told if same_address(each.address) != by]
         yield from self._email(event, notice, others[:MAX_NOTIFIED], ticket)
