@@ -21,6 +21,7 @@ from bench.soak.report import Report, report
 from bench.soak.worker import Soak, schedule, work
 from local.azurite import run_azurite
 from shared.adapters.storage.clients import POLLS_QUEUE
+from shared.application.ports import PollRequest
 from shared.application.services import Services
 
 FIGURES = Path(".local/figures/soak.json")
@@ -69,6 +70,8 @@ def run(arguments: argparse.Namespace) -> Report:
         queue.create_queue()
         with _processes(soak, arguments) as processes:
             _watch(services, processes, arguments, until_drained=False)
+            for number in range(arguments.mailboxes):  # whatever their back-off is
+                services.polls.put(PollRequest(f"soak-{number}", "demand", "soak"))
             _watch(services, processes, arguments, until_drained=True)
         return report(soak, services, arguments.mailboxes, processes.samples)
 
