@@ -108,7 +108,7 @@ class _Delivery:
     def _fail(self, event: Versioned[OutboxEntry], error: Exception) -> None:
         """For a person to look at."""
         text = str(error) if isinstance(error, AppError) else "an unexpected error; the log tells where"
-        emit(Event.DELIVERY_FAILED, level=logging.ERROR, entry=event.value.id, error=text)
+        emit(Event.DELIVERY_FAILED, level=logging.ERROR, entry=event.value.id)
         self._change(event, event.value.after(GaveUp(text)))
 
     def _change(self, entry: Versioned[OutboxEntry], after: OutboxEntry | None) -> None:

@@ -1,6 +1,7 @@
 """E-mails are sent effectively once, whatever fails; what cannot be sent is said on the ticket (req M3, M4, M6)."""
 
 from concurrent.futures import ThreadPoolExecutor
+from unittest.mock import patch
 
 import pytest
 
@@ -293,3 +294,32 @@ def test_an_address_that_cannot_be_written_to_holds_up_no_other(office):
     office.receive(mail("One", id_="<1@x>", sender="a b@exa mple"), mail("Two", id_="<2@x>"))
 
     assert office.told()[-1] == (ANN, "Re: [SUP-2] Two")
+
+
+def test_an_event_that_cannot_be_handled_holds_up_no_other_and_is_kept_for_a_person(office):
+    office.receive(mail("Printer", id_="<1@x>"))
+    told = {"ticket": 1, "seq": 1, "technician": True}
+    broken = event(EventType.TICKET_COMMENTED, "1-0", office.clock.now, **told)
+    broken.payload["type"] = "ticket.exploded"
+
+    office.owes(broken, event(EventType.TICKET_COMMENTED, "1-1", office.clock.now, **told))
+
+    assert len(office.sent()) == 2
+    assert [(each.id, each.state) for each in office.outbox()] == [("ticket.commented-1-0", "failed")]
+
+
+def test_a_full_batch_with_all_that_it_owes_is_one_transaction(office):
+    commits = []
+    storing = office.services.tickets.commit
+
+    def commit(mailbox_id, changes):
+        commits.append((len(changes.receipts), len(changes.outbox)))
+        return storing(mailbox_id, changes)
+
+    people = [f"ann{number}@example.org" for number in range(16)]
+    office.provider.deliver(*(mail("Printer", id_=f"<{person}>", sender=person) for person in people))
+    with patch.object(office.services.tickets, "commit", commit):
+        poll(office.services, PollRequest(office.mailbox.id, "schedule", "test"))
+
+    assert (16, 16) in commits
+    assert len(office.requests.waiting) == 1
