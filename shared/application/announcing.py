@@ -96,7 +96,8 @@ def _email(
     services: Services, mailbox: Mailbox, announcement: Announcement, asked: NewAnnouncement, contact: Contact
 ) -> OutboxEntry:
     id_, to = f"{announcement.id}-to-{contact_id(contact.address.address)[:32]}", contact.address
-    default = mailbox.notices.language
+    default, templates = mailbox.notices.language, services.templates.cached()
+    written = {each.language for each in templates if each.kind is TemplateKind.ANNOUNCEMENT}
     payload = {
         "at": services.clock().isoformat(),
         "announcement": announcement.id,
@@ -105,7 +106,7 @@ def _email(
         "cc": [],
         "message_id": own_message_id(services, mailbox, None, id_),
         "language": language_for(
-            contact=contact.language, text="", declared="", default=default, available=BUILT_IN_LANGUAGES
+            contact=contact.language, text="", declared="", default=default, available={*BUILT_IN_LANGUAGES, *written}
         ),
         **({"sender": asked.sender} if asked.sender else {}),
     }

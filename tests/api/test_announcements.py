@@ -261,6 +261,21 @@ def test_what_people_must_know_reaches_those_who_have_unsubscribed(
     assert "nsubscribe" not in message.get_body(("plain",)).get_content()
 
 
+def test_each_is_told_in_their_language_where_there_is_a_template(
+    api: TestClient, smtp, sender, group: Audience, asked, run
+):
+    group.add("ann", language="it")
+    template = {"name": group.name, "kind": "announcement", "language": "it", "mailbox_id": asked["mailbox"]}
+    words = {"subject": "Avviso: {{ message.subject }}", "text": "{{ message.text }}"}
+    assert api.post("/api/templates", json=template | words).status_code == 201
+
+    api.post("/api/announcements", json=asked)
+    run()
+
+    (message,) = messages(smtp)
+    assert (message["Subject"], message["Content-Language"]) == ("Avviso: Planned work", "it")
+
+
 def test_the_sender_that_is_named_sends_it(api: TestClient, smtp, sender, group: Audience, asked, run):
     group.add("ann")
     transport = {"kind": "smtp", "host": "localhost", "port": smtp.port, "tls": {"mode": "none"}}
