@@ -20,6 +20,8 @@ MAX_LINE = 998
 """Characters of a subject or another field that are kept (RFC 5322 section 2.1.1)."""
 MAX_SAME_FIELD = 10
 _RECEIVED_COUNT = "received-count"
+_LONG = ("authentication-results",)
+"""A sender makes it as long as they like, with signatures; what counts comes last."""
 
 KEPT_FIELDS = frozenset(
     """
@@ -132,5 +134,5 @@ def _kept_fields(mail: Mail, kept: frozenset[str]) -> Iterator[tuple[str, str]]:
     for name, value in mail.root.fields.pairs:
         counts[name] += 1
         if name in kept and name != _RECEIVED_COUNT and counts[name] <= MAX_SAME_FIELD:
-            yield name, text(value, mail.sibling)[:MAX_LINE]
+            yield name, text(value, mail.sibling)[: None if name in _LONG else MAX_LINE]
     yield _RECEIVED_COUNT, str(counts["received"])
