@@ -8,6 +8,7 @@ from functools import partial
 from shared.application.arrived import Arrived
 from shared.application.ports import Versioned
 from shared.application.services import Services
+from shared.domain.authentication import fails_dmarc
 from shared.domain.contact import Contact
 from shared.domain.decision import By, Facts
 from shared.domain.draft import Draft
@@ -16,7 +17,7 @@ from shared.domain.keys import id_key, incident_key
 from shared.domain.kinds import REPORTS, Kind
 from shared.domain.mailbox import Mailbox
 from shared.domain.message import InboundMessage
-from shared.domain.people import Insiders, cc, requester
+from shared.domain.people import Insiders, cc, requester, without_own
 from shared.domain.processing import Processed, process
 from shared.domain.threading import referred_ids, subject_tags
 from shared.domain.ticket import Ticket
@@ -29,12 +30,15 @@ _MAX_MERGES = 5
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A stored ticket that a message speaks of, and what led there: a Message-ID where `by_id` is set."""
+    """A stored ticket that a message speaks of, and what led there: a Message-ID where `by_id` is set, which we have
+    given where `is_ours`.
+    """
 
     mailbox_id: str
     ticket: Versioned[Ticket]
     by: By
     by_id: str | None = None
+    is_ours: bool = False
 
 
 class Finder:
@@ -56,12 +60,16 @@ class Finder:
         if message.message_id and self._services.own_ids.read(message.message_id):
             message = replace(message, kind=Kind.OWN)
         people, forwarded = self._mailbox.people, partial(original_sender, item.raw.content)
-        asks = requester(people, message, sender, self.insiders, forwarded)
+        is_forged = fails_dmarc(message, self._mailbox.replies.trusted_authentication)
+        asks = requester(people, message, None if is_forged else sender, self.insiders, forwarded)
         copied = cc(people, message, self.insiders, asks)
         seen = Seen(message, item.raw.full_size, sender)
         draft = Draft(requester=asks, subject=message.subject, text=message.text, cc=copied)
         processed = process(self._mailbox, self._types, seen, draft)
-        return Facts(message, self._mailbox, now, processed, sender=sender), self._ticket(message, processed)
+        processed = replace(processed, draft=without_own(processed.draft, asks, self.insiders))
+        found = self._ticket(message, processed)
+        names_ours = found is not None and found.is_ours
+        return Facts(message, self._mailbox, now, processed, sender=sender, names_ours=names_ours), found
 
     def _sender(self, message: InboundMessage) -> Contact | None:
         if message.sender is None or not message.sender.address:
@@ -76,18 +84,20 @@ class Finder:
     def _by_id(self, message: InboundMessage) -> Iterator[Found]:
         by = By.REPORT if message.kind in REPORTS else By.REFERENCE
         for message_id in referred_ids(message):
-            mailbox_id, number = self._of_id(message_id)
+            mailbox_id, number, is_ours = self._of_id(message_id)
             if number and (found := self._stored(mailbox_id, number)):
-                yield Found(mailbox_id, found, by, message_id)
+                yield Found(mailbox_id, found, by, message_id, is_ours)
 
-    def _of_id(self, message_id: str) -> tuple[str, int | None]:
-        """The ticket of a message of that id: our own ids tell it themselves."""
+    def _of_id(self, message_id: str) -> tuple[str, int | None, bool]:
+        """The ticket of a message of that id, and whether we have sent it: our own ids tell it themselves."""
         own = self._services.own_ids.read(message_id)
         if own and own.mailbox_id in self._prefixes.values():
-            return own.mailbox_id, own.ticket_number
+            return own.mailbox_id, own.ticket_number, True
         key = id_key(message_id)
         receipt = self._services.tickets.receipts(self._mailbox.id, [key]).get(key)
-        return self._mailbox.id, receipt.ticket_number if receipt else None
+        if receipt is None:
+            return self._mailbox.id, None, False
+        return self._mailbox.id, receipt.ticket_number, receipt.outcome is None
 
     def _by_tag(self, message: InboundMessage) -> Iterator[Found]:
         for tag in subject_tags(message.subject):

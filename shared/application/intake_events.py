@@ -111,7 +111,8 @@ def _of_technician(facts: Facts, ticket: Ticket) -> dict[str, object]:
 
 
 def _of_report(facts: Facts) -> dict[str, object]:
-    if facts.message.kind not in REPORTS or facts.message.report is None:
+    """Anybody can write what looks like a report: that mail came back is believed where it names what we have sent."""
+    if facts.message.kind not in REPORTS or facts.message.report is None or not facts.names_ours:
         return {}
     failed = [each for each in facts.message.report.failed if each.permanent]
     return {"bounced": [[each.address, f"{each.status} {each.diagnostic}"[:300].strip()] for each in failed[:20]]}

@@ -71,7 +71,9 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All that the decision depends on. `elsewhere` is a ticket of another mailbox that the message speaks of."""
+    """All that the decision depends on. `elsewhere` is a ticket of another mailbox that the message speaks of. With
+    `names_ours`, it does so by the Message-ID of a message that we have sent.
+    """
 
     message: InboundMessage
     mailbox: Mailbox
@@ -80,6 +82,7 @@ class Facts:
     match: Match | None = None
     sender: Contact | None = None
     elsewhere: Match | None = None
+    names_ours: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,23 +162,29 @@ class _Deciding:
         if match.by is By.INCIDENT:
             return self._of_incident(match.ticket)
         if not self._may_enter(match):
-            return OpenTicket(self.facts.processed.draft, linked_to=match.ticket.number)
-        return self._answer(match.ticket)
+            return self._automatic() or OpenTicket(self.facts.processed.draft, linked_to=match.ticket.number)
+        return self._of_incident(match.ticket) if self._reports_again(match.ticket) else self._answer(match.ticket)
+
+    def _reports_again(self, ticket: Ticket) -> bool:
+        """Monitoring systems answer their own messages, too."""
+        incident, sender = self.facts.processed.incident, self.facts.message.sender
+        is_same = incident is not None and incident.external_id == ticket.external_id
+        return is_same and sender is not None and sender.key == ticket.requester.key
 
     def _of_incident(self, ticket: Ticket) -> Decision | None:
-        """One ticket per incident: what comes after it was closed is another one (req K6)."""
+        """One ticket per incident: what comes after it was closed is another one, unless it is its end (req K6)."""
         incident = self.facts.processed.incident
-        if ticket.status is Status.CLOSED:
+        is_over = incident is not None and incident.state == "recovery"
+        if ticket.status is Status.CLOSED and not is_over:
             return None
+        self._say("incident", "is over" if is_over else "goes on", applies=True)
         closes = incident is not None and incident.closes
-        self._say("incident", "is over" if closes else "goes on", applies=True)
         return CommentOn(ticket.number, CommentKind.PUBLIC, Status.CLOSED if closes else ticket.status)
 
     def _may_enter(self, match: Match) -> bool:
         """Req R3"""
         policy = self.facts.mailbox.replies
-        disowned = fails_dmarc(self.facts.message, policy.trusted_authentication)
-        if disowned:
+        if self._is_disowned():
             self._say("participant", "the sender's domain disowns the message", applies=True)
             return False
         if self._has_part() or policy.strangers == "comment":
@@ -185,10 +194,15 @@ class _Deciding:
         return relaxed
 
     def _has_part(self) -> bool:
-        """Technicians have a part in every ticket."""
+        """Technicians have a part in every ticket, and nobody whose address is forged."""
         match, sender = self.facts.match or self.facts.elsewhere, self.facts.sender
+        if match is None or self._is_disowned():
+            return False
         by_technician = sender is not None and sender.is_technician
-        return match is not None and (by_technician or match.ticket.has_participant(self.facts.message.sender))
+        return by_technician or match.ticket.has_participant(self.facts.message.sender)
+
+    def _is_disowned(self) -> bool:
+        return fails_dmarc(self.facts.message, self.facts.mailbox.replies.trusted_authentication)
 
     def _answer(self, ticket: Ticket) -> Decision:
         kind = self._comment_kind(ticket)

@@ -2,12 +2,13 @@
 
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
 from shared.domain.contact import Contact, same_address, same_domain
+from shared.domain.draft import Draft
 from shared.domain.fields import EmailAddress, Model, told
 from shared.domain.message import Address, InboundMessage
 
@@ -154,3 +155,11 @@ def cc(people: People, message: InboundMessage, insiders: Insiders, requester: A
     found = {same_address(each.address): each for each in recipients if "@" in each.address}
     kept = (each for key, each in found.items() if key not in known and not insiders.owns(each))
     return tuple(kept)[:MAX_CC]
+
+
+def without_own(draft: Draft, requester: Address, insiders: Insiders) -> Draft:
+    """Mapping and rules may have read addresses of our own in a message: these are neither requester nor CC."""
+    asks = requester if insiders.owns(draft.requester) else draft.requester
+    found = {same_address(each.address): each for each in draft.cc if not insiders.owns(each)}
+    found.pop(same_address(asks.address), None)
+    return replace(draft, requester=asks, cc=tuple(found.values())[:MAX_CC])

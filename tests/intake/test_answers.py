@@ -4,6 +4,7 @@ import pytest
 
 from shared.application.ports import Commit
 from shared.domain.keys import id_key
+from shared.domain.people import People
 from shared.domain.replies import Replies
 from shared.domain.ticket import CommentKind, Outcome, Receipt, Status
 from tests.intake.mail import mail
@@ -55,6 +56,9 @@ def test_a_technician_has_a_part_in_every_ticket(opened):
     assert ticket.number == 1
 
 
+NEXT = "\r\nAuthentication-Results:"
+
+
 @pytest.mark.parametrize(
     ("results", "trusted", "number"),
     [
@@ -63,6 +67,10 @@ def test_a_technician_has_a_part_in_every_ticket(opened):
         ("mx.evil.example; dmarc=fail header.from=example.org", ("mx.example.com",), 1),
         ("spf=fail smtp.mailfrom=x; dmarc=fail action=none", ("exchange-online",), 2),
         ('mx.example.com; spf=pass reason="; dmarc=fail" (; dmarc=fail)', ("mx.example.com",), 1),
+        ("mx.example.com; spf=pass (of (somebody) ;dmarc=pass); dmarc=fail", ("mx.example.com",), 2),
+        (f"mx.example.com{'; dkim=pass header.d=evil.example' * 50}; dmarc=fail", ("mx.example.com",), 2),
+        (f"mx.example.com; dkim=pass{NEXT} mx.example.com; dmarc=fail", ("mx.example.com",), 2),
+        (f"mx.example.com; dmarc=fail{NEXT} mx.example.com; dmarc=pass", ("mx.example.com",), 2),
     ],
 )
 def test_a_sender_whom_a_trusted_host_finds_forged_has_no_part(opened, results, trusted, number):
@@ -71,6 +79,14 @@ def test_a_sender_whom_a_trusted_host_finds_forged_has_no_part(opened, results, 
     ticket, _ = answer(opened, Authentication_Results=results)
 
     assert ticket.number == number
+
+
+def test_a_guest_who_forges_a_participant_is_refused_like_any_other(opened):
+    opened.configure(replies=Replies(trusted_authentication=("mx.example.com",)), people=People(guests=False))
+
+    _, run = answer(opened, Authentication_Results="mx.example.com; dmarc=fail")
+
+    assert run.ignored == {"guest_refused": 1}
 
 
 def test_an_answer_to_a_merged_ticket_is_added_to_the_one_it_was_merged_into(opened):
@@ -152,6 +168,13 @@ def test_an_automatic_reply_that_belongs_to_no_ticket_is_ignored_and_said_to_be(
     (run,) = desk.runs()
     assert (run.listed, run.outcomes) == (1, {"ignored": 1})
     assert next(iter(run.ignored)) in ("automatic_reply", "out_of_office")
+
+
+def test_an_automatic_reply_of_somebody_without_a_part_in_the_ticket_opens_no_other(opened):
+    _, run = answer(opened, sender="other@example.net", Auto_Submitted="auto-replied")
+
+    assert run.ignored == {"automatic_reply": 1}
+    assert len(opened.tickets()) == 1
 
 
 def test_a_mailbox_can_make_tickets_of_automatic_replies(desk):

@@ -6,6 +6,7 @@ from shared.domain.incidents import OwnMonitoring
 from shared.domain.mapping import FieldMapping
 from shared.domain.people import People, SenderList
 from shared.domain.processing import Defaults
+from shared.domain.replies import Replies
 from shared.domain.rules import Ignore, Rule
 from shared.domain.settlement import Delete, Move
 from shared.domain.ticket import Status
@@ -126,12 +127,64 @@ def test_who_wrote_what_a_technician_forwards_asks_where_the_mailbox_says_so(des
     assert desk.tickets()[0].requester.address == "joe@example.org"
 
 
-def test_an_incident_is_one_ticket_that_its_recovery_closes(desk):
+def test_nobody_becomes_requester_by_what_a_forged_technician_forwards(desk):
+    desk.contact("tess@example.com")
+    replies = Replies(trusted_authentication=("mx.example.com",))
+    desk.configure(people=People(outside_recipient_is_requester=True), replies=replies)
+    forged = {"To": "joe@example.org", "Authentication-Results": "mx.example.com; dmarc=fail"}
+    desk.provider.deliver(mail(sender="tess@example.com", **forged))
+
+    desk.poll()
+
+    assert desk.tickets()[0].requester.address == "tess@example.com"
+
+
+def test_an_address_of_ours_in_a_text_becomes_neither_requester_nor_cc(desk, billing):
+    desk.services.mailboxes.all()
     desk.configure(
-        incidents=(
-            OwnMonitoring(kind="own", name="Checks", external_id=r"\[(\d+)\]", problem="PROBLEM", recovery="RECOVERY"),
+        mapping=(
+            FieldMapping(target="requester", pattern=r"From: (\S+)"),
+            FieldMapping(target="cc", pattern=r"Copy: (\S+)"),
         )
     )
+    copied = "bob@example.org;billing@example.com;ann@example.org"
+    desk.provider.deliver(mail(body=f"From: support@example.com\r\nCopy: {copied}"))
+
+    desk.poll()
+
+    (ticket,) = desk.tickets()
+    assert ticket.requester.address == "ann@example.org"
+    assert [each.address for each in ticket.cc] == ["bob@example.org"]
+
+
+CHECKS = OwnMonitoring(kind="own", name="Checks", external_id=r"\[(\d+)\]", problem="PROBLEM", recovery="RECOVERY")
+
+
+def test_the_end_of_an_incident_closes_its_ticket_also_where_it_answers_the_beginning(desk):
+    desk.configure(incidents=(CHECKS,))
+    desk.provider.deliver(mail("PROBLEM [7]", id_="<1@m>"))
+    desk.poll()
+    desk.provider.deliver(mail("RECOVERY [7]", id_="<2@m>", In_Reply_To="<1@m>"))
+
+    desk.poll()
+
+    assert [(each.comment_count, each.status) for each in desk.tickets()] == [(2, Status.CLOSED)]
+
+
+def test_the_end_of_an_incident_whose_ticket_is_closed_opens_no_other(desk):
+    desk.configure(incidents=(CHECKS,))
+    desk.provider.deliver(mail("PROBLEM [7]", id_="<1@m>"))
+    desk.poll()
+    desk.close(1)
+    desk.provider.deliver(mail("RECOVERY [7]", id_="<2@m>"))
+
+    desk.poll()
+
+    assert [(each.comment_count, each.status) for each in desk.tickets()] == [(2, Status.CLOSED)]
+
+
+def test_an_incident_is_one_ticket_that_its_recovery_closes(desk):
+    desk.configure(incidents=(CHECKS,))
     desk.provider.deliver(mail("PROBLEM [7] disk", id_="<1@m>"), mail("PROBLEM [7] disk still", id_="<2@m>"))
     desk.poll()
     desk.provider.deliver(mail("RECOVERY [7] disk", id_="<3@m>"))
@@ -146,11 +199,7 @@ def test_an_incident_is_one_ticket_that_its_recovery_closes(desk):
 
 
 def test_incidents_that_end_and_begin_again_within_a_batch_are_told_apart(desk):
-    desk.configure(
-        incidents=(
-            OwnMonitoring(kind="own", name="Checks", external_id=r"\[(\d+)\]", problem="PROBLEM", recovery="RECOVERY"),
-        )
-    )
+    desk.configure(incidents=(CHECKS,))
     desk.provider.deliver(mail("PROBLEM [7]", id_="<1@m>"))
     desk.poll()
     desk.provider.deliver(
