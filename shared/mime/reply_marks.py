@@ -12,6 +12,8 @@ SIGNATURE_ENDS = "\ufdd2"
 """Each on a line of its own; noncharacters, which no text holds."""
 MARKS = re.compile("[\ufdd0-\ufdd2]")
 
+_MAX_ATTRIBUTES = 10_000
+"""Characters of a tag that are looked at. Longer are only images within the HTML."""
 _NAMES = re.compile(r"[\w-]+")
 _PREFIXES = re.compile(r"^(?:(?:x|m|zm)_-?\d{0,20}_?|ydp[0-9a-f]{1,12}|ecx|yiv\d{1,20})+(?=[a-z_])")
 _LIKELY = re.compile(
@@ -68,11 +70,11 @@ def _mark(tokens: Iterable[Token]) -> Iterator[Token]:
 def _replaced(token: Token) -> tuple[list[Token], list[Token]]:
     """What stands for an element: the tokens where it starts, and those where it ends."""
     name, same = token.value, ([token], [Token("end", token.value)])
-    if name == "blockquote" and _INDENT.search(token.attributes) and "cite" not in token.attributes:
+    if name == "blockquote" and _INDENT.search(token.attributes, 0, _MAX_ATTRIBUTES) and "cite" not in token.attributes:
         return [Token("start", "div")], [Token("end", "div")]
-    if not (token.attributes and _LIKELY.search(token.attributes)):
+    if not (token.attributes and _LIKELY.search(token.attributes, 0, _MAX_ATTRIBUTES)):
         return same
-    values = attributes(token.attributes)
+    values = attributes(token.attributes[:_MAX_ATTRIBUTES])
     names = _names(values)
     style = values.get("style", "")
     if names & _QUOTED_BEHIND or (name == "div" and _OUTLOOK_LINE.search(style)):
