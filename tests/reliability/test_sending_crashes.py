@@ -124,10 +124,7 @@ def test_a_worker_may_die_after_every_answer(provider, storage_services):
             office.deliver()
         if seen["answers"] <= found["boundaries"]:
             break
-        for _ in range(2):
-            office.clock.advance(minutes=11)
-            sweep(office.services)
-            office.deliver()
+        _go_on(office)
         now = len(provider.delivered())
         found.update(_damage(office, now - before))
         before, found["boundaries"] = now, found["boundaries"] + 1
@@ -136,6 +133,26 @@ def test_a_worker_may_die_after_every_answer(provider, storage_services):
     assert found["boundaries"] > 5
     assert (found["lost"], found["twice"]) == (0, 0)
     assert provider.keeps_what_was_sent is (found["for_a_person"] == 0)
+
+
+def test_an_answer_that_is_lost_loses_nothing_and_sends_nothing_twice(provider, storage_services):
+    office = office_at(provider, storage_services)
+    provider.lose_answer()
+
+    office.deliver()
+    _go_on(office)
+
+    found = _damage(office, len(provider.delivered()))
+    assert (found["lost"], found["twice"]) == (0, 0)
+    assert provider.keeps_what_was_sent is (found["for_a_person"] == 0)
+
+
+def _go_on(office: Office) -> None:
+    """As the sweep does when nobody is at it any more."""
+    for _ in range(2):
+        office.clock.advance(minutes=11)
+        sweep(office.services)
+        office.deliver()
 
 
 def _damage(office: Office, delivered: int) -> Counter[str]:

@@ -1,6 +1,7 @@
 """E-mails are sent effectively once, whatever fails; what cannot be sent is said on the ticket (req M3, M4, M6)."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from unittest.mock import patch
 
 import pytest
@@ -323,3 +324,21 @@ def test_a_full_batch_with_all_that_it_owes_is_one_transaction(office):
 
     assert (16, 16) in commits
     assert len(office.requests.waiting) == 1
+
+
+def test_a_defect_in_sending_is_as_an_answer_that_is_lost(office):
+    class Broken:
+        def send(self, mail):
+            raise ZeroDivisionError
+
+        def find_sent(self, message_id):
+            return None
+
+        def close(self): ...
+
+    office.services = replace(office.services, open_sender=lambda sender, secrets=None: Broken())  # noqa: ARG005
+
+    office.receive(mail("Printer"))
+
+    assert "not known whether this e-mail was sent" in notes(office)[0]
+    assert [each.state for each in office.outbox()] == ["failed"]
