@@ -1,7 +1,5 @@
 """Dates as RFC 5322 has them (sections 3.3, 4.3), and as they are written."""
 
-# ruff: noqa: RUF001 - months have names in other scripts, too
-
 import re
 import unicodedata
 from datetime import UTC, datetime, timedelta
@@ -9,6 +7,7 @@ from email.utils import parsedate_tz
 from typing import Any
 
 from shared.mime.headers import text
+from shared.mime.wordings import lines
 
 _NAMED_OFFSET = re.compile(r"\b(?:GMT|UTC?)(?=[+-]\d)")
 _HALF = re.compile(r"\d\s?[ap]m\b", re.IGNORECASE)
@@ -17,24 +16,6 @@ _OFFSET = re.compile(r"(?<!\d)([+-])(\d{2}):?(\d{2})(?!\d)")
 _WORD = re.compile(r"[^\W\d_]{2,20}")
 _ZONES = {"AEDT": 11, "AEST": 10, "CEST": 2, "CET": 1, "EEST": 3, "EET": 2, "JST": 9, "KST": 9, "MEST": 2, "MET": 1,
           "MSK": 3, "NZDT": 13, "NZST": 12, "WEST": 1, "WET": 0}  # fmt: skip
-_MONTHS = [
-    tuple(names.split())
-    for names in (
-        "jan gen ene sty led янв січ січ oca ιαν tammi janv",
-        "feb fev fevr лют фев unor luty sub subat φεβ helmi",
-        "mar maa mrz мар бер brezen mac μαρ maalis",
-        "apr avr abr kwi dub апр квіт nis απρ huhti",
-        "may mai maj mag mei maggio kvet май мая трав μαι touko",
-        "jun juin giu czer cerven июн черв haz ιουν kesa",
-        "jul juil lug lip cervenec июл лип tem ιουλ heina",
-        "aug aou ago sie srp авг серп agu αυγ elo",
-        "sep set wrz zari сен вер eyl σεπ syys",
-        "oct okt ott out paz rijen окт жовт eki οκτ loka",
-        "nov lis listopad ноя лист kas νοε marras",
-        "dec dez dic des gru pros дек груд ara δεκ joulu",
-    )
-]
-"""Beginnings of the names of the months, without accents."""
 
 
 def moment(value: str) -> datetime | None:
@@ -68,7 +49,7 @@ def _iso(value: str) -> tuple[int, ...]:
 
 
 def _by_words(value: str) -> tuple[int, ...]:
-    """A date as people write it, in the languages of `_MONTHS`."""
+    """A date as people write it, in the languages that `months` has."""
     clock = _CLOCK.search(value)
     hour, minute, second, half = clock.groups() if clock else ("0", "0", "0", "")
     rest = f"{value[: clock.start()]} {value[clock.end() :]}" if clock else value
@@ -99,5 +80,6 @@ def _folded(value: str) -> str:
 
 def _month(word: str) -> int:
     """The number of the month whose longest name it begins with; 0 where it is none."""
-    found = ((len(name), number) for number, names in enumerate(_MONTHS, 1) for name in names if word.startswith(name))
+    months = enumerate(map(str.split, lines("months")), 1)
+    found = ((len(name), number) for number, names in months for name in names if word.startswith(name))
     return max(found, default=(0, 0))[1]

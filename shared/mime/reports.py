@@ -37,13 +37,7 @@ _SMTP = re.compile(r"(?<![\d.:-])([45])[0-5]\d(?=[\s:#-])")
 _ADDRESS = re.compile(r"[^\s<>()\[\]\",;:@\\=]{1,64}@[^\s<>()\[\]\"',;:@/\\]{1,255}")
 _LINE_START = re.compile(r"(?:^|\n)[>*•\-<'\" \t]{0,20}(?:to: ?|recipient: ?|mailto:)?[<'\"]?$", re.IGNORECASE)
 _IN_TEXT = re.compile(r"^[> \t]{0,8}(?:Final|Original)-Recipient:", re.IGNORECASE | re.MULTILINE)
-_OURS_BELOW = re.compile(
-    r"^[ \t>]{0,8}(?:[-_=*]{2,}[ \t]*)?(?:below this line is a copy|this is a copy of (?:the|your) |original message|"
-    r"(?:possibly )?truncated original message|unsent message|message headers? follow"
-    r"|the (?:header|body) of the original|ursprüngliche|kopfzeilen|en-têtes|message d.origine|encabezados"
-    r"|mensaje original|received:|return-path:)",
-    re.IGNORECASE | re.MULTILINE,
-)
+_BELOW = r"(?m)^[ \t>]{{0,8}}(?:[-_=*]{{2,}}[ \t]*)?(?:{})"
 _QUOTED_ID = re.compile(
     r"^[>| \t]{0,20}(?:Original-)?Message[- ]?ID:\s{0,9}(<[^<>\s]{1,900}>)", re.IGNORECASE | re.MULTILINE
 )
@@ -205,7 +199,7 @@ def _first(pattern: re.Pattern[str], source: str) -> str:
 
 
 def _in_words(mail: Mail, message: InboundMessage, body: str, signs: tuple[str, ...]) -> Finding | None:
-    ours = _OURS_BELOW.search(body)
+    ours = pattern("copy_below", form=_BELOW).search(body)
     said = body[: ours.start() if ours else len(body)]
     is_delay = pattern("delayed", form=BEGINS).match(message.subject)
     is_failure = pattern("undeliverable", form=BEGINS).match(message.subject)

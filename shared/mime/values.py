@@ -20,7 +20,6 @@ _PARAMETER = re.compile(
     r"(?:;|(?<![;\s])\s)\s*+([^\s=;\"]{1,100})\s*+=\s*+(?:\"((?:[^\"\\]|\\.)*+)\"?|([^;]*))", re.DOTALL
 )
 _SEGMENT = re.compile(r"(.*?)\*(\d{1,4})?(\*?)")
-_OFFSET = re.compile(r"\b(?:GMT|UTC?)(?=[+-]\d)")
 _PERCENT_ENCODED = re.compile(
     r"(?:([\w-]{1,40})'[\w-]{0,20}'|(?=.{0,200}%[C-Fc-f][\dA-Fa-f]%[89ABab]))([^%]*+(?:%[0-9A-Fa-f]{2}[^%]*+)+)",
     re.ASCII,

@@ -34,8 +34,17 @@ def words(table: str) -> frozenset[str]:
 @cache
 def pattern(*tables: str, form: str = "(?:{})") -> re.Pattern[str]:
     """The patterns of the tables as alternatives, within `form`."""
-    patterns = (line for table in tables for line in _tables()[table].strip().splitlines())
+    patterns = (line for table in tables for line in lines(table))
     return re.compile(form.format("|".join(patterns)), re.IGNORECASE)
+
+
+def lines(table: str) -> list[str]:
+    return _tables()[table].strip().splitlines()  # type: ignore[no-any-return]  # a table of lines
+
+
+def everyday() -> dict[str, tuple[str, float]]:
+    """Charset -> a pattern of what is common in it, and the weight of that."""
+    return _tables()["everyday"]  # type: ignore[no-any-return]  # so it is written
 
 
 @cache
