@@ -19,7 +19,8 @@ _DAEMON = re.compile(
 _NO_REPLY = re.compile(
     "no-?reply|(?:do-?|don-?)not-?reply|dont-?reply|no-?response|nicht-?antworten|keine-?antwort|ne-?pas-?repondre"
     "|no-?respond|nao-?respond|non-?rispond|niet-?(?:be)?antwoord|svara-?inte|svar-?ikke|ikke-?svar|ala-?vastaa"
-    "|nie-?odpowiadaj|neodpovid|yanitlama|^(?:owner-|nobody$|listserv|majordomo)|-(?:owner|request|bounces?)$"
+    "|nie-?odpowiadaj|neodpovid|yanitlama|^(?:owner-|listserv|majordomo)|-(?:owner|request|bounces?)$"
+    r"|^(?:root|cron|daemon|nobody|www-data|httpd|apache)(?:\+.*)?$"
 )
 _SUPPRESSED = frozenset({"all", "oof", "autoreply"})
 _BULK = frozenset({"bulk", "list", "junk", "auto_reply"})

@@ -263,6 +263,7 @@ def test_nothing_automatic_is_sent_to_a_machine(fields, reason):
         "donotreply@x.example", "orders-noreply@x.example", "nicht-antworten@x.example", "nepasrepondre@x.example",
         "no-responder@x.example", "MAILER-DAEMON@x.example", "postmaster@x.example", "users-request@x.example",
         "owner-users@x.example", "users-bounces@x.example", "bounce+a=b.example@x.example",
+        "root@app07.x.example", "www-data@x.example", "nobody@x.example",
     ],
 )  # fmt: skip
 def test_nothing_automatic_is_sent_to_an_address_that_takes_no_replies(address):
