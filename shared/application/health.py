@@ -1,14 +1,17 @@
 """How each mailbox is doing, and what about its configuration deserves a warning (req O7, T2)."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from shared.application.installation import installation
+from shared.application.own_ids import KEY_SECRET
 from shared.application.poll import FAILING_AFTER
 from shared.application.services import Services
 from shared.application.side_by_side import for_each
+from shared.domain.errors import StoreUnavailable
 from shared.domain.fields import Tls
 from shared.domain.health import Finding, Level, worst
 from shared.domain.intake import MailboxHealth
@@ -56,7 +59,9 @@ def reports(services: Services) -> list[MailboxReport]:
 
 
 def report(services: Services, mailbox: Mailbox, polled: MailboxHealth | None) -> MailboxReport:
-    found = [*_risks(mailbox), *_expiry(polled, services.clock()), *_quarantine(services, polled)]
+    found = [*_risks(mailbox), *_quarantine(services, polled)]
+    if mailbox.enabled:
+        found += _expiry(polled, services.clock())
     if mailbox.enabled and installation(services).email_to_ticket:
         found += _polling(mailbox, polled or MailboxHealth(mailbox.id), services.clock())
     return MailboxReport(mailbox, _status(mailbox, polled), polled, tuple(found))
@@ -69,6 +74,10 @@ def deployment_findings(services: Services) -> Iterator[Finding]:
     if not installation(services).email_to_ticket:
         text = "email to ticket is switched off: mail waits in its mailboxes"
         yield Finding(Level.WARNING, "switched_off", text, "Make `email_to_ticket` true in /api/installation.")
+    with suppress(StoreUnavailable):
+        if services.senders.cached() and not services.own_ids.has_key():
+            text = "nothing signs the ids of messages: answers are found less surely, and nothing can be announced"
+            yield Finding(Level.WARNING, "no_message_id_key", text, f"Create the secret `{KEY_SECRET}`.")
 
 
 def _status(mailbox: Mailbox, polled: MailboxHealth | None) -> MailboxStatus:

@@ -22,6 +22,9 @@ class OwnIds:
         self._secrets = secrets
         self._missing_at = -float(_MISSING_SECONDS)
 
+    def has_key(self) -> bool:
+        return next(self._known_keys(), None) is not None
+
     def read(self, message_id: str) -> OwnId | None:
         """What an id of ours says; the vault is asked only about what looks like one."""
         return read_id(self._known_keys(), message_id)

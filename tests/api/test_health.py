@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from fastapi.testclient import TestClient
 
+from shared.application.own_ids import OwnIds
 from shared.application.ports import Commit
 from shared.application.services import Services
 from shared.domain.errors import CredentialsRejected, SettingsError
@@ -14,6 +15,7 @@ from shared.domain.message import MessageRef
 from shared.entrypoints.http.app import build
 from tests.api.conftest import IMAP
 from tests.clock import MovableClock
+from tests.sources.contract import Secrets
 
 SMTP = {"kind": "smtp", "host": "smtp.example.com"}
 
@@ -161,12 +163,30 @@ def test_a_secret_that_expires_later_or_never_is_no_matter(
         assert mailbox["findings"] == []
 
 
+def test_a_secret_of_a_mailbox_that_is_not_enabled_may_expire(
+    api: TestClient, services: Services, clock: MovableClock, support
+):
+    mailbox_id = api.post("/api/mailboxes", json={**support, "enabled": False}).json()["id"]
+    services.schedule.put(MailboxHealth(mailbox_id, last_success_at=clock(), secret_expires_at=clock()))
+
+    assert api.get("/api/health").json()["level"] == "ok"
+
+
 def test_mail_servers_on_this_machine_are_warned_of(services: Services):
     settings = replace(services.settings, allow_loopback_targets=True)
 
     health = TestClient(build(replace(services, settings=settings))).get("/api/health").json()
 
     assert [each["code"] == "loopback_allowed" for each in health["findings"]] == [True]
+
+
+def test_a_key_that_nobody_has_created_is_missed_where_there_is_a_sender(services: Services, sender: str):
+    without = replace(services, own_ids=OwnIds(Secrets({})))
+
+    health = TestClient(build(without)).get("/api/health").json()
+
+    advice = {each["code"]: each["advice"] for each in health["findings"]}
+    assert advice["no_message_id_key"] == "Create the secret `message-id-key`."
 
 
 def test_wrong_app_settings_are_all_told_while_nothing_else_is_served():
