@@ -128,7 +128,12 @@ def _billing(imap: ImapServer) -> DemoMailbox:
 def _sender(smtp: SmtpServer) -> dict[str, Any]:
     """What it takes goes no further than this machine."""
     transport = {"kind": "smtp", "host": HOST, "port": smtp.port}
-    return {"name": "This terminal", "from_address": "mailroom@example.com", "transport": transport}
+    return {
+        "name": "This terminal",
+        "from_address": "mailroom@example.com",
+        "transport": transport,
+        "limits": {"messages_per_minute": 1_000},
+    }
 
 
 def _keep(folder: Path, received: Received) -> None:
