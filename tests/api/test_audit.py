@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -184,6 +184,16 @@ def test_it_is_filtered_and_paged_newest_first_across_months(api: TestClient, cl
     since, until = start + timedelta(days=20), start + timedelta(days=60)
     within = audit(api, **{"from": since.isoformat(), "to": until.isoformat()})
     assert [each["subject"] for each in within] == ["name-2", "name-1"]
+
+
+def test_times_are_understood_in_any_zone_at_the_turn_of_a_month_too(api: TestClient, clock: MovableClock):
+    clock.now = datetime(2026, 11, 30, 22, 45, tzinfo=UTC)
+    api.put("/api/secrets/late", json={"value": "open-sesame"})
+
+    assert len(audit(api, **{"from": "2026-12-01T00:30:00+02:00"})) == 1
+    assert len(audit(api, to="2026-11-30T12:00:00-11:00")) == 1
+    assert audit(api, **{"from": "2026-12-01T01:00:00+02:00"}) == []
+    assert len(audit(api, **{"from": "0001-01-01T00:00:00+14:00", "to": "9999-12-31T23:59:59-14:00"})) == 1
 
 
 @pytest.mark.parametrize("query", ["continuation=nonsense", "continuation=W10=", "from=yesterday", "limit=0"])

@@ -4,7 +4,7 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +15,7 @@ from shared.domain.audit import AuditEntry, AuditFilter, AuditOutcome
 from shared.domain.errors import Invalid, Problem
 
 _VERSION = 1
+_LONG_AGO, _FAR_AHEAD = datetime(2000, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC)
 
 
 class TableAuditStore:
@@ -67,11 +68,17 @@ def _opened(continuation: str) -> Any:
 
 
 def _month(moment: datetime) -> str:
+    moment = _within_reach(moment)
     return str(999_999 - moment.year * 100 - moment.month)
 
 
 def _inverted(moment: datetime) -> str:
-    return f"{10**17 - int(moment.timestamp() * 1_000_000):017d}"
+    return f"{10**17 - int(_within_reach(moment).timestamp() * 1_000_000):017d}"
+
+
+def _within_reach(moment: datetime) -> datetime:
+    """In UTC, as months begin; what is far from any entry would have more digits."""
+    return min(max(moment, _LONG_AGO), _FAR_AHEAD).astimezone(UTC)
 
 
 def _key(entry: AuditEntry) -> dict[str, Any]:
