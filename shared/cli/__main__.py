@@ -23,6 +23,9 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         for line in str(error).splitlines():
             print(printable(line), file=sys.stderr)
         return error.exit_code
+    except OSError as error:  # of files that the command names
+        print(printable(error), file=sys.stderr)
+        return Failed.exit_code
     except KeyboardInterrupt:
         return 130
 

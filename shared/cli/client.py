@@ -52,10 +52,10 @@ class Api:
         self._session.headers["x-functions-key"] = key
 
     def get(self, path: str, **query: Any) -> Any:
-        return self.call("GET", path, params=query).json()
+        return _json(self.call("GET", path, params=query))
 
     def post(self, path: str, **options: Any) -> Any:
-        return self.call("POST", path, **options).json()
+        return _json(self.call("POST", path, **options))
 
     def call(self, method: str, path: str, **options: Any) -> requests.Response:
         """:raises Failed:"""
@@ -76,6 +76,14 @@ class Api:
             if named.casefold() in (each["id"], each["ticket_prefix"].casefold(), each["name"].casefold()):
                 return quote(each["id"])
         raise Failed(f"there is no mailbox {named}")
+
+
+def _json(answer: requests.Response) -> Any:
+    """:raises Unavailable: whoever answers there is not Mailroom."""
+    try:
+        return answer.json()
+    except requests.JSONDecodeError as error:
+        raise Unavailable(f"{urlsplit(answer.url).netloc} answers with no JSON: is that Mailroom?") from error
 
 
 def _refusal(answer: requests.Response) -> Iterator[str]:

@@ -38,7 +38,10 @@ def test(api: Api, given: Namespace) -> int:
 
 def poll(api: Api, given: Namespace) -> int:
     accepted = api.post(f"mailboxes/{api.mailbox(given.mailbox)}/poll")
-    print(f"queued; the log has it as {accepted['correlation_id']}")
+    if given.json:
+        _json(accepted)
+    else:
+        print(f"queued; the log has it as {accepted['correlation_id']}")
     return 0
 
 

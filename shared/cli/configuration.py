@@ -1,5 +1,6 @@
 """`config`: export, plan and apply all configuration as one document (req O11)."""
 
+import json
 import sys
 from argparse import Namespace
 from typing import Any
@@ -20,19 +21,20 @@ def export(api: Api, given: Namespace) -> int:
 
 
 def plan(api: Api, given: Namespace) -> int:
-    planned = _planned(api, documents.read(given.file))
+    planned = _planned(api, given, documents.read(given.file))
     return CHANGES if given.check and _changes(planned) else 0
 
 
 def apply(api: Api, given: Namespace) -> int:
     document = documents.read(given.file)
-    planned = _planned(api, document)
+    planned = _planned(api, given, document)
     if not _changes(planned):
         return 0
     if not given.yes:
         _confirmed()
     api.post("configuration/apply", params={"digest": planned["digest"]}, data=document, headers=_JSON)
-    print("done")
+    if not given.json:
+        print("done")
     return 0
 
 
@@ -48,8 +50,16 @@ def _changes(planned: dict[str, Any]) -> bool:
     return bool(planned["steps"] or contacts["added"] or contacts["changed"])
 
 
-def _planned(api: Api, document: bytes) -> dict[str, Any]:
+def _planned(api: Api, given: Namespace, document: bytes) -> dict[str, Any]:
     planned: dict[str, Any] = api.post("configuration/plan", data=document, headers=_JSON)
+    if given.json:
+        print(json.dumps(planned, indent=2))
+    else:
+        _tell(planned)
+    return planned
+
+
+def _tell(planned: dict[str, Any]) -> None:
     for step in planned["steps"]:
         print(printable(f"{_SIGNS[step['action']]} {step['section']} {step['id']} ({step['name']})"))
         if step["action"] == "change":
@@ -59,4 +69,3 @@ def _planned(api: Api, document: bytes) -> dict[str, Any]:
         print(f"contacts: {contacts['added']} added, {contacts['changed']} changed, {contacts['unchanged']} unchanged")
     if not _changes(planned):
         print("nothing to change")
-    return planned

@@ -273,6 +273,44 @@ def test_an_api_that_is_out_of_reach_exits_with_3(capsys):
     assert capsys.readouterr().err == "http://127.0.0.1:9 cannot be reached: ConnectionError\n"
 
 
+def test_what_is_not_mailroom_is_told_from_it(capsys):
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<h1>Welcome</h1>")
+
+        def log_message(self, *_: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        threading.Thread(target=server.serve_forever).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        assert main(["mailboxes"], {"MAILROOM_URL": url, "MAILROOM_KEY": "the-key"}) == 3
+        server.shutdown()
+
+    assert capsys.readouterr().err == f"127.0.0.1:{server.server_port} answers with no JSON: is that Mailroom?\n"
+
+
+def test_a_file_that_cannot_be_written_is_told(run: Run, desk: Desk, tmp_path: Path, capsys):
+    (tmp_path / "taken").write_text("")
+
+    assert run("config", "export", str(tmp_path / "missing" / "mailroom.json")) == 1
+    assert "missing" in capsys.readouterr().err
+    assert run("quarantine", "export", "SUP", "--to", str(tmp_path / "taken")) == 1
+    assert "taken" in capsys.readouterr().err
+
+
+def test_a_plan_and_a_poll_are_json_for_programs_too(run: Run, desk: Desk, tmp_path: Path, capsys):
+    (tmp_path / "none.json").write_text('{"schema_version": 1, "mailboxes": []}')
+
+    assert run("--json", "config", "plan", str(tmp_path / "none.json")) == 0
+    assert [each["action"] for each in json.loads(capsys.readouterr().out)["steps"]] == ["remove", "remove"]
+    assert run("--json", "poll", "SUP") == 0
+    assert set(json.loads(capsys.readouterr().out)) == {"correlation_id"}
+    assert run("--json", "config", "apply", str(tmp_path / "none.json"), "--yes") == 0
+    assert len(json.loads(capsys.readouterr().out)["digest"]) == 64
+
+
 def test_a_wrong_key_is_a_refusal(url: str, capsys):
     assert main(["mailboxes"], {"MAILROOM_URL": url, "MAILROOM_KEY": "another"}) == 1
     assert capsys.readouterr().err == "401 Unauthorized\n"
