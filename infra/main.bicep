@@ -27,6 +27,10 @@ param isolateNetwork bool = false
 @minLength(11)
 param pollSchedule string = '0 * * * * *'
 
+@description('NCRONTAB in UTC: when what is past its retention is removed.')
+@minLength(11)
+param retentionSchedule string = '0 30 2 * * *'
+
 @description('Memory of one instance. One runs 12 polls at once (host.json), each within 150 MB: 2048 carries that. 512 costs a quarter and is enough for a few mailboxes of small mail.')
 @allowed([512, 2048, 4096])
 param instanceMemoryMB int = 2048
@@ -182,6 +186,7 @@ module app 'modules/function-app.bicep' = {
       DATA_STORAGE__clientId: identity.properties.clientId
       KEY_VAULT_URI: vault.outputs.uri
       POLL_SCHEDULE: pollSchedule
+      RETENTION_SCHEDULE: retentionSchedule
       LOGIN_ENDPOINT: loginEndpoint
       GRAPH_ENDPOINT: graphEndpoint
       EXTRA_CA_FILE: extraCaFile

@@ -125,6 +125,7 @@ def _environment(azurite: Azurite, simulators: Simulators) -> dict[str, str]:
     return {
         "DATA_STORAGE": azurite.connection_string,
         "POLL_SCHEDULE": "0 * * * * *",
+        "RETENTION_SCHEDULE": "0 30 2 * * *",
         "KEY_VAULT_URI": simulators.url,
         "LOGIN_ENDPOINT": simulators.url,
         "GRAPH_ENDPOINT": simulators.url,

@@ -15,6 +15,7 @@ from shared.adapters.storage.contacts import TableContactStore
 from shared.adapters.storage.documents import TableDocuments
 from shared.adapters.storage.queues import StorageDeliveryQueue, StoragePollQueue
 from shared.adapters.storage.raws import TableAndBlobRawStore
+from shared.adapters.storage.retention import TableRetentionStore
 from shared.adapters.storage.schedule import TableScheduleStore
 from shared.adapters.storage.sender_states import TableSenderStates
 from shared.adapters.storage.sign_ins import TableSignInStore
@@ -74,6 +75,7 @@ def compose(settings: Settings, clock: Clock = utc_now) -> Services:
         subscriptions=TableDocuments(clients, "mailboxes", "subscription", Subscription),
         tickets=TableTicketStore(clients),
         raws=TableAndBlobRawStore(clients),
+        retention=TableRetentionStore(clients),
         contacts=TableContactStore(clients),
         audit=TableAuditStore(clients),
         schedule=TableScheduleStore(clients),

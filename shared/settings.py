@@ -15,6 +15,7 @@ NAMES = {
     "DATA_STORAGE__queueServiceUri": "queue endpoint of the data account; also read by the queue triggers",
     "KEY_VAULT_URI": "the vault that holds the secrets of mailboxes and senders",
     "POLL_SCHEDULE": "NCRONTAB in UTC: when due mailboxes are looked for; read by the timer trigger",
+    "RETENTION_SCHEDULE": "NCRONTAB in UTC: when what is past its retention is removed; read by the timer trigger",
     "LOGIN_ENDPOINT": "Entra ID, https://login.microsoftonline.com unless set",
     "GRAPH_ENDPOINT": "Microsoft Graph, https://graph.microsoft.com unless set",
     "PUBLIC_URL": "where browsers reach this app, to come back from signing in with Microsoft, Google and others",

@@ -39,6 +39,9 @@ class Event(StrEnum):
     DELIVERY_POSTPONED = "delivery.postponed"
     DELIVERY_FAILED = "delivery.failed"
     TEMPLATE_FAILED = "template.failed"
+    RETENTION_REMOVED = "retention.removed"
+    RETENTION_FAILED = "retention.failed"
+    RETENTION_FINISHED = "retention.finished"
     REQUEST_FAILED = "request.failed"
     SUBSCRIPTION_GONE = "subscription.gone"
 

@@ -96,6 +96,7 @@ def _environment(storage: str, microsoft: str, trusted: Path) -> dict[str, str]:
         "EXTRA_CA_FILE": str(trusted),
         "ALLOW_LOOPBACK_TARGETS": "true",
         "POLL_SCHEDULE": "*/5 * * * * *",
+        "RETENTION_SCHEDULE": "0 30 2 * * *",
         "AZURE_AUTHORITY_HOST": microsoft,
         "AZURE_TENANT_ID": HOME_TENANT,
         "AZURE_CLIENT_ID": _OWN_APP,

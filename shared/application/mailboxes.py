@@ -10,6 +10,7 @@ from shared.application.services import Services
 from shared.domain.errors import Problem
 from shared.domain.mailbox import Mailbox, MailboxSettings
 from shared.domain.processing import processing_problems
+from shared.domain.settlement import Keep, MarkRead
 from shared.domain.sources import GraphSource
 from shared.domain.ticket_types import all_types
 
@@ -36,6 +37,7 @@ def _problems(checked: Checked[Mailbox]) -> Iterator[Problem]:
     yield from _changed_for_good(data, checked.current)
     yield from _beyond_pop3(data)
     if isinstance(checked.settings, MailboxSettings):
+        yield from _listed_again(checked.settings)
         sender_id = checked.settings.notices.sender_id
         if sender_id and services.senders.get(sender_id) is None:
             yield Problem("$.notices.sender_id", "is no sender")
@@ -43,6 +45,12 @@ def _problems(checked: Checked[Mailbox]) -> Iterator[Problem]:
             yield from _unreachable(services)
         types = all_types(each.value for each in services.ticket_types.all())
         yield from processing_problems(checked.settings, [each.id for each in checked.others], types)
+
+
+def _listed_again(settings: MailboxSettings) -> Iterator[Problem]:
+    if settings.retention.receipts_days and isinstance(settings.settlement, Keep | MarkRead):
+        said = "must be unset where messages stay in their folder: what is listed again would be taken in again"
+        yield Problem("$.retention.receipts_days", said)
 
 
 def _unreachable(services: Services) -> Iterator[Problem]:

@@ -6,7 +6,7 @@ resumes, opaque to everybody but the source. *Settlement* is what is done to a m
 afterwards. A *receipt* says that a message was taken in.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, Protocol, TypeVar
@@ -323,6 +323,33 @@ class RawStore(Protocol):
 
     def get(self, mailbox_id: str, pointer: RawPointer) -> bytes:
         """:raises NotFound: it is past its retention."""
+
+
+class RetentionStore(Protocol):
+    """Removes what a mailbox has brought in. What is broken off is gone on with by the next call; each says how many
+    it has removed, of `limit` at most. Every method may raise `StoreUnavailable` and `StoreRejected`.
+    """
+
+    def remove_runs(self, mailbox_id: str, before: datetime, limit: int) -> int: ...
+
+    def remove_quarantine(self, mailbox_id: str, before: datetime, limit: int) -> int: ...
+
+    def remove_receipts(self, mailbox_id: str, before: datetime, spared: Collection[int], limit: int) -> int:
+        """But those of the tickets with these numbers."""
+
+    def closed(self, mailbox_id: str, before: datetime, limit: int) -> Sequence[Versioned[Ticket]]:
+        """Closed tickets that were closed before."""
+
+    def remove_ticket(self, mailbox_id: str, ticket: Versioned[Ticket]) -> bool:
+        """With its comments; not where it was changed since it was read. Its raw messages stay."""
+
+    def references(self, mailbox_id: str) -> Mapping[str, set[int]]:
+        """The tickets that refer to each raw message, by SHA-256; 0 stands for quarantine."""
+
+    def raws(self, mailbox_id: str, before: datetime) -> Iterator[RawPointer]:
+        """The raw messages that were stored before."""
+
+    def remove_raws(self, mailbox_id: str, pointers: Sequence[RawPointer]) -> int: ...
 
 
 D = TypeVar("D", bound=Document)

@@ -13,6 +13,7 @@ from shared.application.ports import (
     DocumentStore,
     PollQueue,
     RawStore,
+    RetentionStore,
     ScheduleStore,
     SecretStore,
     SenderConnection,
@@ -66,6 +67,7 @@ class Services:
     imports: DocumentStore[Import]
     tickets: TicketStore
     raws: RawStore
+    retention: RetentionStore
     contacts: ContactStore
     audit: AuditStore
     schedule: ScheduleStore

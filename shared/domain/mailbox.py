@@ -11,6 +11,7 @@ from shared.domain.notices import Notices
 from shared.domain.people import People
 from shared.domain.processing import Processing
 from shared.domain.replies import Replies
+from shared.domain.retention import Retention
 from shared.domain.schedule import Schedule
 from shared.domain.settlement import MarkRead, Settlement
 from shared.domain.sources import Source
@@ -46,6 +47,7 @@ class MailboxSettings(Settings, Processing):
     people: People = People()
     replies: Replies = Replies()
     notices: Notices = Notices()
+    retention: Retention = Retention()
     failed_folder: FolderPath | None = Field(
         default=None, description="where messages go that are in quarantine, created if missing; unset leaves them"
     )

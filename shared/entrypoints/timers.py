@@ -16,6 +16,15 @@ def schedule_polls(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the bind
         schedule(services)
 
 
+@blueprint.timer_trigger(schedule="%RETENTION_SCHEDULE%", arg_name="timer", run_on_startup=False, use_monitor=True)
+def retention(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the binding wants it
+    """Remove what is past its retention."""
+    from shared.application.retention import remove_what_is_past
+
+    if services := ready_services():
+        remove_what_is_past(services)
+
+
 @blueprint.timer_trigger(schedule="0 */5 * * * *", arg_name="timer", run_on_startup=False, use_monitor=True)
 def sweep(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the binding wants it
     """Pick up what is owed and was left behind, renew what makes push work, and alert people of what broke or works

@@ -22,4 +22,5 @@ def test_the_mailbox_of_the_example_is_accepted():
 def test_core_tools_get_every_setting_that_bindings_and_app_require():
     example = json.loads((ROOT / "local.settings.example.json").read_text())["Values"]
 
-    assert {*app.CONNECTIONS, "AzureWebJobsStorage", "KEY_VAULT_URI", "POLL_SCHEDULE"} <= example.keys()
+    schedules = {"POLL_SCHEDULE", "RETENTION_SCHEDULE"}
+    assert {*app.CONNECTIONS, "AzureWebJobsStorage", "KEY_VAULT_URI", *schedules} <= example.keys()

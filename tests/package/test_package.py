@@ -105,6 +105,7 @@ def test_it_starts_in_a_functions_host_without_any_package_of_this_machine(app: 
         "DATA_STORAGE": azurite.connection_string,
         "KEY_VAULT_URI": "https://vault.example",
         "POLL_SCHEDULE": "0 0 0 29 2 *",
+        "RETENTION_SCHEDULE": "0 0 0 29 2 *",
     }
     (tmp_path / "local").symlink_to(ROOT / "local")
     bare = str(Path(sys.base_prefix, "bin", f"python{PYTHON}"))

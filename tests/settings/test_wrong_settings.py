@@ -11,6 +11,7 @@ def test_wrong_settings_are_told_by_health_and_log_all_at_once_and_nothing_is_po
     settings = {
         "DATA_STORAGE": azurite.connection_string,
         "POLL_SCHEDULE": "* * * * * *",
+        "RETENTION_SCHEDULE": "* * * * * *",
         "LOGIN_ENDPOINT": "http://login.example",
         "ALLOW_LOOPBACK_TARGETS": "perhaps",
     }

@@ -49,17 +49,17 @@ class TableAndBlobRawStore:
                 if pointer.inline:
                     row = self._table.get_entity(mailbox_id, rows.raw_key(pointer.sha256))
                     return gzip.decompress(row["gzip"])
-                blob = self._container.download_blob(_blob_name(mailbox_id, pointer))
+                blob = self._container.download_blob(blob_name(mailbox_id, pointer))
                 return gzip.decompress(blob.readall())
             except ResourceNotFoundError as error:
                 raise NotFound("the raw message is past its retention") from error
 
     def _upload(self, mailbox_id: str, pointer: RawPointer, packed: bytes) -> None:
         with translated():
-            self._container.upload_blob(_blob_name(mailbox_id, pointer), packed, overwrite=True)
+            self._container.upload_blob(blob_name(mailbox_id, pointer), packed, overwrite=True)
 
 
-def _blob_name(mailbox_id: str, pointer: RawPointer) -> str:
+def blob_name(mailbox_id: str, pointer: RawPointer) -> str:
     return f"{mailbox_id}/{pointer.sha256}.eml.gz"
 
 
