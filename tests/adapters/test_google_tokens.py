@@ -6,10 +6,10 @@ import pytest
 
 from local.simulators import Simulators
 from local.simulators.google import ALL_MAIL, MODIFY, new_key_file
+from shared.adapters.refusals import meanings
 from shared.adapters.sources.credentials import credentials
 from shared.adapters.sources.services import SourceServices
 from shared.adapters.tokens import Tokens
-from shared.adapters.tokens.token_endpoint import GOOGLE_SERVICE_ERRORS as ERRORS
 from shared.domain.errors import (
     AccessDenied,
     AppError,
@@ -156,11 +156,11 @@ def test_a_service_account_acts_for_the_mailbox_that_a_mail_server_opens(
     assert access.user == acts_for
 
 
-@pytest.mark.parametrize("code", ERRORS)
+@pytest.mark.parametrize("code", meanings("google_service"))
 def test_every_code_that_is_known_has_advice(simulators: Simulators, tokens: Tokens, code: str) -> None:
     simulators.faults.add("google.token", status=400, body={"error": code}, times=None)
 
-    with pytest.raises(ERRORS[code][0], match=code) as caught:
+    with pytest.raises(meanings("google_service")[code].kind, match=code) as caught:
         tokens.token(SIGN_IN, "gmail")
 
     assert caught.value.advice

@@ -4,7 +4,7 @@ from datetime import timedelta
 import pytest
 
 from local.simulators import HOME_TENANT, Simulators, token_error
-from shared.adapters.entra_errors import ERRORS
+from shared.adapters.refusals import meanings
 from shared.adapters.tokens import Tokens
 from shared.adapters.vault import KeyVaultSecrets
 from shared.domain.errors import (
@@ -124,7 +124,7 @@ def test_a_refusal_is_told_by_its_code_with_advice(
 
 
 def test_every_code_that_is_known_has_advice() -> None:
-    assert all(text and advice for _, text, advice in ERRORS.values())
+    assert all(text and advice for _, text, advice in meanings("entra").values())
 
 
 def test_an_unknown_tenant_is_told_as_such(tokens: Tokens) -> None:

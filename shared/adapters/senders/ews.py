@@ -1,15 +1,16 @@
 """An Exchange server of one's own through its Web Services (req M1)."""
 
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cached_property
 from xml.etree.ElementTree import Element
 from xml.sax.saxutils import quoteattr
 
 from shared.adapters.net import Timeouts, Unanswered
+from shared.adapters.refusals import meanings
 from shared.adapters.senders.check import Tested
 from shared.adapters.senders.ews_check import EwsSenderCheck
-from shared.adapters.senders.named import SEND_AS, NamedRecipientsSender
+from shared.adapters.senders.named import NamedRecipientsSender
 from shared.adapters.sources.ews_autodiscover import reach
 from shared.adapters.sources.ews_client import EwsClient, part, shape
 from shared.adapters.sources.ews_connection import EwsConnection
@@ -19,24 +20,14 @@ from shared.adapters.sources.fetching import SLOWEST_BYTES_PER_SECOND
 from shared.adapters.sources.services import SourceServices
 from shared.application.ports import CheckStage
 from shared.domain.errors import (
-    AccessDenied,
     AppError,
     MessageRefused,
-    MessageTooLarge,
     OutcomeUnknown,
     SourceMisbehaved,
 )
 from shared.domain.senders import EwsTransport, Sender
 
 _VIEW = '<IndexedPageItemView MaxEntriesReturned="1" Offset="0" BasePoint="Beginning"/>'
-_CODES: Mapping[str, tuple[type[AppError], str, str]] = {
-    "ErrorMessageSizeExceeded": (
-        MessageTooLarge,
-        "The message is too large for the server.",
-        "Send it without its attachments, or have the server take larger messages.",
-    ),
-    "ErrorSendAsDenied": (AccessDenied, "The account may not send as this address.", SEND_AS),
-}
 _SENT = ("sentitems", "outbox")
 
 
@@ -102,5 +93,5 @@ def _count(answer: Element | EwsRefused) -> int:
 def _refusal(refused: EwsRefused) -> AppError:
     if refused.ews_code == "ErrorInternalServerError":
         return OutcomeUnknown()
-    kind, text, advice = _CODES.get(refused.ews_code, (MessageRefused, str(refused), ""))
-    return kind(text, advice=advice)
+    meaning = meanings("ews_sending").get(refused.ews_code)
+    return meaning.error() if meaning else MessageRefused(str(refused))

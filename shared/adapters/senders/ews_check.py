@@ -4,10 +4,10 @@ message but one that is sent.
 
 from collections.abc import Callable
 
+from shared.adapters.refusals import advice
 from shared.adapters.senders.check import SenderCheck, Tested
 from shared.adapters.sources.checks import Finding
 from shared.adapters.sources.ews_connection import EwsConnection
-from shared.adapters.sources.ews_errors import FULL_ACCESS
 from shared.adapters.sources.ews_folders import Folders
 from shared.domain.errors import AccessDenied
 
@@ -29,5 +29,5 @@ class EwsSenderCheck(SenderCheck):
 
     def permission(self) -> Finding:
         if self._sent.findtext("EffectiveRights/CreateContents") == "false":
-            raise AccessDenied("The account may not keep what it sends in the mailbox.", advice=FULL_ACCESS)
+            raise AccessDenied("The account may not keep what it sends in the mailbox.", advice=advice("full_access"))
         return Finding("The account may keep what it sends; only a message shows whether it may send as the address.")

@@ -1,46 +1,30 @@
 """Exchange Online through Microsoft Graph: `sendMail` with the whole message (req M1)."""
 
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
+from shared.adapters.refusals import meanings
 from shared.adapters.senders.check import RestSenderCheck, Tested
-from shared.adapters.senders.named import SEND_AS, NamedRecipientsSender
+from shared.adapters.senders.named import NamedRecipientsSender
 from shared.adapters.sources.errors import Refused
 from shared.adapters.sources.graph_client import GraphClient, items
 from shared.adapters.sources.graph_errors import graph_code
 from shared.adapters.sources.services import SourceServices
 from shared.application.ports import CheckStage
-from shared.domain.errors import AccessDenied, AppError, MessageRefused, MessageTooLarge, Throttled
+from shared.domain.errors import AccessDenied, AppError, MessageRefused
 from shared.domain.senders import GraphTransport, Sender
 
-_PERMISSION = (
-    "Grant the app Mail.Send for this mailbox, and Mail.Read to look for what was sent: application permissions with "
-    "admin consent, or roles in Exchange Online (RBAC for Applications). A new grant may take up to two hours to work."
-)
-_LARGE = "Send it without its attachments or with links to them, or through SMTP: Graph takes about 3 MB."
-_BLOCKED = "Look in the Microsoft 365 Defender portal under Restricted entities why the account is blocked."
 _NO_BASE64 = b"?"
 """No message: who may send is told so, and who may not is refused before."""
-
-_MAY_NOT = (AccessDenied, "The app may not do this in the mailbox.", _PERMISSION)
-_CODES: Mapping[str, tuple[type[AppError], str, str]] = {
-    "authorization_requestdenied": _MAY_NOT,
-    "erroraccessdenied": _MAY_NOT,
-    "errorexceededmessagelimit": (Throttled, "The mailbox has sent as much as Exchange allows.", "Send less."),
-    "errormessagesizeexceeded": (MessageTooLarge, "The message is too large for Graph.", _LARGE),
-    "errormessagesubmissionblocked": (AccessDenied, "Exchange has blocked the account from sending.", _BLOCKED),
-    "errorsendasdenied": (AccessDenied, "The mailbox may not send as this address.", SEND_AS),
-}
 
 
 class _Client(GraphClient):
     def refusal(self, status: int, body: Any, wait: timedelta | None) -> AppError:
         code = "errormessagesizeexceeded" if status == 413 else graph_code(body).casefold()
-        if code in _CODES:
-            kind, text, advice = _CODES[code]
-            return kind(text, advice=advice)
+        if meaning := meanings("graph_sending").get(code):
+            return meaning.error()
         return super().refusal(status, body, wait)
 
 

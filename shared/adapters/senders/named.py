@@ -11,10 +11,6 @@ from shared.mime.headers import read_fields
 from shared.mime.outgoing_headers import addresses as written_addresses
 from shared.mime.outgoing_headers import field, written_address
 
-SEND_AS = (
-    "Let the account send as the sender's address (Add-RecipientPermission with SendAs; on a server of your own "
-    "Add-ADPermission with Send-As), or use the account's own address."
-)
 _SOME_ONLY = (
     "The message is for some of those whom it names, and this provider sends to all of them.",
     "Send it through an SMTP server, or to all of them.",

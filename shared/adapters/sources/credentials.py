@@ -3,44 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from shared.adapters.refusals import advice
 from shared.adapters.sources.services import SourceServices
 from shared.domain.errors import AppError, CredentialsRejected
 from shared.domain.sign_in import GoogleServiceSignIn, MicrosoftAppSignIn, PasswordSignIn, Purpose
 from shared.domain.sources import AnySignIn
-
-_ADVICE = {
-    "password": (
-        "Check the user name and the secret's value; many providers ask for an app password where the account is"
-        " protected by a second factor, and some take no passwords at all."
-    ),
-    "microsoft_app": (
-        "Register the app's service principal in Exchange Online (New-ServicePrincipal), give it full access to the"
-        " mailbox (Add-MailboxPermission), and check that IMAP or POP is on for the mailbox (Set-CASMailbox)."
-    ),
-    "microsoft_user": (
-        "Check that the account that signed in may open the mailbox, and that IMAP or POP is on for it; then sign in"
-        " again."
-    ),
-    "google_user": "Check that the account is the one that signed in, and that IMAP or POP is on for it in Gmail.",
-    "google_service": (
-        "Grant the service account the scope https://mail.google.com/ by domain-wide delegation, and check that IMAP or"
-        " POP is on for the mailbox."
-    ),
-    "oauth2": "Check that the account is the one that signed in, and that the scopes include mail access.",
-}
-_ADVICE_ON_SENDING = {
-    "microsoft_app": (
-        "Give the app the permission SMTP.SendAsApp with consent, register its service principal in Exchange Online"
-        " (New-ServicePrincipal), let it send as the address (Add-RecipientPermission with SendAs), and check that SMTP"
-        " AUTH is on for the mailbox (Set-CASMailbox -SmtpClientAuthenticationDisabled $false)."
-    ),
-    "microsoft_user": (
-        "Check that the account that signed in may send as the address, and that SMTP AUTH is on for it; then sign in"
-        " again."
-    ),
-    "google_user": "Check that the account is the one that signed in.",
-    "google_service": "Grant the service account the scope https://mail.google.com/ by domain-wide delegation.",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +49,9 @@ class Credentials:
     def _rejected(self, refusal: AppError) -> CredentialsRejected:
         """`refusal` brings its own advice where the server said more than no."""
         what = "user name or the password" if isinstance(self.sign_in, PasswordSignIn) else "access token"
-        usual = _ADVICE | _ADVICE_ON_SENDING if self.purpose == "smtp" else _ADVICE
-        advice = (isinstance(refusal, CredentialsRejected) and refusal.advice) or usual[self.sign_in.kind]
-        return CredentialsRejected(f"The server rejects the {what}.", advice=advice)
+        own = isinstance(refusal, CredentialsRejected) and refusal.advice
+        usual = advice(self.sign_in.kind, "sign_in_to_send" if self.purpose == "smtp" else "sign_in")
+        return CredentialsRejected(f"The server rejects the {what}.", advice=own or usual)
 
 
 def credentials(

@@ -11,9 +11,10 @@ from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
 
 from shared.adapters.connection import Connection
 from shared.adapters.net import BoundedSocket, Timeouts, Unanswered, network_errors
+from shared.adapters.refusals import advice
 from shared.adapters.sasl import ntlm
 from shared.adapters.sources.credentials import Credentials
-from shared.adapters.sources.ews_errors import ADVICE_ON_SIGN_IN, http_refusal
+from shared.adapters.sources.ews_errors import http_refusal
 from shared.domain.errors import AppError, CredentialsRejected, SourceMisbehaved, SourceMisconfigured, SourceUnavailable
 from shared.domain.fields import Tls
 from shared.domain.sign_in import PasswordSignIn
@@ -82,7 +83,7 @@ class EwsConnection(Connection):
             raise http_refusal(response.status, dict(response.headers))
         if is_kept:
             return self._answer(body, headers, seconds, secret)
-        raise CredentialsRejected("The server rejects the account or its secret.", advice=ADVICE_ON_SIGN_IN)
+        raise CredentialsRejected("The server rejects the account or its secret.", advice=advice("ews_sign_in"))
 
     def _send(
         self,

@@ -6,49 +6,27 @@ from xml.etree.ElementTree import Element
 
 from shared.adapters.https import retry_after
 from shared.adapters.net import Unanswered
+from shared.adapters.refusals import advice, meanings
 from shared.adapters.sources.errors import Refused
 from shared.domain.errors import (
     AccessDenied,
     AppError,
-    CredentialsRejected,
     CursorExpired,
-    MailboxError,
     SourceMisbehaved,
     SourceMisconfigured,
     SourceUnavailable,
     Throttled,
 )
 
-ADVICE_ON_SIGN_IN = (
-    r"Check account and secret. An account is an address or `DOMAIN\user`; Exchange Online takes no passwords: sign in "
-    "with an app there, or use Microsoft Graph."
-)
-_ADDRESS = "Give the full address of the service, as in https://mail.example.com/EWS/Exchange.asmx."
-FULL_ACCESS = "Grant the account full access to the mailbox (Add-MailboxPermission), or choose impersonation."
-_ROLE = "Grant the account the role ApplicationImpersonation with a scope that holds the mailbox, or choose delegate."
-_MAILBOX = "Check the mailbox's address; for a shared mailbox give its own primary address."
-_VERSION = "Exchange 2010 with Service Pack 2 is the oldest that can be read; leave the version open."
-
 
 class OtherVersion(SourceMisconfigured):
     """The server does not speak the version of the request."""
 
 
-_OTHER_VERSION = (OtherVersion, "The server speaks no known version.", _VERSION)
-_CODES: Mapping[str, tuple[type[MailboxError], str, str]] = {
-    "ErrorAccessDenied": (AccessDenied, "The account may not do this in the mailbox.", FULL_ACCESS),
-    "ErrorAccountDisabled": (CredentialsRejected, "The account is disabled.", "Have the account enabled."),
-    "ErrorImpersonateUserDenied": (AccessDenied, "The account may not impersonate the mailbox.", _ROLE),
-    "ErrorImpersonationDenied": (AccessDenied, "The account may not impersonate the mailbox.", _ROLE),
-    "ErrorIncorrectSchemaVersion": _OTHER_VERSION,
-    "ErrorInvalidRequest": _OTHER_VERSION,
-    "ErrorInvalidSchemaVersionForMailboxVersion": _OTHER_VERSION,
-    "ErrorInvalidServerVersion": _OTHER_VERSION,
-    "ErrorNonExistentMailbox": (SourceMisconfigured, "There is no such mailbox on the server.", _MAILBOX),
-    "ErrorNonPrimarySmtpAddress": (SourceMisconfigured, "It is not the mailbox's primary address.", _MAILBOX),
-    "ErrorPasswordExpired": (CredentialsRejected, "The password has expired.", "Set a new one."),
-    "ErrorQuotaExceeded": (MailboxError, "The mailbox is full.", "Make room in the mailbox, or raise its quota."),
-}
+_OTHER_VERSION = (
+    *("ErrorIncorrectSchemaVersion", "ErrorInvalidRequest"),
+    *("ErrorInvalidSchemaVersionForMailboxVersion", "ErrorInvalidServerVersion"),
+)
 _CURSOR = ("ErrorInvalidSyncStateData", "ErrorSyncFolderNotFound")
 _FOLDER_GONE = ("ErrorFolderNotFound", "ErrorToFolderNotFound")
 _GONE = (*_FOLDER_GONE, "ErrorItemNotFound", "ErrorInvalidIdMalformed")
@@ -76,9 +54,10 @@ def refusal(answer: Element) -> AppError:
         wait = answer.findtext(".//MessageXml/Value[@Name='BackOffMilliseconds']", "")
         retry_after = timedelta(milliseconds=int(wait)) if wait.isdecimal() else None
         return Throttled("Exchange asks us to wait.", retry_after=retry_after)
-    if ews_code in _CODES:
-        kind, text, advice = _CODES[ews_code]
-        return kind(text, advice=advice)
+    if meaning := meanings("ews").get(ews_code):
+        return meaning.error()
+    if ews_code in _OTHER_VERSION:
+        return OtherVersion("The server speaks no known version.", advice=advice("ews_version"))
     if ews_code in _CURSOR:
         return CursorExpired()
     if ews_code in _TRANSIENT or ews_code in _UNANSWERED:
@@ -91,7 +70,7 @@ class Redirected(SourceMisconfigured):
     """The server sends us to another address, which is for the caller to trust or not."""
 
     def __init__(self, location: str) -> None:
-        super().__init__("The server sends us to another address.", advice=_ADDRESS)
+        super().__init__("The server sends us to another address.", advice=advice("ews_address"))
         self.location = location
 
 
@@ -100,13 +79,13 @@ def http_refusal(status: int, headers: Mapping[str, str]) -> AppError:
         kind = {429: Throttled, 503: SourceUnavailable}.get(status, Unanswered)
         return kind(f"The server is out of order ({status}).", retry_after=retry_after(headers))
     if status == 403:
-        advice = "Have Exchange Web Services turned on for the account, and check access policies and the app's role."
-        return AccessDenied("The server does not let the account use Exchange Web Services.", advice=advice)
+        role = "Have Exchange Web Services turned on for the account, and check access policies and the app's role."
+        return AccessDenied("The server does not let the account use Exchange Web Services.", advice=role)
     if status in (301, 302, 307, 308):
         return Redirected(headers.get("Location", ""))
     text = f"The server answers {status} where Exchange Web Services should be."
-    return SourceMisconfigured(text, advice=_ADDRESS)
+    return SourceMisconfigured(text, advice=advice("ews_address"))
 
 
 def misbehaved() -> SourceMisbehaved:
-    return SourceMisbehaved("The server does not answer as Exchange does.", advice=_ADDRESS)
+    return SourceMisbehaved("The server does not answer as Exchange does.", advice=advice("ews_address"))

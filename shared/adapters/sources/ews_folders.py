@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from xml.etree.ElementTree import Element
 from xml.sax.saxutils import escape, quoteattr
 
+from shared.adapters.refusals import advice
 from shared.adapters.sources.ews_client import EwsClient, part, shape
-from shared.adapters.sources.ews_errors import FULL_ACCESS, EwsRefused
+from shared.adapters.sources.ews_errors import EwsRefused
 from shared.adapters.sources.folders import ROOT, FolderTree
 from shared.domain.errors import AccessDenied, FolderMissing
 
@@ -78,7 +79,7 @@ class Folders(FolderTree):
         found = zip(self.well_known, self._client.ask("GetFolder", request), strict=True)
         self._ids = {name: folder_id(each) for name, each in found if not isinstance(each, EwsRefused)}
         if ROOT not in self._ids:
-            raise AccessDenied("The account may not see the mailbox's folders.", advice=FULL_ACCESS)
+            raise AccessDenied("The account may not see the mailbox's folders.", advice=advice("full_access"))
 
 
 def invisible(path: str) -> FolderMissing:

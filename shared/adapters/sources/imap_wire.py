@@ -11,30 +11,16 @@ from typing import Any
 from imapclient import IMAPClient
 
 from shared.adapters.net import BoundedSocket, network_errors
+from shared.adapters.refusals import meanings
 from shared.adapters.sasl import Mechanism
 from shared.adapters.sources.errors import CommandRefused
 from shared.domain.errors import (
     AccessDenied,
     AppError,
-    CredentialsRejected,
     SourceMisbehaved,
-    SourceMisconfigured,
     SourceUnavailable,
     Throttled,
 )
-
-_CODES: dict[str, tuple[type[AppError], str]] = {
-    "AUTHENTICATIONFAILED": (CredentialsRejected, ""),
-    "AUTHORIZATIONFAILED": (AccessDenied, "Allow the account to open this mailbox."),
-    "CONTACTADMIN": (AccessDenied, "Ask the administrator of the mail server about this account."),
-    "EXPIRED": (CredentialsRejected, "The password has expired: set a new one."),
-    "INUSE": (SourceUnavailable, ""),
-    "LIMIT": (Throttled, ""),
-    "NOPERM": (AccessDenied, "Grant the account the rights to this folder."),
-    "OVERQUOTA": (Throttled, ""),
-    "PRIVACYREQUIRED": (SourceMisconfigured, "Choose a TLS mode that encrypts the connection."),
-    "UNAVAILABLE": (SourceUnavailable, ""),
-}  # RFC 5530; the codes that are missing tell nothing about who must act
 
 _NOT_CONNECTED = re.compile(r"authenticated but not connected", re.IGNORECASE)
 _BUSY = re.compile(r"request is throttled|too many (?:simultaneous|concurrent) connections", re.IGNORECASE)
@@ -44,9 +30,8 @@ _BACKOFF = re.compile(r"Backoff Time: (\d+) milliseconds", re.IGNORECASE)
 def _refusal(purpose: str, answer: str) -> AppError:
     """What NO or BAD means. Exchange and Gmail give no code for the texts that are looked for here."""
     code = re.match(r"\[([A-Z]+)", answer)
-    if code and code[1] in _CODES:
-        error, advice = _CODES[code[1]]
-        return error(f"The server refused to {purpose} with the code {code[1]}.", advice=advice)
+    if code and (meaning := meanings("imap").get(code[1])):
+        return meaning.error(f"The server refused to {purpose} with the code {code[1]}.")
     if _NOT_CONNECTED.search(answer):
         advice = "Turn on IMAP for this mailbox and allow the account to open it; if it is, the server may be busy."
         return AccessDenied("The account is signed in, but the server does not open its mailbox.", advice=advice)

@@ -7,29 +7,17 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from shared.adapters.net import BoundedSocket, network_errors
+from shared.adapters.refusals import meanings
 from shared.adapters.sasl import Mechanism
 from shared.adapters.sources.errors import CommandRefused
 from shared.domain.errors import (
-    AccessDenied,
-    AppError,
-    CredentialsRejected,
     SourceMisbehaved,
     SourceUnavailable,
-    Throttled,
 )
 
 _ADVICE_ON_PROTOCOL = "Check that host and port are those of a POP3 server."
 _PIECE_BYTES = 65_536
 _MAX_LISTING_BYTES = 32_000_000
-
-
-_CODES: dict[str, tuple[type[AppError], str]] = {
-    "AUTH": (CredentialsRejected, ""),
-    "IN-USE": (SourceUnavailable, "Another program has the mailbox open: POP3 lets in one at a time."),
-    "LOGIN-DELAY": (Throttled, "The server wants more time between polls: poll this mailbox less often."),
-    "SYS/PERM": (AccessDenied, "Ask the administrator of the mail server about this account."),
-    "SYS/TEMP": (SourceUnavailable, ""),
-}  # RFC 2449 section 8.1, RFC 3206
 
 
 class Pop3Wire(poplib.POP3):
@@ -70,9 +58,8 @@ class Pop3Wire(poplib.POP3):
         if not line.startswith(b"-ERR"):
             raise SourceMisbehaved("The server does not answer as a POP3 server does.", advice=_ADVICE_ON_PROTOCOL)
         code = line[4:].strip().decode("utf-8", "replace").partition("]")[0].removeprefix("[").upper()
-        if code in _CODES:
-            error, advice = _CODES[code]
-            raise error(f"The server refused to {self.purpose} with the code {code}.", advice=advice)
+        if meaning := meanings("pop3").get(code):
+            raise meaning.error(f"The server refused to {self.purpose} with the code {code}.")
         raise CommandRefused(f"The server refused to {self.purpose}.")
 
     def request(self, command: str) -> bytes:

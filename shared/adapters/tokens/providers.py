@@ -6,7 +6,8 @@ from functools import partial
 from typing import Any, Protocol
 
 from shared.adapters.https import Session, network_errors, retry_after
-from shared.adapters.tokens.token_endpoint import GOOGLE_SERVICE_ERRORS, accepted, json_object, post_form, refused
+from shared.adapters.refusals import meanings
+from shared.adapters.tokens.token_endpoint import accepted, json_object, post_form, refused
 from shared.domain.clouds import Cloud
 from shared.domain.sign_in import GoogleUserSignIn, MicrosoftUserSignIn, OAuth2SignIn, Purpose, UserSignIn
 from shared.settings import Settings
@@ -88,6 +89,6 @@ def ask_google(settings: Settings, form: Mapping[str, str], *, is_service: bool 
     with Session(settings) as session, network_errors("Google"):
         answer = session.post(settings.google_token_endpoint, data=form, allow_redirects=False)
     body = json_object(answer.content)
-    if is_service and body and body.get("error") in GOOGLE_SERVICE_ERRORS:
-        raise refused("Google refuses the service account", GOOGLE_SERVICE_ERRORS, body["error"])
+    if is_service and body and body.get("error") in meanings("google_service"):
+        raise refused("Google refuses the service account", "google_service", body["error"])
     return accepted(answer.status_code, body, retry_after(answer.headers))

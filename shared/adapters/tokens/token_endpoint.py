@@ -10,13 +10,12 @@ from urllib.parse import urlencode, urlsplit
 
 from shared.adapters.https import retry_after
 from shared.adapters.net import Deadline, Timeouts, connect, network_errors, resolve
+from shared.adapters.refusals import advice, meanings
 from shared.adapters.tls import start_tls
 from shared.domain.errors import (
-    AccessDenied,
     AppError,
     CredentialsRejected,
     SourceMisbehaved,
-    SourceMisconfigured,
     SourceUnavailable,
     Throttled,
 )
@@ -26,53 +25,6 @@ from shared.settings import Settings
 _LONGEST_ANSWER = 100_000
 _TIMEOUTS = Timeouts()
 _CHECK_URL = "Check the token URL."
-_ADMINISTRATOR = "Have an administrator of the organisation allow the client."
-SIGN_IN_AGAIN = "Sign in again, as whoever may read the mailbox."
-
-Errors = Mapping[str, tuple[type[AppError], str, str]]
-
-ERRORS: Errors = {
-    "access_denied": (AccessDenied, "the person at the browser did not agree", "Sign in again, and agree."),
-    "admin_policy_enforced": (AccessDenied, "the domain's policy blocks the client", _ADMINISTRATOR),
-    "consent_required": (AccessDenied, "an administrator must allow the client", _ADMINISTRATOR),
-    "invalid_client": (CredentialsRejected, "client id or client secret are wrong", "Check both."),
-    "invalid_grant": (CredentialsRejected, "what was allowed has expired or was revoked", SIGN_IN_AGAIN),
-    "invalid_scope": (SourceMisconfigured, "it knows no such scope, or did not grant it", "Check the scopes."),
-    "redirect_uri_mismatch": (
-        SourceMisconfigured,
-        "the redirect URL is not registered for the client",
-        "Register PUBLIC_URL followed by /hooks/sign-in as a redirect URL of the client.",
-    ),
-    "server_error": (SourceUnavailable, "it is out of order", "Try again later."),
-    "temporarily_unavailable": (SourceUnavailable, "it is out of order", "Try again later."),
-    "unauthorized_client": (AccessDenied, "the client may not sign in this way", "Allow it for the client."),
-}
-"""What a provider refuses, by its error code (RFC 6749 sections 4.1.2.1 and 5.2)."""
-
-
-_KEY = "Store the service account's key in Key Vault as the JSON file that Google gave."
-_DELEGATE = (
-    "In the Google Admin console, under API controls, Domain-wide delegation, grant the client id of the service"
-    " account https://www.googleapis.com/auth/gmail.modify to read by the Gmail API, https://mail.google.com/ for IMAP"
-    " and POP3. It may take a day to work."
-)
-GOOGLE_SERVICE_ERRORS: Errors = {
-    "admin_policy_enforced": (AccessDenied, "the domain's policy blocks it", "Have an administrator allow the app."),
-    "disabled_client": (
-        CredentialsRejected,
-        "it is disabled",
-        "Enable the service account in the Google Cloud console.",
-    ),
-    "invalid_client": (CredentialsRejected, "it is not known", f"Check that the service account exists. {_KEY}"),
-    "invalid_grant": (
-        CredentialsRejected,
-        "its key, its time or the account it acts for is wrong",
-        f"Check that the key was not deleted and that the account exists in the domain. {_KEY}",
-    ),
-    "invalid_scope": (SourceMisconfigured, "the scope is unknown", "Enable the Gmail API for the project."),
-    "unauthorized_client": (AccessDenied, "it may not act for accounts of the domain", _DELEGATE),
-}
-"""What Google refuses to a service account."""
 
 
 def post_form(url: str, form: Mapping[str, str], settings: Settings) -> dict[str, Any]:
@@ -112,16 +64,16 @@ def accepted(status: int, body: Mapping[str, Any] | None, wait: timedelta | None
 
 def refusal(error: object, otherwise: str = "an error of its own") -> AppError:
     """The error for a code that the provider gave; what does not look like a code is not repeated."""
-    if isinstance(error, str) and error in ERRORS:
-        return refused("The sign-in service refuses", ERRORS, error)
+    if isinstance(error, str) and error in meanings("oauth2"):
+        return refused("The sign-in service refuses", "oauth2", error)
     if isinstance(error, str) and re.fullmatch("[a-z_]{3,40}", error):
         otherwise = error
-    return CredentialsRejected(f"The sign-in service refuses with {otherwise}.", advice=SIGN_IN_AGAIN)
+    return CredentialsRejected(f"The sign-in service refuses with {otherwise}.", advice=advice("sign_in_again"))
 
 
-def refused(who: str, errors: Errors, code: str) -> AppError:
-    kind, what, advice = errors[code]
-    return kind(f"{who}: {what} ({code}).", advice=advice)
+def refused(who: str, table: str, code: str) -> AppError:
+    meaning = meanings(table)[code]
+    return meaning.error(f"{who}: {meaning.text} ({code}).")
 
 
 def text(answer: Mapping[str, Any], name: str) -> str:
