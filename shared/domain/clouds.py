@@ -1,8 +1,10 @@
 """Microsoft's clouds: where each signs in apps and people, and where it keeps their mail (req C12)."""
 
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Literal, get_args
 
 CloudName = Literal["global", "us_government", "us_government_dod", "china"]
 
@@ -17,29 +19,5 @@ class Cloud:
     federated_audience: str
 
 
-CLOUDS: Mapping[CloudName, Cloud] = {
-    "global": Cloud(
-        login="https://login.microsoftonline.com",
-        graph="https://graph.microsoft.com",
-        exchange="https://outlook.office365.com",
-        federated_audience="api://AzureADTokenExchange",
-    ),
-    "us_government": Cloud(
-        login="https://login.microsoftonline.us",
-        graph="https://graph.microsoft.us",
-        exchange="https://outlook.office365.us",
-        federated_audience="api://AzureADTokenExchangeUSGov",
-    ),
-    "us_government_dod": Cloud(
-        login="https://login.microsoftonline.us",
-        graph="https://dod-graph.microsoft.us",
-        exchange="https://outlook-dod.office365.us",
-        federated_audience="api://AzureADTokenExchangeUSGov",
-    ),
-    "china": Cloud(
-        login="https://login.chinacloudapi.cn",
-        graph="https://microsoftgraph.chinacloudapi.cn",
-        exchange="https://partner.outlook.cn",
-        federated_audience="api://AzureADTokenExchangeChina",
-    ),
-}
+_TABLES = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
+CLOUDS: Mapping[CloudName, Cloud] = {name: Cloud(**_TABLES[name]) for name in get_args(CloudName)}

@@ -3,39 +3,18 @@ what mail programs write in their place; where one charset extends another, the 
 """
 
 import re
+import tomllib
 from encodings.aliases import aliases
 from functools import lru_cache
+from pathlib import Path
 
 from shared.mime.defects import Defect
 from shared.mime.guessing import likely_charset
 
-_CODECS = {  # by the names that mail uses for them; Python's own names and aliases need not be repeated
-    "ascii": "ansi_x3_4_1968 us_ascii",
-    "big5hkscs": "big5 big5_eten big5_hkscs cn_big5",
-    "cp1252": "ansi iso8859_1 iso_8859_1 l1 latin1 latin_1",
-    "cp1254": "iso8859_9 iso_8859_9 latin5",
-    "cp1255": "hebrew iso8859_8 iso_8859_8 iso_8859_8_i",
-    "cp874": "iso8859_11 iso_8859_11 tis620 tis_620",
-    "cp932": "ms_kanji shift_jis shiftjis sjis windows_31j x_ms_cp932 x_sjis",
-    "cp949": "euc_kr korean ks_c_5601 ks_c_5601_1987 ks_c_5601_1989 ksc5601",
-    "euc_jp": "x_euc_jp",
-    "gb18030": "csgb2312 euc_cn gb2312 gb_2312 gb_2312_80 gbk x_gbk",
-    "iso2022_jp": "iso_2022_jp_ms",
-    "iso8859_6": "iso_8859_6_i",
-    "koi8_u": "koi8_ru",
-    "mac_roman": "mac",
-    "utf_16": "iso_10646_ucs_2 ucs_2 unicode",
-    "utf_7": "unicode_1_1_utf_7",
-    "utf_8": "unicode_1_1_utf_8 utf8mb4",
-}
-_TAKEN_AS = {name: codec for codec, names in _CODECS.items() for name in names.split()}
+_TABLES = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
+_TAKEN_AS = {name: codec for codec, names in _TABLES["names"].items() for name in names.split()}
 _CODE_PAGE = re.compile(r"(?:x_)?(?:cp|ibm|ms|win|windows)_?(\d{3,4})")
 _MACINTOSH = re.compile(r"(?:x_)?mac_?([a-z]+)")
-_CODE_PAGES = {"932": "cp932", "936": "gb18030", "949": "cp949", "950": "big5hkscs"}
-_MACINTOSH_CHARSETS = {
-    "ce": "mac_latin2", "chinesesimp": "gb18030", "chinesetrad": "big5hkscs", "intosh": "mac_roman",
-    "japanese": "cp932", "korean": "cp949", "ukrainian": "mac_cyrillic",
-}  # fmt: skip
 _TEXT_CODECS = frozenset(aliases.values()) - {
     "base64_codec", "bz2_codec", "hex_codec", "mbcs", "quopri_codec", "rot_13", "uu_codec", "zlib_codec",
 } | {"cp720", "cp737", "cp874", "cp1252", "koi8_u", "mac_cyrillic"}  # fmt: skip
@@ -52,9 +31,9 @@ def codec(charset: str) -> str | None:
     """The Python codec that reads a charset by its name in mail; None where the name is unknown."""
     name = re.sub(r"[^a-z0-9]+", "_", charset[:64].lower()).strip("_")
     if code_page := _CODE_PAGE.fullmatch(name):
-        name = _CODE_PAGES.get(code_page[1], f"cp{code_page[1]}")
+        name = _TABLES["code_pages"].get(code_page[1], f"cp{code_page[1]}")
     if macintosh := _MACINTOSH.fullmatch(name):
-        name = _MACINTOSH_CHARSETS.get(macintosh[1], f"mac_{macintosh[1]}")
+        name = _TABLES["macintosh"].get(macintosh[1], f"mac_{macintosh[1]}")
     name = _TAKEN_AS.get(name) or aliases.get(name, name)
     name = _TAKEN_AS.get(name, name)
     return name if name in _TEXT_CODECS else None

@@ -1,41 +1,16 @@
 """Names of attachments that every file system takes and nobody is deceived by."""
 
 import re
+import tomllib
 import unicodedata
+from pathlib import Path
 
 MAX_BYTES = 200
 
 _INVISIBLE = re.compile("[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]")
 _FORBIDDEN = re.compile(r'[<>:"|?*]')
 _RESERVED = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])", re.IGNORECASE)
-_EXTENSIONS = {  # by subtype, where that is not the extension itself
-    "global": "eml",
-    "jpeg": "jpg",
-    "mpeg": "mp3",
-    "msword": "doc",
-    "pgp-keys": "asc",
-    "plain": "txt",
-    "quicktime": "mov",
-    "rfc822": "eml",
-    "svg+xml": "svg",
-    "vcard": "vcf",
-    "vnd.ms-excel": "xls",
-    "vnd.ms-outlook": "msg",
-    "vnd.ms-powerpoint": "ppt",
-    "vnd.openxmlformats-officedocument.presentationml.presentation": "pptx",
-    "vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
-    "vnd.openxmlformats-officedocument.wordprocessingml.document": "docx",
-}
-_NAMES = {  # by subtype, where there is a usual name
-    "calendar": "invitation.ics",
-    "delivery-status": "delivery-status.txt",
-    "disposition-notification": "disposition-notification.txt",
-    "ms-tnef": "winmail.dat",
-    "pgp-signature": "signature.asc",
-    "pkcs7-mime": "smime.p7m",
-    "pkcs7-signature": "smime.p7s",
-    "rfc822-headers": "headers.txt",
-}
+_TABLES = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
 
 
 def safe_name(name: str) -> str:
@@ -56,5 +31,6 @@ def name_by_type(content_type: str, number: int) -> str:
     """A name for an attachment that has none; `number` counts from 1."""
     main, _, subtype = content_type.partition("/")
     subtype = subtype.removeprefix("x-")
-    extension = _EXTENSIONS.get(subtype) or (subtype if re.fullmatch("[a-z0-9]{2,4}", subtype) else "")
-    return _NAMES.get(subtype) or safe_name(f"{main}-{number}.{extension or ('txt' if main == 'text' else 'bin')}")
+    extension = _TABLES["extensions"].get(subtype) or (subtype if re.fullmatch("[a-z0-9]{2,4}", subtype) else "")
+    extension = extension or ("txt" if main == "text" else "bin")
+    return str(_TABLES["names"].get(subtype) or safe_name(f"{main}-{number}.{extension}"))
