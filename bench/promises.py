@@ -17,7 +17,7 @@ _SAFE_URL = re.compile(r"\s*(?:https?://|mailto:|tel:|/\d+$|data:image/(?:png|gi
 
 def assert_promises(content: bytes) -> None:
     message = parse(content)
-    html = safe_html(content, image_url=lambda image: f"/{image.index}")
+    html = safe_html(content, image_url=lambda image, _: f"/{image.index}")
     _assert_texts(message)
     _assert_ids(message)
     _assert_attachments(message, content)

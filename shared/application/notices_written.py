@@ -153,7 +153,7 @@ def _comment(comment: Comment | None, content: bytes) -> CommentValues:
     if comment is None:
         return CommentValues("", "")
     is_ours = bool(content) and comment.message_id is None
-    html = safe_html(content, image_url=lambda image: f"cid:{image.content_id}") if is_ours else None
+    html = safe_html(content, image_url=lambda image, _: f"cid:{image.content_id}") if is_ours else None
     names = tuple(each.name for each in comment.attachments)
     author = comment.author.name or comment.author.address
     text = parse(content).text if is_ours and comment.is_cut else comment.text

@@ -19,6 +19,8 @@ from shared.mime.values import MAX_ID, message_ids
 MAX_LINE = 998
 """Characters of a subject or another field that are kept (RFC 5322 section 2.1.1)."""
 MAX_SAME_FIELD = 10
+MAX_SHOWN = 40_000_000
+"""Characters of all addresses of inline images, which may be the images: one can be shown any number of times."""
 _RECEIVED_COUNT = "received-count"
 _LONG = ("authentication-results",)
 """A sender makes it as long as they like, with signatures; what counts comes last."""
@@ -70,18 +72,30 @@ def parse(content: bytes, also: frozenset[str] = frozenset()) -> InboundMessage:
     return replace(message, kind=kind, kind_reasons=reasons, report=report) if reasons else message
 
 
-def safe_html(content: bytes, *, image_url: Callable[[Attachment], str] | None = None) -> str | None:
-    """The HTML of a message, sanitised: nothing in it runs, and nothing is loaded from elsewhere. None without HTML.
+def safe_html(
+    content: bytes, *, image_url: Callable[[Attachment, bytes], str] | None = None, remote_images: bool = False
+) -> str | None:
+    """The HTML of a message, sanitised: nothing in it runs, and nothing is loaded from elsewhere but, where asked for,
+    `remote_images`. None without HTML.
 
     `image_url` says where the bytes of an inline image are served; without it, inline images are left out.
     """
     mail = read(content)
     if not mail.has_html:
         return None
-    urls: dict[str | None, str] = {}
+    urls: dict[str, str] = {}
     if image_url:
-        urls = {attachment.content_id: image_url(attachment) for attachment in mail.attachments() if attachment.inline}
-    return sanitise(mail.html(), urls.get)
+        attached = map(mail.attachment, range(len(mail.contents.attachments)))
+        urls = {one.content_id: image_url(one, data) for one, data in attached if one.inline and one.content_id}
+    room = MAX_SHOWN
+
+    def shown(content_id: str) -> str | None:
+        nonlocal room
+        url = urls.get(content_id)
+        room -= len(url or "")
+        return url if room >= 0 else None
+
+    return sanitise(mail.html(), shown, remote_images=remote_images)
 
 
 def attachment_bytes(content: bytes, index: int) -> tuple[Attachment, bytes] | None:

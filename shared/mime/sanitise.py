@@ -8,6 +8,7 @@ from urllib.parse import unquote
 from shared.mime.html import TAGS, Token, attributes, well_nested
 
 _LINK = re.compile(r"\s*(?:https?://|mailto:|tel:)", re.IGNORECASE)
+_REMOTE = re.compile(r"\s*https?://", re.IGNORECASE)
 _DATA_IMAGE = re.compile(r"\s*data:image/(?:png|gif|jpe?g|webp);", re.IGNORECASE)
 _ACTIVE_STYLE = re.compile(r"[\\@]|/\*|url|image|expression|^\s*+margin[^:]{0,20}:[^;]*[(-]", re.IGNORECASE)
 """What loads, runs, or moves a part of the mail over what is around it."""
@@ -36,8 +37,8 @@ _STYLES = set(
 )
 
 
-def sanitise(source: str, image_url: Callable[[str], str | None]) -> str:
-    """The HTML without scripts, forms and everything that loads something from elsewhere.
+def sanitise(source: str, image_url: Callable[[str], str | None], *, remote_images: bool = False) -> str:
+    """The HTML without scripts, forms and everything that loads something from elsewhere, but for images if so wanted.
 
     `image_url` says where the image with this Content-ID is; None leaves it out.
     """
@@ -46,7 +47,7 @@ def sanitise(source: str, image_url: Callable[[str], str | None]) -> str:
     def keep(tag: str, name: str, value: str) -> str | None:
         match tag, name:
             case "img", "src":
-                return _image(value, image_url)
+                return value if remote_images and _REMOTE.match(value) else _image(value, image_url)
             case _, "href":
                 return value if _LINK.match(value) else None
             case _, "style":

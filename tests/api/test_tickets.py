@@ -175,6 +175,18 @@ def test_html_is_shown_without_script_and_with_its_images_inside(api: TestClient
     assert "sandbox" in policy
 
 
+def test_remote_images_are_loaded_when_somebody_asks_for_them(api: TestClient, desk: Desk):
+    message = mail()
+    message.add_alternative('<img src="https://pictures.example/x.gif">', subtype="html")
+    desk.take_in(message.as_bytes())
+
+    answer = api.get("/api/tickets/SUP-1/comments/1/html?remote_images=true")
+
+    assert 'src="https://pictures.example/x.gif"' in answer.text
+    assert "img-src 'self' data: https: http:;" in answer.headers["Content-Security-Policy"]
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+
+
 def test_a_message_without_html_has_none_to_show(api: TestClient, desk: Desk):
     desk.take_in(mail().as_bytes())
 

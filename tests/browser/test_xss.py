@@ -119,7 +119,7 @@ def cleaned(html: str) -> str:
         part["Content-Type"], part["Content-ID"] = kind, f"<{name}>"
         part.set_payload(content, "utf-8")
         mail.attach(part)
-    safe = mime.safe_html(mail.as_bytes(), image_url=lambda image: f"/image/{image.index}")
+    safe = mime.safe_html(mail.as_bytes(), image_url=lambda image, _: f"/image/{image.index}")
     assert safe is not None
     return safe
 

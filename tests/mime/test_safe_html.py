@@ -113,7 +113,7 @@ def test_links_open_elsewhere_and_tell_nothing():
 
 
 def test_inline_images_are_shown_from_where_they_are_served(corpus):
-    html = safe_html(corpus["outlook-desktop-german-logo"], image_url=lambda image: f"/a/{image.index}/{image.name}")
+    html = safe_html(corpus["outlook-desktop-german-logo"], image_url=lambda image, _: f"/a/{image.index}/{image.name}")
 
     assert html is not None
     assert 'src="/a/0/image001.png"' in html
@@ -126,7 +126,33 @@ def test_without_a_place_for_images_there_are_none(corpus):
 def test_a_content_id_that_no_part_has_shows_nothing():
     content = b"Content-Type: text/html\r\n\r\n<img src='cid:gone'>x"
 
-    assert safe_html(content, image_url=lambda image: f"/{image.index}") == "<img>x"
+    assert safe_html(content, image_url=lambda image, _: f"/{image.index}") == "<img>x"
+
+
+def test_an_image_that_is_shown_too_often_is_left_out_in_the_end(monkeypatch):
+    monkeypatch.setattr("shared.mime.message.MAX_SHOWN", 25)
+    content = (
+        b"Content-Type: multipart/related; boundary=b\r\n\r\n--b\r\nContent-Type: text/html\r\n\r\n"
+        + b"<img src=cid:a>" * 9
+        + b"\r\n--b\r\nContent-Type: image/png\r\nContent-ID: <a>\r\n\r\nx\r\n--b--"
+    )
+
+    assert (safe_html(content, image_url=lambda _, data: "/" + 9 * data.decode()) or "").count("/xxx") == 2
+
+
+def test_remote_images_are_loaded_when_asked_for_and_nothing_else():
+    content = (
+        b"Content-Type: text/html\r\n\r\n<img src=https://x.example/a.png srcset=https://x.example/b.png>"
+        b"<img src=javascript:alert(1)><p style='background:url(https://x.example/c.png)'>x</p>"
+        b"<link rel=stylesheet href=https://x.example/d.css><iframe src=https://x.example/e></iframe>"
+    )
+
+    html = safe_html(content, remote_images=True) or ""
+
+    assert 'src="https://x.example/a.png"' in html
+    assert html.count("x.example") == 1
+    assert "javascript" not in html
+    assert "x.example" not in (safe_html(content) or "")
 
 
 def test_plain_text_has_no_html(corpus):

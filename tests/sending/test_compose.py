@@ -385,4 +385,4 @@ def test_our_own_reader_finds_nothing_wrong_with_it():
     message = parse(raw)
 
     assert (message.defects, message.text, message.attachments[0].inline) == ((), "We are on it.", True)
-    assert "/images/0" in safe_html(raw, image_url=lambda attachment: f"/images/{attachment.index}")
+    assert "/images/0" in safe_html(raw, image_url=lambda attachment, _: f"/images/{attachment.index}")

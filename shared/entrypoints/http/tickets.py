@@ -31,7 +31,7 @@ _PASSED_ON = (*_IMAGES, "application/pdf", "application/zip", "text/plain")
 TICKET_ETAG = {"headers": {"ETag": {"description": "the version of the ticket", "schema": {"type": "string"}}}}
 _INLINE_BYTES = 5_000_000
 _HTML_POLICY = (
-    "default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline';"
+    "default-src 'none'; img-src 'self' data:{remote}; style-src 'unsafe-inline';"
     " sandbox allow-popups allow-popups-to-escape-sandbox"
 )
 """Scripts, remote content and forms are refused by the browser as well, should the sanitiser ever fail; links open."""
@@ -83,15 +83,22 @@ def get_raw_message(tag: Tag, seq: Seq, services: Ready) -> Response:
     response_class=Response,
     responses={200: {"content": {"text/html": {}}}, **described(404)},
 )
-def get_html(tag: Tag, seq: Seq, services: Ready) -> Response:
-    """The message's HTML without script and remote content; its inline images are part of it. 404 where the message
-    has no HTML.
+def get_html(
+    tag: Tag,
+    seq: Seq,
+    services: Ready,
+    remote_images: Annotated[bool, Query(description="true loads them, which tells their senders")] = False,
+) -> Response:
+    """The message's HTML without script and, unless asked for, without remote content; its inline images are part of
+    it. 404 where the message has no HTML.
     """
     content = tickets.raw_message(services, tickets.find(services, tag).value, seq)
-    html = mime.safe_html(content, image_url=lambda image: _data_url(content, image))
+    html = mime.safe_html(content, image_url=_data_url, remote_images=remote_images)
     if html is None:
         raise NotFound("the message has no HTML")
-    return Response(html, media_type="text/html", headers={"Content-Security-Policy": _HTML_POLICY})
+    policy = _HTML_POLICY.format(remote=" https: http:" if remote_images else "")
+    headers = {"Content-Security-Policy": policy, "Referrer-Policy": "no-referrer"}
+    return Response(html, media_type="text/html", headers=headers)
 
 
 @router.get(
@@ -116,12 +123,11 @@ def download(content: bytes, name: str, media_type: str) -> Response:
     return Response(content, headers={"Content-Type": media_type, "Content-Disposition": disposition})
 
 
-def _data_url(content: bytes, image: Attachment) -> str:
+def _data_url(image: Attachment, data: bytes) -> str:
     """Within the HTML, because a browser that shows it sends no function key along; empty for what is no image."""
-    found = mime.attachment_bytes(content, image.index)
-    if found is None or image.content_type not in _IMAGES or len(found[1]) > _INLINE_BYTES:
+    if image.content_type not in _IMAGES or len(data) > _INLINE_BYTES:
         return ""
-    return f"data:{image.content_type};base64,{base64.b64encode(found[1]).decode()}"
+    return f"data:{image.content_type};base64,{base64.b64encode(data).decode()}"
 
 
 def _href(ticket: Ticket, *below: str | int) -> str:
