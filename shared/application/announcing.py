@@ -95,7 +95,8 @@ def step_event(announcement: Announcement, due_at: datetime, after: str, queued:
 def _email(
     services: Services, mailbox: Mailbox, announcement: Announcement, asked: NewAnnouncement, contact: Contact
 ) -> OutboxEntry:
-    id_, to = f"{announcement.id}-to-{contact_id(contact.address.address)[:32]}", contact.address
+    to = contact.address
+    id_ = f"to-{contact_id(to.address)[:32]}-of-{announcement.id}"  # behind `ticket`: what people wait for goes first
     default, templates = mailbox.notices.language, services.templates.cached()
     written = {each.language for each in templates if each.kind is TemplateKind.ANNOUNCEMENT}
     payload = {

@@ -13,7 +13,7 @@ from local.smtp_server import SmtpServer
 from shared.application.services import Services
 from shared.domain.errors import StoreUnavailable
 from shared.entrypoints.http.app import build
-from tests.api.desk import Desk, messages
+from tests.api.desk import Desk, mail, messages
 from tests.clock import MovableClock
 from tests.sources.contract import Secrets
 
@@ -120,6 +120,23 @@ def test_more_than_a_sender_may_send_is_spread_over_minutes(api: TestClient, smt
     assert (shown["status"], shown["recipients"], shown["queued"], shown["sent"]) == ("sending", 50, 40, 40)
     assert told(smtp) == sorted(asked["audience"]["addresses"])
     assert api.get(url).json()["status"] == "sent"
+
+
+def test_who_waits_for_an_answer_comes_before_an_announcement(
+    api: TestClient, smtp, sender, desk: Desk, group: Audience, asked, run
+):
+    slow = api.get(f"/api/senders/{sender}")
+    limited = {**slow.json(), "limits": {"messages_per_minute": 5}}
+    assert api.put(slow.url.path, json=limited, headers={"If-Match": slow.headers["ETag"]}).status_code == 200
+    asked["audience"] = {"kind": "addresses", "addresses": [group.address(f"a{place}") for place in range(70)]}
+    api.post("/api/announcements", json=asked)
+    run()
+
+    desk.take_in(mail(From=group.address("ann")).as_bytes())
+    run()
+
+    assert len(smtp.received) == 10
+    assert group.address("ann") in told(smtp)
 
 
 def test_who_is_named_twice_is_told_once(api: TestClient, smtp, sender, group: Audience, asked, run):
