@@ -59,7 +59,7 @@ def reports(services: Services) -> list[MailboxReport]:
 
 
 def report(services: Services, mailbox: Mailbox, polled: MailboxHealth | None) -> MailboxReport:
-    found = [*_risks(mailbox), *_quarantine(services, polled)]
+    found = [*_risks(mailbox), *_stand_in(services, mailbox), *_quarantine(services, polled)]
     if mailbox.enabled:
         found += _expiry(polled, services.clock())
     if mailbox.enabled and installation(services).email_to_ticket:
@@ -93,6 +93,14 @@ def _risks(mailbox: Mailbox) -> Iterator[Finding]:
         yield Finding(Level.WARNING, "retired", advice)
     if isinstance(mailbox.source, ImapSource | Pop3Source):
         yield from (Finding(Level.WARNING, "insecure", each) for each in tls_risks(mailbox.source.tls))
+
+
+def _stand_in(services: Services, mailbox: Mailbox) -> Iterator[Finding]:
+    """Req M3"""
+    own = mailbox.notices.sender_id
+    if own and not any(each.enabled for each in services.senders.cached() if each.id == own):
+        text = "the sender of its own is gone or not enabled: the primary sender stands in"
+        yield Finding(Level.WARNING, "no_own_sender", text, "Enable it, or choose another in `notices.sender_id`.")
 
 
 def tls_risks(tls: Tls) -> Iterator[str]:

@@ -180,6 +180,17 @@ def test_mail_servers_on_this_machine_are_warned_of(services: Services):
     assert [each["code"] == "loopback_allowed" for each in health["findings"]] == [True]
 
 
+def test_a_mailbox_whose_own_sender_is_not_enabled_says_so(api: TestClient, sender: str, support):
+    api.post("/api/mailboxes", json={**support, "notices": {"sender_id": sender}})
+    before = api.get("/api/health").json()["mailboxes"][0]["findings"]
+    saved = api.get(f"/api/senders/{sender}")
+    api.put(saved.url.path, json={**saved.json(), "enabled": False}, headers={"If-Match": saved.headers["ETag"]})
+
+    (mailbox,) = api.get("/api/health").json()["mailboxes"]
+
+    assert (before, [each["code"] for each in mailbox["findings"]]) == ([], ["no_own_sender"])
+
+
 def test_a_key_that_nobody_has_created_is_missed_where_there_is_a_sender(services: Services, sender: str):
     without = replace(services, own_ids=OwnIds(Secrets({})))
 
