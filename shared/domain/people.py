@@ -27,12 +27,7 @@ Domain = Annotated[
     told("a domain such as example.com, which stands for its subdomains too"),
     AfterValidator(lambda domain: same_domain(domain.removeprefix("*.").removeprefix("@"))),
 ]
-Keyword = Annotated[
-    str,
-    AfterValidator(_folded),
-    Field(min_length=2, max_length=100),
-    told("2 to 100 characters"),
-]
+Keyword = Annotated[str, AfterValidator(_folded), Field(min_length=2, max_length=100), told("2 to 100 characters")]
 
 
 class SenderList(Model):

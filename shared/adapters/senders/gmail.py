@@ -1,14 +1,11 @@
 """Gmail and Google Workspace through the Gmail API (req M1)."""
 
-from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from shared.adapters.senders.check import RestSenderCheck, Tested
-from shared.adapters.senders.named import NamedRecipientsSender
+from shared.adapters.senders.named import RestSender
 from shared.adapters.sources.errors import Refused
 from shared.adapters.sources.gmail_client import GmailClient, items
 from shared.adapters.sources.services import SourceServices
-from shared.application.ports import CheckStage
 from shared.domain.errors import AccessDenied, MessageRefused, MessageTooLarge, SourceMisbehaved
 from shared.domain.senders import GmailTransport, Sender
 
@@ -18,8 +15,10 @@ _ALIAS = (
 _LARGE = "Send it without its attachments, or with links to them."
 
 
-class GmailSender(NamedRecipientsSender):
+class GmailSender(RestSender):
     """Gmail replaces an address that the account may not send as by the account's own, so that is found out before."""
+
+    _client: GmailClient
 
     def __init__(self, sender: Sender, services: SourceServices) -> None:
         assert isinstance(sender.transport, GmailTransport)
@@ -52,9 +51,6 @@ class GmailSender(NamedRecipientsSender):
             raise AccessDenied("The account may not send as this address.", advice=_ALIAS)
         self._may_send_as = True
 
-    def find_sent(self, message_id: str) -> bool | None:
-        return self._is_there(message_id)
-
     def _is_there(self, message_id: str) -> bool:
         query = f"rfc822msgid:{message_id.strip('<>')}"
         return bool(items(self._client.get("/messages", q=query, includeSpamTrash="true", maxResults=1), "messages"))
@@ -67,11 +63,3 @@ class GmailSender(NamedRecipientsSender):
         except Refused as refused:
             if refused.status != 400:
                 raise
-
-    def check(self, confirm_to: str | None = None) -> Iterator[CheckStage]:
-        tested = Tested(self._sender, self.send, self._services.clock(), confirm_to)
-        look = lambda: self._is_there("<test@mailroom.invalid>")  # noqa: E731 - a name would say no more
-        return RestSenderCheck(tested, self._client, self._services, permit=self._permit, look=look).run()
-
-    def close(self) -> None:
-        self._client.close()

@@ -1,18 +1,15 @@
 """Exchange Online through Microsoft Graph: `sendMail` with the whole message (req M1)."""
 
 from base64 import b64encode
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 from shared.adapters.refusals import meanings
-from shared.adapters.senders.check import RestSenderCheck, Tested
-from shared.adapters.senders.named import NamedRecipientsSender
+from shared.adapters.senders.named import RestSender
 from shared.adapters.sources.errors import Refused
 from shared.adapters.sources.graph_client import GraphClient, items
 from shared.adapters.sources.graph_errors import graph_code
 from shared.adapters.sources.services import SourceServices
-from shared.application.ports import CheckStage
 from shared.domain.errors import AccessDenied, AppError, MessageRefused
 from shared.domain.senders import GraphTransport, Sender
 
@@ -28,7 +25,9 @@ class _Client(GraphClient):
         return super().refusal(status, body, wait)
 
 
-class GraphSender(NamedRecipientsSender):
+class GraphSender(RestSender):
+    _client: GraphClient
+
     def __init__(self, sender: Sender, services: SourceServices) -> None:
         assert isinstance(sender.transport, GraphTransport)
         self._sender, self._services = sender, services
@@ -42,13 +41,13 @@ class GraphSender(NamedRecipientsSender):
             raise MessageRefused(str(refused)) from refused
 
     def find_sent(self, message_id: str) -> bool | None:
-        """In any folder: a rule may have moved it, and at first it is on its way to Sent Items."""
         try:
-            return self._is_there(message_id)
+            return super().find_sent(message_id)
         except AccessDenied:  # an app may be allowed to send, and to read nothing
             return None
 
     def _is_there(self, message_id: str) -> bool:
+        """In any folder: a rule may have moved it, and at first it is on its way to Sent Items."""
         wanted = message_id.replace("'", "''")
         return bool(items(self._client.get("/messages", filter=f"internetMessageId eq '{wanted}'", select="id", top=1)))
 
@@ -58,11 +57,3 @@ class GraphSender(NamedRecipientsSender):
         except Refused as refused:
             if refused.status != 400:
                 raise
-
-    def check(self, confirm_to: str | None = None) -> Iterator[CheckStage]:
-        tested = Tested(self._sender, self.send, self._services.clock(), confirm_to)
-        look = lambda: self._is_there("<test@mailroom.invalid>")  # noqa: E731 - a name would say no more
-        return RestSenderCheck(tested, self._client, self._services, permit=self._permit, look=look).run()
-
-    def close(self) -> None:
-        self._client.close()

@@ -1,11 +1,16 @@
 """Providers without an envelope: they send a message to everybody whom its header names (To, Cc, Bcc)."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
+from shared.adapters.senders.check import RestSenderCheck, Tested
+from shared.adapters.sources.rest_client import RestClient
+from shared.adapters.sources.services import SourceServices
+from shared.application.ports import CheckStage
 from shared.domain.errors import AddressUnusable, MessageRefused
 from shared.domain.message import Address
 from shared.domain.outgoing import OutgoingMail, RefusedRecipient, SendResult
+from shared.domain.senders import Sender
 from shared.mime.addresses import addresses
 from shared.mime.headers import read_fields
 from shared.mime.outgoing_headers import addresses as written_addresses
@@ -34,6 +39,32 @@ class NamedRecipientsSender(ABC):
     @abstractmethod
     def _hand_over(self, content: bytes) -> None:
         """:raises AppError: as `SenderConnection.send` does."""
+
+
+class RestSender(NamedRecipientsSender):
+    """Through a JSON API."""
+
+    _sender: Sender
+    _services: SourceServices
+    _client: RestClient
+
+    def find_sent(self, message_id: str) -> bool | None:
+        return self._is_there(message_id)
+
+    @abstractmethod
+    def _is_there(self, message_id: str) -> bool: ...
+
+    @abstractmethod
+    def _permit(self) -> None:
+        """Ask for something that shows whether sending is allowed, without sending."""
+
+    def check(self, confirm_to: str | None = None) -> Iterator[CheckStage]:
+        tested = Tested(self._sender, self.send, self._services.clock(), confirm_to)
+        client, services = self._client, self._services
+        return RestSenderCheck(tested, client, services, permit=self._permit, is_there=self._is_there).run()
+
+    def close(self) -> None:
+        self._client.close()
 
 
 def _addressed(content: bytes, wanted: Mapping[str, str]) -> bytes:

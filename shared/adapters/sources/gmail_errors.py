@@ -5,13 +5,7 @@ from typing import Any
 
 from shared.adapters.refusals import advice, meanings
 from shared.adapters.sources.errors import Refused, TimedOut
-from shared.domain.errors import (
-    AccessDenied,
-    AppError,
-    CredentialsRejected,
-    SourceUnavailable,
-    Throttled,
-)
+from shared.domain.errors import AccessDenied, AppError, CredentialsRejected, SourceUnavailable, Throttled
 
 _QUOTA = ("dailylimitexceeded", "quotaexceeded", "ratelimitexceeded", "userratelimitexceeded")
 

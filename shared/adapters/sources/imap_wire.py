@@ -14,13 +14,7 @@ from shared.adapters.net import BoundedSocket, network_errors
 from shared.adapters.refusals import meanings
 from shared.adapters.sasl import Mechanism
 from shared.adapters.sources.errors import CommandRefused
-from shared.domain.errors import (
-    AccessDenied,
-    AppError,
-    SourceMisbehaved,
-    SourceUnavailable,
-    Throttled,
-)
+from shared.domain.errors import AccessDenied, AppError, SourceMisbehaved, SourceUnavailable, Throttled
 
 _NOT_CONNECTED = re.compile(r"authenticated but not connected", re.IGNORECASE)
 _BUSY = re.compile(r"request is throttled|too many (?:simultaneous|concurrent) connections", re.IGNORECASE)

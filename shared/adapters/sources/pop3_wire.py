@@ -10,10 +10,7 @@ from shared.adapters.net import BoundedSocket, network_errors
 from shared.adapters.refusals import meanings
 from shared.adapters.sasl import Mechanism
 from shared.adapters.sources.errors import CommandRefused
-from shared.domain.errors import (
-    SourceMisbehaved,
-    SourceUnavailable,
-)
+from shared.domain.errors import SourceMisbehaved, SourceUnavailable
 
 _ADVICE_ON_PROTOCOL = "Check that host and port are those of a POP3 server."
 _PIECE_BYTES = 65_536

@@ -12,13 +12,7 @@ from shared.adapters.https import retry_after
 from shared.adapters.net import Deadline, Timeouts, connect, network_errors, resolve
 from shared.adapters.refusals import advice, meanings
 from shared.adapters.tls import start_tls
-from shared.domain.errors import (
-    AppError,
-    CredentialsRejected,
-    SourceMisbehaved,
-    SourceUnavailable,
-    Throttled,
-)
+from shared.domain.errors import AppError, CredentialsRejected, SourceMisbehaved, SourceUnavailable, Throttled
 from shared.domain.fields import Tls
 from shared.settings import Settings
 
