@@ -123,7 +123,7 @@ class _Reader:
             for child in node.iter_child_nodes():
                 yield from self.wrong(child, in_loop, depth + 1)
         else:
-            yield node.lineno, _REFUSED.get(what, f"templates have no `{what.lower()}`")
+            yield node.lineno or 1, _REFUSED.get(what, f"templates have no `{what.lower()}`")
 
     def _wrong_name(self, node: "nodes.Node", in_loop: frozenset[str]) -> Iterator[Wrong]:
         name = _dotted(node)

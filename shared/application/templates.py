@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import lru_cache
 from html import escape
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,15 @@ SAMPLE = TemplateValues(
         url="https://mailroom.example.com/unsubscribe",
     ),
 )
+_BARE = TemplateValues(
+    mailbox=PersonValues(),
+    recipient=PersonValues(),
+    requester=PersonValues(),
+    ticket=TicketValues("", ""),
+    comment=CommentValues("", ""),
+    message=TextValues("", "", ""),
+)
+"""Values as few as there may be."""
 
 
 class OutputTooLarge(Exception):
@@ -85,10 +95,10 @@ def preview(kind: TemplateKind, language: str, own: TemplateSettings | None = No
     return render(kind, language, sample(kind), own)
 
 
-def sample(kind: TemplateKind) -> TemplateValues:
+def sample(kind: TemplateKind, values: TemplateValues = SAMPLE) -> TemplateValues:
     """Values as they may be, as far as this kind of message has them."""
     absent: dict[str, Any] = dict.fromkeys(PART_TYPES.keys() - PARTS[kind])
-    return replace(SAMPLE, **absent)
+    return replace(values, **absent)
 
 
 def check_template(template: TemplateSettings) -> tuple[Problem, ...]:
@@ -103,14 +113,14 @@ def check_template(template: TemplateSettings) -> tuple[Problem, ...]:
 
 
 def _failures(kind: TemplateKind, parts: tuple[tuple[str, str], ...]) -> tuple[Problem, ...]:
-    """What goes wrong only when it is tried out."""
-    found, names = [], _names(sample(kind))
-    for name, source in parts:
+    """What goes wrong only when it is tried out, with many values and with hardly any."""
+    found = {}
+    for values, (name, source) in product((_BARE, SAMPLE), parts):
         try:
-            _written(source, kind, names, is_html=name == "html")
+            _written(source, kind, _names(sample(kind, values)), is_html=name == "html")
         except Exception as exc:  # noqa: BLE001 - a template is somebody else's program
-            found.append(Problem(f"$.{name}", f"line {_line(exc)}: {exc}"))
-    return tuple(found)
+            found[name] = Problem(f"$.{name}", f"line {_line(exc)}: {exc}")
+    return tuple(found.values())
 
 
 def _line(exc: Exception) -> int:

@@ -169,6 +169,7 @@ REFUSED = [
     ("{% set x = 'a' %}", "templates have no `assign`"),
     ("{% include 'other' %}", "templates have no `include`"),
     ("{% extends 'other' %}", "templates have no `extends`"),
+    ("{% autoescape false %}{{ ticket.tag }}{% endautoescape %}", "templates have no `scope`"),
     ("{% filter upper %}x{% endfilter %}", "templates have no `filterblock`"),
     ("{{ ticket.tag|replace('S', ticket.tag) }}", "No filter named 'replace'"),
     ("{{ ticket.tag|safe }}", "No filter named 'safe'"),
@@ -196,6 +197,12 @@ def test_a_template_that_cannot_work_is_refused_with_line_and_reason(text, reaso
     assert [path for path, _ in problems][:1] == ["$.text"]
     assert any(reason in message for _, message in problems)
     assert all(re.match(r"line \d+: .", message) for _, message in problems)
+
+
+def test_a_template_that_fails_where_a_value_is_missing_is_refused():
+    found = problems_of("a\n{{ ticket.tags|first }}")
+
+    assert found == [("$.text", "line 2: No first item, sequence was empty.")]
 
 
 def test_every_problem_of_a_template_is_told_at_once_with_its_place():
