@@ -246,6 +246,21 @@ def test_internal_notes_are_for_technicians_alone(office, group):
     assert set(sent.recipients) == {f"{who}-{group}@staff.example" for who in PEOPLE}
 
 
+@pytest.mark.parametrize("who", ["stranger@example.net", "bounced"])
+def test_where_no_technician_who_can_be_reached_has_the_ticket_its_group_is_told(office, group, who):
+    """A rule may have found the address in a message: nobody gets internal notes by writing their own there."""
+    if who == "bounced":
+        office.contact(who := f"bounced-{group}@staff.example", bounced_at=office.clock.now)
+    office.receive(mail("Printer", id_="<1@x>"))
+    change(office, assignee=who)
+    office.smtp.received.clear()
+
+    comment(office, "Between us: it was Ann.", kind=CommentKind.INTERNAL)
+
+    (sent,) = office.smtp.received
+    assert set(sent.recipients) == {f"{each}-{group}@staff.example" for each in PEOPLE}
+
+
 def test_the_requester_is_told_when_the_ticket_is_closed_and_opened_again(office):
     office.receive(mail("Printer", id_="<1@x>"))
 
@@ -304,6 +319,17 @@ def test_mail_that_comes_back_marks_whom_it_did_not_reach(office):
     assert contact.bounce.startswith("5.1.1")
     assert [each.kind for each in office.comments()] == [CommentKind.PUBLIC, CommentKind.INTERNAL]
     assert len(office.sent()) == 1
+
+
+def test_a_report_about_a_message_that_we_have_not_sent_marks_nobody(office):
+    address = f"ann-{uuid.uuid4().hex[:8]}@example.org"
+    office.contact(address, Role.REQUESTER)
+    office.receive(mail("Printer", id_="<1@x>", sender=address))
+
+    office.receive(bounce(address, "<1@x>"))
+
+    assert office.services.contacts.read([address])[address].value.bounced_at is None
+    assert [each.kind for each in office.comments()] == [CommentKind.PUBLIC, CommentKind.INTERNAL]
 
 
 def bounce(address: str, message_id: str) -> bytes:
