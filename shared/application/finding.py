@@ -12,6 +12,7 @@ from shared.domain.authentication import fails_dmarc
 from shared.domain.contact import Contact
 from shared.domain.decision import By, Facts
 from shared.domain.draft import Draft
+from shared.domain.explain import Step
 from shared.domain.facts import Facts as Seen
 from shared.domain.keys import id_key, incident_key
 from shared.domain.kinds import REPORTS, Kind
@@ -67,9 +68,15 @@ class Finder:
         draft = Draft(requester=asks, subject=message.subject, text=message.text, cc=copied)
         processed = process(self._mailbox, self._types, seen, draft)
         processed = replace(processed, draft=without_own(processed.draft, asks, self.insiders))
+        if processed.route and not self._is_there(processed.route):
+            gone = Step("rules", "route", matched=False, detail=f"there is no mailbox {processed.route} any more")
+            processed = replace(processed, route=None, steps=(*processed.steps, gone))
         found = self._ticket(message, processed)
         names_ours = found is not None and found.is_ours
         return Facts(message, self._mailbox, now, processed, sender=sender, names_ours=names_ours), found
+
+    def _is_there(self, mailbox_id: str) -> bool:
+        return mailbox_id in self._prefixes.values() or self._services.mailboxes.get(mailbox_id) is not None
 
     def _sender(self, message: InboundMessage) -> Contact | None:
         if message.sender is None or not message.sender.address:

@@ -64,6 +64,15 @@ def test_a_rule_opens_tickets_in_another_mailbox(both):
     assert run.outcomes == {Outcome.CREATED: 1}
 
 
+def test_a_message_for_a_mailbox_that_is_gone_is_a_ticket_where_it_came_to(desk):
+    desk.configure(rules=(Rule(name="Away", actions=(Route(action="route", mailbox="gone"),)),))
+    desk.provider.deliver(mail("Printer"))
+
+    desk.poll()
+
+    assert [each.subject for each in desk.tickets()] == ["Printer"]
+
+
 def test_rules_that_route_in_a_circle_lose_nothing(both):
     desk, billing = both
     for each, other in ((desk, billing), (billing, desk)):
