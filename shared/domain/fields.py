@@ -72,7 +72,17 @@ def secret_names(settings: BaseModel) -> Iterator[str]:
             yield value
 
 
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def _one_line(name: str, info: ValidationInfo) -> str:
+    """Asked when somebody saves it; what is stored is read without."""
+    if info.context is not None and _CONTROLS.search(name):
+        raise PydanticCustomError("expected", "must be on one line, without control characters")
+    return name
+
+
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), AfterValidator(_one_line)]
 
 EmailAddress = Annotated[
     str,

@@ -54,6 +54,7 @@ def test_all_problems_are_told_at_once(api: TestClient, support, billing):
     ("change", "path", "message"),
     [
         ({"name": " "}, "$.name", "must have at least 1 character"),
+        ({"name": "Support\r\nBcc: eve@example.net"}, "$.name", "must be on one line"),
         ({"name": 5}, "$.name", "must be text"),
         ({"enabled": "yes"}, "$.enabled", "must be true or false"),
         ({"address": "Support <support@example.com>"}, "$.address", "must be one e-mail address"),
