@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 
 from shared.mime.html import VOID, Token, attributes, well_nested
 from shared.mime.text import of_tokens
+from shared.mime.wordings import words
 
 QUOTED_BEHIND = "\ufdd0"
 SIGNATURE_STARTS = "\ufdd1"
@@ -22,19 +23,6 @@ _LIKELY = re.compile(
     re.IGNORECASE,
 )
 """What one of the names and styles below has to have."""
-_QUOTES = frozenset(
-    """
-    gmail_attr isreplycontent mail-editor-reference-message-container olk_src_body_section origbody quote
-    reply139content yahoo_quoted
-    """.split()  # noqa: SIM905 - a list of these would fill a screen
-)
-"""Not those that hold a `blockquote` beside other text, which may be what the sender wrote."""
-_QUOTED_BEHIND = frozenset(
-    """
-    __divider__ beforeblockquote divrplyfwdmsg orimsghtmlseparator orimsghtmlseperator outlookmessageheader
-    stopspelling zwchr
-    """.split()  # noqa: SIM905 - a list of these would fill a screen
-)
 _SIGNATURE = re.compile(r"signature(?!_prefix)|(?:^|[_-])sig$")
 _NO_SIGNATURE = re.compile(r"linebreak|empty")
 _OUTLOOK_LINE = re.compile(
@@ -77,9 +65,9 @@ def _replaced(token: Token) -> tuple[list[Token], list[Token]]:
     values = attributes(token.attributes[:_MAX_ATTRIBUTES])
     names = _names(values)
     style = values.get("style", "")
-    if names & _QUOTED_BEHIND or (name == "div" and _OUTLOOK_LINE.search(style)):
+    if names & words("names_above_quotes") or (name == "div" and _OUTLOOK_LINE.search(style)):
         return [*_line(QUOTED_BEHIND), token], [Token("end", name)]
-    if name in _BOXES and (names & _QUOTES or (name == "div" and _QUOTE_LINE.search(style))):
+    if name in _BOXES and (names & words("quote_names") or (name == "div" and _QUOTE_LINE.search(style))):
         return [Token("start", "blockquote")], [Token("end", "blockquote")]
     if name in _BOXES | {"table"} and any(_SIGNATURE.search(n) and not _NO_SIGNATURE.search(n) for n in names):
         return [*_line(SIGNATURE_STARTS), token], [Token("end", name), *_line(SIGNATURE_ENDS)]
