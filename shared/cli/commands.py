@@ -88,7 +88,7 @@ def retry(api: Api, given: Namespace) -> int:
     """All of them in rounds: each has as much time as a request may take."""
     path = f"mailboxes/{api.mailbox(given.mailbox)}/quarantine"
     if given.entry:
-        tried = [api.post(f"{path}/{quote(given.entry)}/retry")]
+        tried = [api.post(f"{path}/{quote(given.entry, safe='')}/retry")]
     else:
         tried = _retried(api, path, len(api.get(path)["entries"]))
     _answer(given, tried, ("id", "outcome", "reason", "ticket"), tried)
@@ -118,7 +118,7 @@ def export(api: Api, given: Namespace) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     with Progress("export") as progress:
         for done, entry in enumerate(found, 1):
-            message = api.call("GET", f"{path}/{quote(entry)}/message", params={"original": "true"})
+            message = api.call("GET", f"{path}/{quote(entry, safe='')}/message", params={"original": "true"})
             (folder / f"{Path(entry).name}.eml").write_bytes(message.content)
             progress.show(done, len(found))
     print(f"{len(found)} exported to {folder}; {len(listed) - len(found)} could never be fetched")
