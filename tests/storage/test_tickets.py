@@ -166,6 +166,18 @@ def test_a_text_over_the_limit_of_a_property_is_cut_and_says_so(tickets, mailbox
     assert stored.attachments == many[: len(stored.attachments)]
 
 
+@pytest.mark.parametrize("value", ["a" * 10_000, "界" * 10_000, "\U0001f600" * 9_000, "\x01" * 9_000])
+def test_custom_fields_that_are_too_much_for_a_property_are_all_there_as_far_as_it_goes(tickets, mailbox_id, value):
+    custom = {"a": "short", **{f"long_{number}": value for number in range(8)}}
+
+    tickets.commit(mailbox_id, Commit(STATE, None, new_tickets=[ticket(mailbox_id, custom=custom)]))
+
+    stored = tickets.ticket(mailbox_id, 1).value.custom
+    assert stored.keys() == custom.keys()
+    assert stored["a"] == "short"
+    assert all(value.startswith(stored[name]) and len(stored[name]) > 400 for name in custom if name != "a")
+
+
 def test_data_that_the_store_cannot_take_is_told_from_a_store_that_is_down(tickets, mailbox_id):
     with pytest.raises(StoreRejected):
         tickets.commit(mailbox_id, Commit(STATE, None, receipts=[receipt("k" * 2_000)]))

@@ -91,6 +91,17 @@ def _json_list(items: Iterable[Any]) -> tuple[str, bool]:
     return text, complete
 
 
+def _json_values(values: Mapping[str, str]) -> str:
+    """Pairs of name and value; where they are more than a property holds, the longest values are cut."""
+    longest = max(map(len, values.values()))
+    while True:
+        pairs = sorted((name, value[:longest]) for name, value in values.items())
+        text = json.dumps(pairs, separators=(",", ":"), ensure_ascii=False)
+        if len(text.encode("utf-16-le")) <= 2 * _TEXT_UNITS:
+            return text
+        longest = longest * 3 // 4
+
+
 def state_row(state: MailboxState) -> Row:
     deferred = [[item.ref.folder, item.ref.id, item.attempts] for item in state.deferred]
     return {
@@ -171,12 +182,12 @@ _TEXTS = ("type", "priority", "group", "assignee", "category", "service", "compa
 
 def _lists(ticket: Ticket) -> Row:
     lists = {
-        "custom": sorted(ticket.custom.items()),
         "tags": ticket.tags,
         "cc": [[each.address, each.name] for each in ticket.cc],
         "links": ticket.linked_to,
     }
-    return {name: _json_list(items)[0] for name, items in lists.items() if items}
+    custom = {"custom": _json_values(ticket.custom)} if ticket.custom else {}
+    return {name: _json_list(items)[0] for name, items in lists.items() if items} | custom
 
 
 def open_row(ticket: Ticket) -> Row:
