@@ -47,6 +47,11 @@ Subject = Annotated[
     StringConstraints(strip_whitespace=True, pattern=r"^[^\x00-\x1f\x7f\u0085\u2028\u2029]+$", max_length=500),
     told("one line of 1 to 500 characters"),
 ]
+Text = Annotated[
+    str,
+    StringConstraints(pattern=r"[^\s\x00-\x1f\x7f]", max_length=200_000),
+    told("a text of at most 200,000 characters, not all of them blank"),
+]
 GroupOrNone = Annotated[
     str,
     StringConstraints(strip_whitespace=True, pattern=r"^[^\x00-\x1f\x7f,;|]*$", max_length=100),
@@ -72,7 +77,7 @@ class NewAttachment(Model):
 class Words(Model):
     """What somebody says, as text or as HTML."""
 
-    text: str | None = Field(default=None, min_length=1, max_length=200_000)
+    text: Text | None = None
     html: str | None = Field(
         default=None, min_length=1, max_length=1_000_000, description="sanitised before it is kept"
     )

@@ -177,6 +177,7 @@ _BAD_COMMENTS: list[tuple[Any, list[str]]] = [
     ({"kind": "public"}, ["$"]),
     ({"kind": "public", "text": "x", "html": "x"}, ["$"]),
     ({"kind": "public", "text": ""}, ["$.text"]),
+    ({"kind": "public", "text": " \n\x00"}, ["$.text"]),
     ({"kind": "public", "text": "x" * 200_001}, ["$.text"]),
     ({"kind": "public", "text": "x", "author": "ann@example.org"}, ["$.author"]),
     ({"kind": "public", "text": "x", "author": "nobody@example.org"}, ["$.author"]),
