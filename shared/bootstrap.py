@@ -29,6 +29,7 @@ from shared.application.own_ids import OwnIds
 from shared.application.ports import Clock, SecretStore
 from shared.application.services import Services
 from shared.domain.announcements import Announcement
+from shared.domain.erasures import Erasure
 from shared.domain.imports import Import
 from shared.domain.installation import Installation
 from shared.domain.mailbox import Mailbox
@@ -71,6 +72,7 @@ def compose(settings: Settings, clock: Clock = utc_now) -> Services:
         templates=TableDocuments(clients, "mailboxes", "template", Template),
         announcements=TableDocuments(clients, "mailboxes", "announcement", Announcement),
         sender_states=TableSenderStates(clients),
+        erasures=TableDocuments(clients, "mailboxes", "erasure", Erasure),
         imports=TableDocuments(clients, "mailboxes", "import", Import),
         subscriptions=TableDocuments(clients, "mailboxes", "subscription", Subscription),
         tickets=TableTicketStore(clients),

@@ -351,6 +351,14 @@ class RetentionStore(Protocol):
 
     def remove_raws(self, mailbox_id: str, pointers: Sequence[RawPointer]) -> int: ...
 
+    def authors(self, mailbox_id: str) -> Iterator[tuple[int, str]]:
+        """Who wrote each comment: the number of its ticket, and the address."""
+
+    def rewrite(self, mailbox_id: str, comments: Sequence[Comment]) -> None:
+        """Comments of one ticket in place of those with their `seq`."""
+
+    def remove_sent_to(self, mailbox_id: str, contact_id: str) -> None: ...
+
 
 D = TypeVar("D", bound=Document)
 

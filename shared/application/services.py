@@ -27,6 +27,7 @@ from shared.application.ports import (
     WebhookPoster,
 )
 from shared.domain.announcements import Announcement
+from shared.domain.erasures import Erasure
 from shared.domain.imports import Import
 from shared.domain.installation import Installation
 from shared.domain.mailbox import Mailbox
@@ -65,6 +66,7 @@ class Services:
     sender_states: SenderStates
     subscriptions: DocumentStore[Subscription]
     imports: DocumentStore[Import]
+    erasures: DocumentStore[Erasure]
     tickets: TicketStore
     raws: RawStore
     retention: RetentionStore

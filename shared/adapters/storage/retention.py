@@ -8,13 +8,13 @@ from typing import Any
 
 from azure.core import MatchConditions
 from azure.core.exceptions import ResourceNotFoundError
-from azure.data.tables import TableClient, TableEntity, TableTransactionError
+from azure.data.tables import TableClient, TableEntity, TableTransactionError, UpdateMode
 
 from shared.adapters.storage import rows
 from shared.adapters.storage.clients import StorageClients, translated
 from shared.adapters.storage.raws import blob_name
 from shared.application.ports import Versioned
-from shared.domain.ticket import RawPointer, Ticket
+from shared.domain.ticket import Comment, RawPointer, Ticket
 
 _AT_ONCE = 100
 _GONE = (404, 412)
@@ -101,12 +101,32 @@ class TableRetentionStore:
             removed += 1
         return removed
 
-    def _remove(self, mailbox_id: str, keys: Iterable[str]) -> int:
-        """A hundred in one transaction. Nobody else removes them: a failed transaction is left to the next night."""
-        waiting, removed = iter(keys), 0
-        while batch := [*islice(waiting, _AT_ONCE)]:
+    def authors(self, mailbox_id: str) -> Iterator[tuple[int, str]]:
+        for row in self._range(mailbox_id, "comment|", "comment}", select=("RowKey", "author_address")):
+            yield int(row["RowKey"].split("|")[1]), row["author_address"]
+
+    def rewrite(self, mailbox_id: str, comments: Sequence[Comment]) -> None:
+        for comment in comments:
+            row = rows.comment_row(comment) | {"PartitionKey": mailbox_id}
             with translated():
-                self._table.submit_transaction([("delete", _row(mailbox_id, key)) for key in batch])
+                self._table.update_entity(row, mode=UpdateMode.REPLACE)
+
+    def remove_sent_to(self, mailbox_id: str, contact_id: str) -> None:
+        with translated():
+            self._table.delete_entity(_row(mailbox_id, rows.sent_key(contact_id)))
+
+    def _remove(self, mailbox_id: str, keys: Iterable[str]) -> int:
+        """A hundred in one transaction, or singly where one of them is gone already."""
+        waiting, removed = iter(dict.fromkeys(keys)), 0
+        while batch := [_row(mailbox_id, key) for key in islice(waiting, _AT_ONCE)]:
+            with translated():
+                try:
+                    self._table.submit_transaction([("delete", row) for row in batch])
+                except TableTransactionError as error:
+                    if error.status_code not in _GONE:
+                        raise
+                    for row in batch:
+                        self._table.delete_entity(row)
             removed += len(batch)
         return removed
 

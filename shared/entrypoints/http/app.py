@@ -21,6 +21,7 @@ from shared.application.secret_values import SecretValue
 from shared.application.services import Services
 from shared.domain.announcements import NewAnnouncement
 from shared.domain.contact import ContactDetails
+from shared.domain.erasures import ErasureRequest
 from shared.domain.errors import AppError, SettingsError
 from shared.domain.imports import ImportSettings
 from shared.domain.installation import InstallationSettings
@@ -37,6 +38,7 @@ from shared.entrypoints.http import (
     audit,
     configuration,
     contacts,
+    erasures,
     handing_in,
     health,
     imports,
@@ -115,6 +117,7 @@ def build(services: Services | SettingsError) -> FastAPI:
         ticket_changes,
         ticket_types,
         contacts,
+        erasures,
         announcements,
         sign_ins,
         subscriptions,
@@ -184,6 +187,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             NewSignIn,
             SecretValue,
             ImportSettings,
+            ErasureRequest,
             DryRun,
             UnsavedDryRun,
             Drop,
