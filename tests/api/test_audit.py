@@ -23,7 +23,7 @@ RECORDED = {
     *("retry_quarantine", "correct_quarantined", "retry_quarantined", "drop_quarantined"),
     *("create_import", "start_import", "cancel_import", "create_announcement", "cancel_announcement"),
     *("change_ticket", "add_comment", "merge_ticket", "link_ticket", "unlink_ticket"),
-    *("put_contact", "delete_contact", "import_contacts", "put_secret", "start_sign_in"),
+    *("put_contact", "delete_contact", "import_contacts", "put_secret", "start_sign_in", "erase"),
 }
 CHANGING_NOTHING = {
     *("test_connection", "test_unsaved_connection", "test_sender", "test_unsaved_sender", "test_subscription"),

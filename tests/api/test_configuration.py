@@ -294,7 +294,7 @@ def test_installation_settings_are_an_object_without_id(api: TestClient):
 def test_every_kind_of_configuration_is_in_the_document(services: Services):
     stores = {field.name for field in fields(services) if "DocumentStore" in str(field.type)}
 
-    work = {"announcements", "imports"}
+    work = {"announcements", "erasures", "imports"}
     assert set(KINDS) == stores - work
     assert all(isinstance(kind, Kind) for kind in KINDS.values())
     assert all(kind.store(services) is getattr(services, section) for section, kind in KINDS.items())
