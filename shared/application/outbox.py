@@ -17,14 +17,16 @@ def owed(services: Services, mailbox_id: str) -> list[OutboxEntry]:
 
 
 def retry(services: Services, mailbox_id: str, entry_id: str) -> None:
-    """Have it tried again now, for as long as the first time, by whoever asked for it knowing what became of it.
+    """Have it tried again now, for as long as the first time, by whoever asked for it knowing what became of it. What a
+    worker left behind half sent is looked for first, as always.
 
     :raises NotFound:
     :raises PreconditionFailed: it is being sent.
     """
     found, now = _found(services, mailbox_id, entry_id), services.clock()
     payload = {**found.value.payload, "retried_at": now.isoformat()}
-    again = replace(found.value, state="waiting", due_at=now, attempts=0, payload=payload)
+    state = "waiting" if found.value.state == "failed" else found.value.state
+    again = replace(found.value, state=state, due_at=now, attempts=0, payload=payload)
     _change(services, mailbox_id, ChangedEntry(found, again))
     services.deliveries.put(DeliveryRequest(mailbox_id, entry_id))
 

@@ -10,7 +10,7 @@ from local.smtp_server import DROP, run_smtp_server
 from shared.application.deliver import deliver
 from shared.application.outbox import retry
 from shared.application.poll import poll
-from shared.application.ports import DeliveryRequest, PollRequest
+from shared.application.ports import ChangedEntry, Commit, DeliveryRequest, PollRequest
 from shared.domain.contact import Role
 from shared.domain.errors import NotFound
 from shared.domain.outbox import EventType, event
@@ -138,6 +138,22 @@ def test_where_nobody_knows_whether_it_was_sent_it_is_not_sent_again_but_said(of
 
     assert len(office.smtp.received) == 1
     assert "not known whether this e-mail was sent" in notes(office)[0]
+    assert [each.state for each in office.outbox()] == ["failed"]
+
+
+def test_what_a_worker_left_half_sent_is_not_sent_twice_by_a_retry(office):
+    office.smtp.refused[ANN] = "450 4.2.2 Mailbox full"
+    office.receive(mail("Printer"))
+    office.smtp.refused.clear()
+    (waiting,) = office.outbox()
+    found = office.services.tickets.entry(office.mailbox.id, waiting.id)
+    left = replace(waiting, state="sending", due_at=office.clock.now)
+    office.services.tickets.commit(office.mailbox.id, Commit(changed_outbox=[ChangedEntry(found, left)]))
+
+    retry(office.services, office.mailbox.id, waiting.id)
+    office.deliver()
+
+    assert office.sent() == []
     assert [each.state for each in office.outbox()] == ["failed"]
 
 
