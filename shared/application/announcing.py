@@ -97,7 +97,8 @@ def _email(
 ) -> OutboxEntry:
     to = contact.address
     id_ = f"to-{contact_id(to.address)[:32]}-of-{announcement.id}"  # behind `ticket`: what people wait for goes first
-    default, templates = mailbox.notices.language, services.templates.cached()
+    default, places = mailbox.notices.language, (None, mailbox.id)
+    templates = (each for each in services.templates.cached() if each.mailbox_id in places)
     written = {each.language for each in templates if each.kind is TemplateKind.ANNOUNCEMENT}
     payload = {
         "at": services.clock().isoformat(),

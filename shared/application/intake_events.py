@@ -35,7 +35,7 @@ class IntakeEvents:
         """None where nobody listens: a deployment that only takes mail in pays nothing for what it does not send."""
         if not (services.senders.cached() or services.subscriptions.cached()):
             return None
-        written = {each.language for each in services.templates.cached()}
+        written = {each.language for each in services.templates.cached() if each.mailbox_id in (None, mailbox.id)}
         return cls(mailbox, {*BUILT_IN_LANGUAGES, *written})
 
     def language(self, facts: Facts) -> str:

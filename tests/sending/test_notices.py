@@ -13,6 +13,7 @@ from shared.domain.outbox import EventType, event
 from shared.domain.outgoing_message import OutgoingAttachment, OutgoingMessage
 from shared.domain.people import People
 from shared.domain.processing import Defaults
+from shared.domain.templates import Template
 from shared.domain.ticket import Comment, CommentKind, Status
 from shared.mime import parse
 from shared.mime.compose import compose
@@ -93,6 +94,19 @@ def test_people_are_answered_in_the_language_they_write(office):
     (sent,) = office.sent()
     assert sent["Content-Language"] == "de"
     assert office.ticket().language == "de"
+
+
+@pytest.mark.parametrize(("elsewhere", "language"), [(False, "nl"), (True, "de")])
+def test_a_language_of_ones_own_counts_where_its_template_does(office, elsewhere, language):
+    mailbox_id = "other" if elsewhere else office.mailbox.id
+    words = {"subject": "Uw bericht", "text": "Dank u."}
+    made = {"id": "own", "name": "Own", "created_at": office.clock.now, "mailbox_id": mailbox_id}
+    office.services.templates.add(Template(**made, kind="acknowledgement", language="nl", **words))
+    office.configure(language="de")
+
+    office.receive(mail("Printer", body="x", Content_Language="nl"))
+
+    assert office.sent()[0]["Content-Language"] == language
 
 
 def test_nothing_is_owed_while_nobody_listens(silent_office):
