@@ -14,6 +14,8 @@ from shared.domain.message import Address
 Priority = Literal["low", "normal", "high", "urgent"]
 CUSTOM = "custom."
 MAX_CUSTOM = 10_000
+MAX_LISTED = 100
+"""Tags and CC of one ticket: a pattern may find any number of them in a message."""
 
 _ADDRESS = re.compile(r"[^@\s<>\"(),:;\\\[\]]{1,64}@[^@\s<>\"(),:;\\\[\]]{1,188}")
 
@@ -102,7 +104,7 @@ def with_value(draft: Draft, target: str, value: str) -> Draft:
         return replace(draft, custom={**draft.custom, target.removeprefix(CUSTOM): value.strip()[:MAX_CUSTOM]})
     read = _READ[target](value)
     if isinstance(read, tuple):
-        read = tuple(dict.fromkeys((*getattr(draft, target), *read)))
+        read = tuple(dict.fromkeys((*getattr(draft, target), *read)))[:MAX_LISTED]
     return replace(draft, **{target: read})
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.domain.draft import Draft
+from shared.domain.draft import MAX_LISTED, Draft
 from shared.domain.mapping import apply_mapping
 from shared.domain.message import Address
 from shared.domain.placeholders import MAX_RENDERED
@@ -40,6 +40,13 @@ def test_what_a_message_holds_is_never_read_as_a_template():
     draft = mapped({"target": "category", "template": "{{ subject }}"}, subject="{{ sender.address }}")
 
     assert draft.category == "{{ sender.address }}"
+
+
+@pytest.mark.parametrize(("target", "one"), [("tags", "t{}"), ("cc", "a{}@b.example")])
+def test_a_message_fills_no_list_without_end(target, one):
+    many = ",".join(one.format(number) for number in range(500))
+
+    assert len(getattr(mapped({"target": target, "template": "{{ body }}"}, text=many), target)) == MAX_LISTED
 
 
 def test_a_value_has_a_limit_however_often_a_template_repeats_a_text():
