@@ -75,7 +75,11 @@ def look_after_watches(services: Services) -> None:
     ]
     if not due:
         return
-    key = _keys(services)[0]
+    try:
+        key = _keys(services)[0]
+    except AppError as error:
+        emit(Event.PUSH_FAILED, level=logging.WARNING, error=error.code)
+        return
     with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
         done = pool.map(lambda each: _looked_after(services, key, *each), due[:_MOST_AT_ONCE])
         for watches in done:

@@ -8,7 +8,7 @@ ASKED = {"address": "ann@customer.example"}
 
 
 def test_a_person_is_counted_then_erased_and_the_record_tells_of_it(api: TestClient, desk: Desk):
-    desk.take_in(mail("Mine", **{"From": ASKED["address"]}).as_bytes())
+    desk.take_in(mail("Mine", From=ASKED["address"]).as_bytes())
 
     planned = api.post("/api/erasures", json=ASKED)
     erased = api.post("/api/erasures", json={**ASKED, "plan": False})

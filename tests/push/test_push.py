@@ -1,12 +1,18 @@
 """Graph notifies us of new mail, and each mailbox is polled within seconds (req C14)."""
 
+from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import quote
 
 import pytest
 import requests
 
-from shared.domain.intake import MailboxHealth
+from shared.application.configuration import create
+from shared.application.mailboxes import MAILBOXES
+from shared.application.poll import poll
+from shared.application.ports import Commit, PollRequest
+from shared.domain.errors import Invalid
+from shared.domain.intake import MailboxHealth, MailboxState
 from shared.domain.watch import client_state
 from tests.host.sample import until
 from tests.push.conftest import HOOK, KEY, Pushed
@@ -65,8 +71,8 @@ def test_a_watch_is_renewed_every_day_and_never_runs_out(pushed: Pushed):
     pushed.sweep()
     [first] = pushed.subscriptions()
 
-    for _ in range(14 * 24):
-        pushed.clock.advance(hours=1)
+    for _ in range(14 * 6):
+        pushed.clock.advance(hours=4)
         pushed.sweep()
         assert pushed.subscriptions() == [first]
 
@@ -242,6 +248,14 @@ def test_graph_tries_again_while_the_vault_is_silent(pushed: Pushed):
     assert notify(pushed, {"clientState": "x"}) == 503
 
 
+def test_without_the_key_nothing_is_watched_and_the_sweep_goes_on(pushed: Pushed):
+    del pushed.services.secrets.values["message-id-key"]
+
+    pushed.sweep()
+
+    assert (pushed.subscriptions(), pushed.stored()) == ([], None)
+
+
 def test_the_handshake_gives_back_the_token_as_text_and_never_as_markup(pushed: Pushed):
     def shake(token: str) -> requests.Response:
         return pushed.graph.post(f"{HOOK}?validationToken={quote(token)}")
@@ -251,3 +265,41 @@ def test_the_handshake_gives_back_the_token_as_text_and_never_as_markup(pushed: 
     assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
     assert "<" not in shake("<script>alert(1)</script>").text
     assert shake("x" * 2001).status_code == 400
+
+
+def test_a_poll_that_gives_way_to_another_worker_is_asked_for_again(pushed: Pushed):
+    leased = MailboxState(lease_owner="another worker", lease_until=pushed.clock() + timedelta(minutes=5))
+    pushed.services.tickets.commit(pushed.mailbox.id, Commit(leased, None))
+
+    for reason in ("schedule", "push"):
+        poll(pushed.services, PollRequest(pushed.mailbox.id, reason, "test"))
+
+    [(again, delay)] = pushed.requests.put_in
+    assert (again.reason, delay) == ("push", timedelta(seconds=10))
+
+
+def test_push_is_refused_where_graph_cannot_reach_us(pushed: Pushed):
+    settings = pushed.mailbox.model_dump(mode="json", exclude={"id", "created_at"}) | {
+        "ticket_prefix": "PUSH",
+        "name": "Another",
+    }
+    unreachable = replace(pushed.services, settings=replace(pushed.services.settings, public_url=""))
+    pushed.configure(enabled=False)
+
+    with pytest.raises(Invalid) as refused:
+        create(unreachable, MAILBOXES, settings)
+
+    assert [each.path for each in refused.value.problems] == ["$.source.push"]
+
+
+def test_receipts_are_kept_where_messages_can_be_listed_again(pushed: Pushed):
+    settings = pushed.mailbox.model_dump(mode="json", exclude={"id", "created_at"}) | {
+        "ticket_prefix": "PUSH",
+        "name": "Another",
+    }
+    settings |= {"retention": {"receipts_days": 400}, "settlement": {"action": "keep"}, "enabled": False}
+
+    with pytest.raises(Invalid) as refused:
+        create(pushed.services, MAILBOXES, settings)
+
+    assert [each.path for each in refused.value.problems] == ["$.retention.receipts_days"]
