@@ -37,6 +37,8 @@ _PAGES = 2
 
 _TIME = timedelta(minutes=1)
 _PAUSE = timedelta(seconds=5)
+_STANDS_STILL = timedelta(minutes=30)
+"""Longer than a part and any pause take; a request that comes twice does nothing."""
 _PAUSE_WHILE_OFF = timedelta(minutes=5)
 _MAX_FAILURES = 10
 _NOUN = "import"
@@ -142,10 +144,21 @@ def work(services: Services, request: PollRequest) -> None:
     poll(services, PollRequest(mailbox.id, "demand", request.correlation_id))
     with correlated(mailbox=mailbox.id, correlation=request.correlation_id):
         after, delay = _Part(services, mailbox, found.value.model_copy(update={"part": found.value.part + 1})).run()
-    if after.is_going_on:  # first, because a crash in between is made up for by the request that is not done yet
-        _go_on(services, after, delay)
+    after = after.model_copy(update={"worked_at": services.clock()})
     with suppress(Conflict):  # it was cancelled meanwhile
         services.imports.replace(after, found.etag)
+        if after.is_going_on:
+            _go_on(services, after, delay)
+
+
+def wake(services: Services) -> None:
+    """Go on with imports that stand still, because a request was lost or a worker died after it had stored a part."""
+    if not installation(services).email_to_ticket:
+        return
+    long_ago = services.clock() - _STANDS_STILL
+    for ours in services.imports.cached():
+        if ours.is_going_on and (ours.worked_at or ours.created_at) < long_ago:
+            _go_on(services, ours)
 
 
 class _Part:

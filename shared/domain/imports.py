@@ -59,6 +59,7 @@ class Import(Document):
     failures: int = 0
     error_code: str | None = None
     error: str | None = None
+    worked_at: AwareDatetime | None = None
     ended_at: AwareDatetime | None = None
 
     @property

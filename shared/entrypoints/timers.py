@@ -1,7 +1,10 @@
 """The timer triggers."""
 
+from collections.abc import Callable
+
 import azure.functions as func
 
+from shared.application.services import Services
 from shared.entrypoints.services import ready_services
 
 blueprint = func.Blueprint()
@@ -32,9 +35,20 @@ def sweep(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the binding wants
     """
     from shared.application import sweep as sweeping
     from shared.application.alerts import raise_alerts
+    from shared.application.imports import wake
     from shared.application.push import look_after_watches
 
     if services := ready_services():
-        sweeping.sweep(services)
-        raise_alerts(services)
-        look_after_watches(services)
+        _each(services, sweeping.sweep, raise_alerts, look_after_watches, wake)
+
+
+def _each(services: Services, *tasks: Callable[[Services], object]) -> None:
+    """All of them, also where one fails. :raises ExceptionGroup: with what failed, for the host to log."""
+    failed = []
+    for task in tasks:
+        try:
+            task(services)
+        except Exception as error:  # noqa: BLE001 - the boundary of a task: the others must not wait for its cure
+            failed.append(error)
+    if failed:
+        raise ExceptionGroup("tasks of the sweep", failed)

@@ -383,3 +383,26 @@ def test_what_failed_in_an_import_is_tried_again_on_its_terms(office, listener):
     assert unfetched.reason == "to_be_imported_again"
     assert retried.ticket == "SUP-10"
     assert office.services.tickets.outbox(office.mailbox.id) == []
+
+
+def test_an_import_whose_request_was_lost_is_woken_and_no_other(office):
+    ours = begin(office, plan=False)
+    assert _woken(office, ours, minutes=0) == []
+
+    (request,) = _woken(office, ours, minutes=31)
+    imports.work(office.services, request)
+    work(office)
+
+    assert (now(office).state, now(office).listed) == (ImportState.DONE, 10)
+    assert _woken(office, ours, minutes=120) == []
+
+
+def _woken(desk, ours, minutes: int) -> list[PollRequest]:
+    """What is put on the queue for that import when somebody looks after so long."""
+    desk.services.polls.waiting.clear()
+    desk.clock.advance(minutes=minutes)
+    desk.services.imports.all()
+    imports.wake(desk.services)
+    woken = [request for request, _ in desk.services.polls.waiting if request.import_id == ours.id]
+    desk.services.polls.waiting.clear()
+    return woken
