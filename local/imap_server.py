@@ -12,7 +12,6 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from weakref import WeakSet
 
 import trustme
 from proxyprotocol.reader import ProxyProtocolReader
@@ -86,18 +85,18 @@ async def _serve(
 ) -> None:
     login.config.apply_context()
     answer = ProxyProtocolReader(login.config.proxy_protocol).get_callback(IMAPServer(login, login.config))
-    connections: WeakSet[asyncio.WriteTransport] = WeakSet()
+    connections: list[asyncio.StreamWriter] = []  # pymap does not close them all
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connections.add(writer.transport)
+        connections.append(writer)
         await answer(reader, writer)
 
     server = await asyncio.start_server(connected, "127.0.0.1", port, ssl=tls)
     listening.set_result(server.sockets[0].getsockname()[1])
     await asyncio.wrap_future(stop)
     server.close()
-    for connection in list(connections):
-        connection.abort()
+    for connection in connections:
+        connection.transport.abort()
     answering = asyncio.all_tasks() - {asyncio.current_task()}
     for task in answering:
         task.cancel()
