@@ -14,7 +14,10 @@ from tests.servers import require
 pytest.register_assert_rewrite("tests.sources.contract", "tests.senders.contract")
 
 
-ON_ONE_PYTHON = ("browser", "docs", "infra", "local", "package", "replies", "simulators", "soak")
+ON_ONE_PYTHON = (
+    *("browser", "docs", "host", "infra", "local", "package", "push", "reliability", "replies", "simulators", "soak"),
+    "webhooks",
+)
 """Areas that do not depend on the Python that runs them, or start one of their own."""
 
 
