@@ -1,11 +1,14 @@
 """The timer triggers."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import azure.functions as func
 
-from shared.application.services import Services
 from shared.entrypoints.services import ready_services
+
+if TYPE_CHECKING:  # indexing the functions must not pay for it
+    from shared.application.services import Services
 
 blueprint = func.Blueprint()
 
@@ -42,7 +45,7 @@ def sweep(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the binding wants
         _each(services, sweeping.sweep, raise_alerts, look_after_watches, wake)
 
 
-def _each(services: Services, *tasks: Callable[[Services], object]) -> None:
+def _each(services: "Services", *tasks: Callable[["Services"], object]) -> None:
     """All of them, also where one fails. :raises ExceptionGroup: with what failed, for the host to log."""
     failed = []
     for task in tasks:

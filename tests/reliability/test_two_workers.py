@@ -6,7 +6,7 @@ from shared.domain.settlement import MarkRead
 from tests.reliability.conftest import Provider, conversation
 from tests.reliability.worker import start_poll
 
-ROUNDS = 6
+ROUNDS = 4
 WORKERS = 3
 
 
