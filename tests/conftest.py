@@ -15,10 +15,10 @@ pytest.register_assert_rewrite("tests.sources.contract", "tests.senders.contract
 
 
 ON_ONE_PYTHON = (
-    *("browser", "docs", "host", "infra", "local", "package", "push", "reliability", "replies", "simulators", "soak"),
-    "webhooks",
+    *("api", "browser", "docs", "host", "infra", "local", "package", "push", "reliability", "replies", "sending"),
+    *("simulators", "soak", "webhooks"),
 )
-"""Areas that do not depend on the Python that runs them, or start one of their own."""
+"""Areas that depend little on the Python that runs them, or start one of their own."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
