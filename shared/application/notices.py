@@ -138,7 +138,7 @@ class Notices:
         per_ticket = [at for at, of in before.times if number and of == number]
         times = [at for at, _ in before.times]
         limits = self.mailbox.notices.limits
-        if reasons_not_to_send(limits, self.now, to_address=times, on_ticket=per_ticket, is_automatic=()):
+        if reasons_not_to_send(limits, self.now, to_address=times, on_ticket=per_ticket):
             return
         self.sent_to[before.contact_id] = (before.noted(self.now, number), etag)
         yield from self._email(event, notice, [to], ticket)

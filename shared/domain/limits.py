@@ -25,12 +25,10 @@ def reasons_not_to_send(
     *,
     to_address: Sequence[datetime],
     on_ticket: Sequence[datetime],
-    is_automatic: Sequence[str],
 ) -> tuple[str, ...]:
     """Empty where one more automatic message may be sent.
 
-    `to_address` and `on_ticket` are when the earlier ones were sent; `is_automatic` is what the message that would be
-    answered shows of a machine (`shared.domain.kinds`).
+    `to_address` and `on_ticket` are when the earlier ones were sent.
     """
     counted = (
         ("address", HOUR, to_address, limits.per_address_per_hour),
@@ -43,4 +41,4 @@ def reasons_not_to_send(
         for what, window, sent, most in counted
         if sum(now - at < window for at in sent) >= most
     )
-    return (*is_automatic, *reached)
+    return tuple(reached)

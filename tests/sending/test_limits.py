@@ -13,8 +13,8 @@ def ago(*minutes: float) -> list[datetime]:
     return [NOW - timedelta(minutes=each) for each in minutes]
 
 
-def reasons(to_address=(), on_ticket=(), is_automatic=()):
-    return reasons_not_to_send(LIMITS, NOW, to_address=to_address, on_ticket=on_ticket, is_automatic=is_automatic)
+def reasons(to_address=(), on_ticket=()):
+    return reasons_not_to_send(LIMITS, NOW, to_address=to_address, on_ticket=on_ticket)
 
 
 def test_the_first_automatic_message_may_be_sent():
@@ -40,10 +40,6 @@ def test_each_limit_counts_what_was_sent_within_its_time(sent, reason):
     assert reasons(**sent) == reason
 
 
-def test_nothing_automatic_answers_what_is_automatic():
-    assert reasons(is_automatic=("auto-submitted: auto-replied",)) == ("auto-submitted: auto-replied",)
-
-
 def test_a_clock_that_was_set_back_still_counts():
     assert reasons(to_address=ago(-1, -2, -3, -4, -5)) == ("limit: 5 per address per hour",)
 
@@ -53,7 +49,7 @@ def test_two_machines_that_answer_each_other_fall_silent():
     for minute in range(24 * 60):
         now = NOW + timedelta(minutes=minute)
         times = [at for at, _ in sent.times]
-        if not reasons_not_to_send(LIMITS, now, to_address=times, on_ticket=times, is_automatic=()):
+        if not reasons_not_to_send(LIMITS, now, to_address=times, on_ticket=times):
             sent, count = sent.noted(now, 1), count + 1
 
     assert count == LIMITS.per_address_per_day
