@@ -64,11 +64,12 @@ class _Poll:
     owner: str = field(default_factory=lambda: uuid.uuid4().hex)
     counts: RunCounts = field(default_factory=RunCounts)
     untold: deque[Taken] = field(default_factory=deque)
-    step: int = PAGE_MESSAGES
     last_arrival: datetime | None = None
+    step: int = field(init=False)
     started_at: datetime = field(init=False)
 
     def __post_init__(self) -> None:
+        self.step = PAGE_MESSAGES
         self.started_at = self.services.clock()
 
     def run(self) -> None:

@@ -45,7 +45,7 @@ def test_a_worker_may_die_at_every_boundary(provider: Provider, services, settle
         found["boundaries"] += 1
 
     _write_figures(provider, settlement, found)
-    assert found["boundaries"] > 5
+    assert found["boundaries"] > 10
     assert (found["lost"], found["doubled"], found["unsettled"]) == (0, 0, 0)
 
 
