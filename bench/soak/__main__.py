@@ -119,14 +119,14 @@ def _processes(soak: Soak, arguments: argparse.Namespace) -> Iterator[_Processes
 
 
 def _watch(services: Services, processes: _Processes, arguments: argparse.Namespace, *, until_drained: bool) -> None:
-    """For as long as mail arrives, and then until all of it has become tickets."""
+    """For as long as mail arrives, and then until all of it has become tickets and each mailbox was polled."""
     ends = time.monotonic() + (_DRAINED_WITHIN if until_drained else arguments.seconds)
     kills = time.monotonic() + arguments.kill
     while time.monotonic() < ends:
         time.sleep(min(_SAMPLE_SECONDS, max(0, ends - time.monotonic())))
         if not until_drained:
             processes.sample()
-        if until_drained and not Report.missing(processes.soak, services, arguments.mailboxes):
+        if until_drained and Report.complete(processes.soak, services, arguments.mailboxes):
             return
         if arguments.kill and not until_drained and time.monotonic() > kills:
             processes.kill_one()

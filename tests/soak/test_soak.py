@@ -24,6 +24,7 @@ QUICK = [
 
 
 @pytest.mark.exhaustive
+@pytest.mark.timeout(450)  # a mailbox whose server hangs must have its poll too
 def test_nothing_is_lost_or_doubled_and_counts_add_up(tmp_path, azurite):
     figures = tmp_path / "soak.json"
 
@@ -31,7 +32,7 @@ def test_nothing_is_lost_or_doubled_and_counts_add_up(tmp_path, azurite):
         [sys.executable, "-m", "bench.soak", *QUICK, "--figures", figures],
         capture_output=True,
         text=True,
-        timeout=250,
+        timeout=400,
         check=False,
     )
 
