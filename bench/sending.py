@@ -21,7 +21,8 @@ from local.smtp_server import HOST, SmtpServer, run_smtp_server
 from local.world import World, run_world
 from shared.application.deliver import deliver
 from shared.application.poll import poll
-from shared.application.ports import ChangedTicket, Commit, DeliveryRequest, PollRequest
+from shared.application.ports.platform import DeliveryRequest, PollRequest
+from shared.application.ports.tickets import ChangedTicket, Commit
 from shared.application.services import Services
 from shared.bootstrap import compose
 from shared.domain.fields import Tls

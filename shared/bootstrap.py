@@ -26,7 +26,7 @@ from shared.adapters.tokens.browser import BrowserSignIns
 from shared.adapters.vault import KeyVaultSecrets
 from shared.adapters.webhooks import HttpsWebhooks
 from shared.application.own_ids import OwnIds
-from shared.application.ports import Clock, SecretStore
+from shared.application.ports.platform import Clock, SecretStore
 from shared.application.services import Services
 from shared.domain.announcements import Announcement
 from shared.domain.erasures import Erasure

@@ -21,7 +21,7 @@ from bench.soak.report import Report, report
 from bench.soak.worker import Soak, schedule, work
 from local.azurite import run_azurite
 from shared.adapters.storage.clients import POLLS_QUEUE
-from shared.application.ports import PollRequest
+from shared.application.ports.platform import PollRequest
 from shared.application.services import Services
 
 FIGURES = Path(".local/figures/soak.json")

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from shared.application.ports import CheckStage, Folder, Page
+from shared.application.ports.connections import CheckStage, Folder, Page
 from shared.domain.errors import SourceUnavailable, Throttled
 from shared.domain.mailbox import Intake, Mailbox
 from shared.domain.message import Cursor, Listed, MessageRef, RawMessage

@@ -7,7 +7,7 @@ from io import RawIOBase
 from ipaddress import ip_address
 from typing import cast
 
-from shared.application.ports import SecretStore
+from shared.application.ports.platform import SecretStore
 from shared.domain.errors import CredentialsRejected, SourceMisbehaved, SourceMisconfigured, SourceUnavailable
 from shared.domain.fields import Proxy
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
-from shared.application.ports import Clock
+from shared.application.ports.platform import Clock
 from shared.domain.errors import Conflict, SecretMissing, SecretsReadOnly, StoreUnavailable
 from shared.settings import Settings
 

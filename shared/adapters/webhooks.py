@@ -8,7 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 from shared.adapters.https import retry_after
 from shared.adapters.net import Deadline, Endpoint, Timeouts, connect, network_errors, resolve
 from shared.adapters.tls import start_tls
-from shared.application.ports import WebhookAnswer
+from shared.application.ports.connections import WebhookAnswer
 from shared.domain.errors import SourceMisbehaved
 from shared.domain.fields import Tls
 from shared.settings import Settings

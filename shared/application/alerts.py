@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 
 from shared.application.health import MailboxReport, reports
 from shared.application.installation import installation
-from shared.application.ports import Commit, DeliveryRequest, OutboxChanged
+from shared.application.ports.platform import DeliveryRequest
+from shared.application.ports.tickets import Commit, OutboxChanged
 from shared.application.sender_health import SenderReport, sender_reports
 from shared.application.services import Services
 from shared.domain.health import Finding, Level

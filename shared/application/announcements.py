@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from shared.application.announcing import everybody, step_event
 from shared.application.auditing import audited
 from shared.application.finding import Finder
-from shared.application.ports import ChangedEntry, Commit, DeliveryRequest, OutboxChanged, Versioned
+from shared.application.ports.platform import DeliveryRequest
+from shared.application.ports.stores import Versioned
+from shared.application.ports.tickets import ChangedEntry, Commit, OutboxChanged
 from shared.application.services import Services
 from shared.application.unsubscribing import unsubscribe_url
 from shared.application.validation import validated

@@ -10,7 +10,8 @@ from typing import Any
 
 from shared.application.finding import Finder
 from shared.application.notices import own_message_id
-from shared.application.ports import DeliveryRequest, OutboxChanged
+from shared.application.ports.platform import DeliveryRequest
+from shared.application.ports.tickets import OutboxChanged
 from shared.application.services import Services
 from shared.application.templates import BUILT_IN_LANGUAGES
 from shared.application.unsubscribing import unsubscribe_url

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from shared.application.arrived import Arrived, Taken, arrived
 from shared.application.intake import BATCH_MESSAGES, Item
-from shared.application.ports import FetchFailure
+from shared.application.ports.connections import FetchFailure
 from shared.domain.errors import AppError, MessageError
 from shared.domain.intake import PollRun, RunCounts
 from shared.domain.message import RawMessage

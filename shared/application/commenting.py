@@ -4,7 +4,8 @@ from base64 import b64decode
 from collections.abc import Iterator
 from dataclasses import replace
 
-from shared.application.ports import ChangedTicket, StoredRaw, Versioned
+from shared.application.ports.stores import Versioned
+from shared.application.ports.tickets import ChangedTicket, StoredRaw
 from shared.application.services import Services
 from shared.application.ticket_changes import (
     Asked,

@@ -10,7 +10,8 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from shared.application.auditing import audited
-from shared.application.ports import DocumentStore, SecretStore, Versioned
+from shared.application.ports.platform import SecretStore
+from shared.application.ports.stores import DocumentStore, Versioned
 from shared.application.services import Services
 from shared.application.validation import validated
 from shared.domain.document import Document, Settings

@@ -6,7 +6,8 @@ from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from shared.application.ports import CheckStage, SecretStore, SenderConnection
+from shared.application.ports.connections import CheckStage, SenderConnection
+from shared.application.ports.platform import SecretStore
 from shared.application.services import Services
 from shared.application.validation import validated
 from shared.domain.errors import Invalid

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from shared.application.auditing import audited
-from shared.application.ports import Versioned
+from shared.application.ports.stores import Versioned
 from shared.application.services import Services
 from shared.application.validation import validated
 from shared.domain.contact import Contact, ContactDetails, ContactFilter, contact_id, same_address

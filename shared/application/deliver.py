@@ -10,7 +10,9 @@ from shared.application.announcing import STEP, step
 from shared.application.contacts import mark_bounced
 from shared.application.deliver_emails import Emails
 from shared.application.notices import Notices
-from shared.application.ports import ChangedEntry, Commit, DeliveryRequest, OutboxChanged, Versioned
+from shared.application.ports.platform import DeliveryRequest
+from shared.application.ports.stores import Versioned
+from shared.application.ports.tickets import ChangedEntry, Commit, OutboxChanged
 from shared.application.services import Services
 from shared.application.webhooks import deliver_webhook, webhook_entries
 from shared.domain.errors import AppError, StoreUnavailable

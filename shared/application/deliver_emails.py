@@ -12,16 +12,10 @@ from shared.application.contacts import mark_bounced
 from shared.application.deliver_senders import Admission, Senders
 from shared.application.notices import Notices
 from shared.application.notices_written import people_left, written
-from shared.application.ports import (
-    ChangedEntry,
-    ChangedTicket,
-    Commit,
-    DeliveryRequest,
-    OutboxChanged,
-    SenderConnection,
-    TicketChanged,
-    Versioned,
-)
+from shared.application.ports.connections import SenderConnection
+from shared.application.ports.platform import DeliveryRequest
+from shared.application.ports.stores import Versioned
+from shared.application.ports.tickets import ChangedEntry, ChangedTicket, Commit, OutboxChanged, TicketChanged
 from shared.application.services import Services
 from shared.domain.errors import (
     AppError,

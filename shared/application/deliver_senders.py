@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from shared.application.ports import SenderConnection
+from shared.application.ports.connections import SenderConnection
 from shared.application.services import Services
 from shared.domain.errors import AppError
 from shared.domain.mailbox import Mailbox

@@ -12,7 +12,7 @@ from shared.application.connection_test import GivenFirst, Unsaved
 from shared.application.connection_test import read as _read
 from shared.application.explain import Explanation, explain
 from shared.application.intake import Item, of_one_message
-from shared.application.ports import FetchFailure, Page, Source
+from shared.application.ports.connections import FetchFailure, Page, Source
 from shared.application.services import Services
 from shared.domain.errors import CursorExpired, Invalid, MessageError, MessageGone, Problem
 from shared.domain.mailbox import Mailbox, MailboxSettings

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.application.auditing import audited
-from shared.application.ports import ChangedEntry, ChangedQuarantine, ChangedTicket, Commit, Versioned
+from shared.application.ports.stores import Versioned
+from shared.application.ports.tickets import ChangedEntry, ChangedQuarantine, ChangedTicket, Commit
 from shared.application.services import Services
 from shared.application.validation import validated
 from shared.domain.contact import contact_id, same_address

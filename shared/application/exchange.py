@@ -15,7 +15,7 @@ from shared.application.contact_files import json_lines
 from shared.application.contacts import Imported, Line, every, import_lines
 from shared.application.installation import INSTALLATION
 from shared.application.mailboxes import MAILBOXES
-from shared.application.ports import Versioned
+from shared.application.ports.stores import Versioned
 from shared.application.senders import SENDERS
 from shared.application.sending_configuration import OUTGOING_RULES, TEMPLATES
 from shared.application.services import Services

@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import partial
 
 from shared.application.arrived import Arrived
-from shared.application.ports import Versioned
+from shared.application.ports.stores import Versioned
 from shared.application.services import Services
 from shared.domain.authentication import fails_dmarc
 from shared.domain.contact import Contact

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from shared.application.arrivals import record
 from shared.application.arrived import Arrived, Taken, arrived
 from shared.application.intake import BATCH_MESSAGES, taking_in
-from shared.application.ports import Fenced
+from shared.application.ports.tickets import Fenced
 from shared.application.services import Services
 from shared.domain.keys import reused_id_key
 from shared.domain.mailbox import Mailbox

@@ -18,7 +18,10 @@ from shared.application.auditing import audited
 from shared.application.installation import installation
 from shared.application.intake import Item, taking_in
 from shared.application.poll import poll
-from shared.application.ports import Fenced, Page, PollRequest, Source, Versioned
+from shared.application.ports.connections import Page, Source
+from shared.application.ports.platform import PollRequest
+from shared.application.ports.stores import Versioned
+from shared.application.ports.tickets import Fenced
 from shared.application.services import Services
 from shared.application.validation import validated
 from shared.domain.errors import AppError, Conflict, CursorExpired, Invalid, NotFound, Problem, SourceUnavailable

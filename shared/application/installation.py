@@ -4,7 +4,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from shared.application.configuration import Kind, find
-from shared.application.ports import Versioned
+from shared.application.ports.stores import Versioned
 from shared.application.services import Services
 from shared.domain.errors import Conflict
 from shared.domain.installation import INSTALLATION_ID, Installation, InstallationSettings

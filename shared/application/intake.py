@@ -13,17 +13,10 @@ from shared.application.arrived import Arrived, Taken, arrived
 from shared.application.finding import Finder, Found
 from shared.application.intake_events import IntakeEvents
 from shared.application.plan import Plan
-from shared.application.ports import (
-    ChangedQuarantine,
-    Commit,
-    DeliveryRequest,
-    Fenced,
-    FetchFailure,
-    ReceiptExists,
-    StoredRaw,
-    TicketChanged,
-    Versioned,
-)
+from shared.application.ports.connections import FetchFailure
+from shared.application.ports.platform import DeliveryRequest
+from shared.application.ports.stores import Versioned
+from shared.application.ports.tickets import ChangedQuarantine, Commit, Fenced, ReceiptExists, StoredRaw, TicketChanged
 from shared.application.services import Services
 from shared.domain.decision import Elsewhere, Facts
 from shared.domain.errors import (

@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 
 from shared.application.configuration import Checked, Kind, find, text_at
-from shared.application.ports import Versioned
+from shared.application.ports.stores import Versioned
 from shared.application.services import Services
 from shared.domain.errors import Problem
 from shared.domain.mailbox import Mailbox, MailboxSettings

@@ -4,7 +4,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from shared.application import tickets
-from shared.application.ports import ChangedTicket, Versioned
+from shared.application.ports.stores import Versioned
+from shared.application.ports.tickets import ChangedTicket
 from shared.application.services import Services
 from shared.application.ticket_changes import Asked, Change, Changed, author, make, status_events, with_status
 from shared.application.validation import validated

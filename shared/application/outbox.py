@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 
-from shared.application.ports import ChangedEntry, Commit, DeliveryRequest, OutboxChanged, Versioned
+from shared.application.ports.platform import DeliveryRequest
+from shared.application.ports.stores import Versioned
+from shared.application.ports.tickets import ChangedEntry, Commit, OutboxChanged
 from shared.application.services import Services
 from shared.domain.errors import NotFound, PreconditionFailed
 from shared.domain.outbox import OutboxEntry

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 
-from shared.application.ports import SecretStore
+from shared.application.ports.platform import SecretStore
 from shared.domain.errors import SecretMissing
 from shared.domain.message_ids import OwnId, read_id, signed_id
 

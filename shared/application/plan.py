@@ -7,7 +7,8 @@ from datetime import datetime
 from shared.application.arrived import Arrived, Taken
 from shared.application.finding import Found
 from shared.application.intake_events import IntakeEvents
-from shared.application.ports import ChangedTicket, Commit, StoredRaw, Versioned
+from shared.application.ports.stores import Versioned
+from shared.application.ports.tickets import ChangedTicket, Commit, StoredRaw
 from shared.domain.decision import By, CommentOn, Facts, Ignore, Match, OpenTicket, Verdict, decide
 from shared.domain.draft import Draft
 from shared.domain.intake import MailboxState

@@ -14,7 +14,9 @@ from shared.application.arrivals import arrivals, batches
 from shared.application.arrived import Arrived, Taken
 from shared.application.installation import installation
 from shared.application.intake import Intake, Item
-from shared.application.ports import Fenced, Page, PollRequest, Source
+from shared.application.ports.connections import Page, Source
+from shared.application.ports.platform import PollRequest
+from shared.application.ports.tickets import Fenced
 from shared.application.services import Services
 from shared.domain.errors import AppError, CursorExpired, SourceUnavailable, StoreError
 from shared.domain.fields import secret_names

@@ -11,7 +11,8 @@ from contextlib import closing, suppress
 from datetime import timedelta
 
 from shared.application.own_ids import KEY_SECRET
-from shared.application.ports import PollRequest, Watcher
+from shared.application.ports.connections import Watcher
+from shared.application.ports.platform import PollRequest
 from shared.application.services import Services
 from shared.domain.errors import AppError
 from shared.domain.mailbox import Mailbox

@@ -14,7 +14,9 @@ from shared.application.arrived import Arrived, Taken
 from shared.application.auditing import audited
 from shared.application.handing_in import told
 from shared.application.intake import Intake, Item, taking_in
-from shared.application.ports import ChangedQuarantine, Commit, FetchFailure, ReceiptExists, Versioned
+from shared.application.ports.connections import FetchFailure
+from shared.application.ports.stores import Versioned
+from shared.application.ports.tickets import ChangedQuarantine, Commit, ReceiptExists
 from shared.application.services import Services
 from shared.application.validation import validated
 from shared.domain.errors import Invalid, MessageError, NotFound, Problem

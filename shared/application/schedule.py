@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 from shared.application.installation import installation
-from shared.application.ports import PollRequest
+from shared.application.ports.platform import PollRequest
 from shared.application.services import Services
 from shared.domain.intake import MailboxHealth
 from shared.telemetry import Event, emit

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from shared.application.configuration import Kind, find, put
 from shared.application.health import tls_risks
-from shared.application.ports import Versioned
+from shared.application.ports.stores import Versioned
 from shared.application.services import Services
 from shared.domain.errors import Invalid, Problem
 from shared.domain.retirements import sender_retirement

@@ -5,27 +5,18 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from shared.application.own_ids import OwnIds
-from shared.application.ports import (
+from shared.application.ports.connections import SenderConnection, SignInService, Source, Watcher, WebhookPoster
+from shared.application.ports.platform import Clock, DeliveryQueue, PollQueue, SecretStore
+from shared.application.ports.stores import (
     AuditStore,
-    Clock,
     ContactStore,
-    DeliveryQueue,
     DocumentStore,
-    PollQueue,
-    RawStore,
-    RetentionStore,
     ScheduleStore,
-    SecretStore,
-    SenderConnection,
     SenderStates,
-    SignInService,
     SignInStore,
-    Source,
-    TicketStore,
-    Watcher,
     WatchStore,
-    WebhookPoster,
 )
+from shared.application.ports.tickets import RawStore, RetentionStore, TicketStore
 from shared.domain.announcements import Announcement
 from shared.domain.erasures import Erasure
 from shared.domain.imports import Import

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
-from shared.application.ports import DeliveryRequest, Versioned
+from shared.application.ports.platform import DeliveryRequest
+from shared.application.ports.stores import Versioned
 from shared.application.services import Services
 from shared.domain.outbox import OutboxEntry
 

@@ -10,15 +10,9 @@ from typing import Any
 from shared.application import tickets
 from shared.application.auditing import audited
 from shared.application.finding import Finder
-from shared.application.ports import (
-    ChangedTicket,
-    Commit,
-    DeliveryRequest,
-    ReceiptExists,
-    StoredRaw,
-    TicketChanged,
-    Versioned,
-)
+from shared.application.ports.platform import DeliveryRequest
+from shared.application.ports.stores import Versioned
+from shared.application.ports.tickets import ChangedTicket, Commit, ReceiptExists, StoredRaw, TicketChanged
 from shared.application.services import Services
 from shared.application.validation import validated
 from shared.domain.contact import same_address

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter
 
-from shared.application.ports import Versioned
+from shared.application.ports.stores import Versioned
 from shared.application.services import Services
 from shared.application.side_by_side import newest_first
 from shared.domain.errors import Invalid, NotFound, Problem

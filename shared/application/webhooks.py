@@ -9,7 +9,8 @@ from typing import Any
 
 from shared.application.auditing import audited
 from shared.application.configuration import values
-from shared.application.ports import Versioned, WebhookAnswer
+from shared.application.ports.connections import WebhookAnswer
+from shared.application.ports.stores import Versioned
 from shared.application.services import Services
 from shared.domain.errors import (
     Conflict,

@@ -16,7 +16,7 @@ def poll_mailbox(message: func.QueueMessage) -> None:
     """
     from shared.application import imports
     from shared.application.poll import poll
-    from shared.application.ports import PollRequest
+    from shared.application.ports.platform import PollRequest
 
     if services := ready_services():
         request = PollRequest(**json.loads(message.get_body()))
@@ -28,7 +28,7 @@ def poll_mailbox(message: func.QueueMessage) -> None:
 def deliver(message: func.QueueMessage) -> None:
     """Make e-mails and webhooks of the events of one mailbox and send what is due, or try one of them again."""
     from shared.application import deliver as delivering
-    from shared.application.ports import DeliveryRequest
+    from shared.application.ports.platform import DeliveryRequest
 
     if services := ready_services():
         delivering.deliver(services, DeliveryRequest(**json.loads(message.get_body())))

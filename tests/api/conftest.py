@@ -12,7 +12,7 @@ from local.dovecot import PASSWORD
 from local.simulators import HOME_TENANT, Simulators
 from local.smtp_server import SmtpServer, run_smtp_server
 from shared.application.deliver import deliver
-from shared.application.ports import DeliveryRequest
+from shared.application.ports.platform import DeliveryRequest
 from shared.application.services import Services
 from shared.bootstrap import compose
 from shared.entrypoints.http.app import build

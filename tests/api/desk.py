@@ -8,7 +8,7 @@ from zlib import crc32
 
 from local.smtp_server import SmtpServer
 from shared.application.poll import poll
-from shared.application.ports import PollRequest
+from shared.application.ports.platform import PollRequest
 from shared.application.services import Services
 from tests.intake.memory_source import MemoryMailbox
 

@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from shared.application.exchange import KINDS
-from shared.application.ports import Commit
+from shared.application.ports.tickets import Commit
 from shared.application.services import Services
 from shared.domain.audit import AuditEntry, AuditOutcome, differences
 from shared.domain.errors import StoreUnavailable

@@ -16,7 +16,8 @@ import yaml
 from fastapi.testclient import TestClient
 
 from shared.application import imports
-from shared.application.ports import Commit, PollRequest
+from shared.application.ports.platform import PollRequest
+from shared.application.ports.tickets import Commit
 from shared.application.services import Services
 from shared.cli.__main__ import main
 from shared.domain.intake import QuarantineEntry

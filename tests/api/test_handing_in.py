@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from fastapi.testclient import TestClient
 
-from shared.application.ports import Commit
+from shared.application.ports.tickets import Commit
 from shared.domain.intake import MailboxState
 from shared.mime import mbox
 

@@ -7,7 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from shared.application.own_ids import OwnIds
-from shared.application.ports import Commit
+from shared.application.ports.tickets import Commit
 from shared.application.services import Services
 from shared.domain.errors import CredentialsRejected, SettingsError
 from shared.domain.intake import Backlog, MailboxHealth, QuarantineEntry

@@ -7,7 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from shared.application.imports import work
-from shared.application.ports import PollRequest
+from shared.application.ports.platform import PollRequest
 from tests.api.desk import Desk, mail
 
 ALL = {"from": "2020-01-01T00:00:00Z", "to": "2026-11-21T09:30:00Z"}

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from shared.application.ports import Commit
+from shared.application.ports.tickets import Commit
 from shared.domain.intake import MailboxState, QuarantineEntry
 from shared.domain.message import MessageRef
 from tests.api.desk import Desk, mail

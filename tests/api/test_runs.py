@@ -6,7 +6,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from shared.application.handing_in import hand_in
-from shared.application.ports import Commit
+from shared.application.ports.tickets import Commit
 from shared.application.services import Services
 from shared.domain.intake import MailboxState, PollRun, with_run
 from tests.clock import MovableClock

@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from shared.application.poll import poll
-from shared.application.ports import PollRequest
+from shared.application.ports.platform import PollRequest
 from shared.application.schedule import MADE_UP_AFTER, schedule_polls
 from shared.application.services import Services
 from shared.domain.intake import MailboxHealth

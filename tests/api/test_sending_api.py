@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.application.ports import Commit
+from shared.application.ports.tickets import Commit
 from shared.domain.outbox import OutboxEntry
 
 TEMPLATE = {

@@ -7,7 +7,8 @@ import pytest
 
 from local.azurite import Azurite
 from shared.application.poll import poll
-from shared.application.ports import ChangedTicket, Commit, PollRequest
+from shared.application.ports.platform import PollRequest
+from shared.application.ports.tickets import ChangedTicket, Commit
 from shared.application.services import Services
 from shared.bootstrap import compose
 from shared.domain.contact import Contact, Role

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from shared.application.ports import CheckStage, FetchFailure, Folder, Page
+from shared.application.ports.connections import CheckStage, FetchFailure, Folder, Page
 from shared.domain.errors import AppError, CursorExpired, MessageError, MessageGone, SourceUnavailable
 from shared.domain.message import Cursor, Listed, MessageRef, RawMessage
 from shared.domain.settlement import Move, Settled, Settlement

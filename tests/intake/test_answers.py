@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.application.ports import Commit
+from shared.application.ports.tickets import Commit
 from shared.domain.keys import id_key
 from shared.domain.people import People
 from shared.domain.replies import Replies

@@ -8,7 +8,7 @@ from secrets import token_bytes
 import pytest
 
 from shared.application import erasure
-from shared.application.ports import Commit
+from shared.application.ports.tickets import Commit
 from shared.domain.contact import Role, contact_id
 from shared.domain.erasures import ERASED, Erasure
 from shared.domain.errors import Invalid

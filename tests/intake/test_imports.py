@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from shared.application import imports, quarantine
-from shared.application.ports import Commit, PollRequest
+from shared.application.ports.platform import PollRequest
+from shared.application.ports.tickets import Commit
 from shared.domain.errors import Conflict, Invalid, SourceUnavailable
 from shared.domain.imports import ImportState
 from shared.domain.outbox import EventType

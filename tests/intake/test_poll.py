@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from shared.application.poll import PAGE_BUDGET, TIME_BUDGET
-from shared.application.ports import Commit
+from shared.application.ports.tickets import Commit
 from shared.domain.errors import CredentialsRejected, SourceUnavailable, Throttled
 from shared.domain.settlement import Keep
 from shared.domain.ticket import Status

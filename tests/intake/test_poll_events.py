@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from shared.application.poll import poll
-from shared.application.ports import PollRequest
+from shared.application.ports.platform import PollRequest
 from shared.application.schedule import schedule_polls
 from shared.domain.errors import SourceUnavailable
 

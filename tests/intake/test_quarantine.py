@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from shared.application import quarantine
-from shared.application.ports import Commit, QuarantineChanged
+from shared.application.ports.tickets import Commit, QuarantineChanged
 from shared.application.quarantine import Retried
 from shared.domain.errors import Invalid
 from shared.domain.message import MessageRef

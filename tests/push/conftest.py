@@ -16,7 +16,7 @@ from local.simulators.graph_subscriptions import Subscription, Subscriptions
 from shared.adapters.sources import open_watcher
 from shared.adapters.sources.services import SourceServices
 from shared.adapters.tokens import Tokens
-from shared.application.ports import PollRequest
+from shared.application.ports.platform import PollRequest
 from shared.application.push import look_after_watches
 from shared.application.services import Services
 from shared.bootstrap import compose

@@ -10,7 +10,8 @@ import requests
 from shared.application.configuration import create
 from shared.application.mailboxes import MAILBOXES
 from shared.application.poll import poll
-from shared.application.ports import Commit, PollRequest
+from shared.application.ports.platform import PollRequest
+from shared.application.ports.tickets import Commit
 from shared.domain.errors import Invalid
 from shared.domain.intake import MailboxHealth, MailboxState
 from shared.domain.watch import client_state

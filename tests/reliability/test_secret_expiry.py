@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 from local.dovecot import PASSWORD
 from local.world import World
 from shared.application.poll import poll
-from shared.application.ports import PollRequest
+from shared.application.ports.platform import PollRequest
 from shared.application.services import Services
 
 

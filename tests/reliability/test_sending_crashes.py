@@ -19,7 +19,7 @@ from local.simulators import Simulators
 from local.smtp_server import SmtpServer, run_smtp_server
 from shared.adapters.senders.smtp_wire import SmtpWire
 from shared.application.poll import poll
-from shared.application.ports import PollRequest
+from shared.application.ports.platform import PollRequest
 from shared.application.sweep import sweep
 from shared.domain.ticket import CommentKind
 from tests.intake.conftest import storage_services

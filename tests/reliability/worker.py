@@ -16,7 +16,7 @@ from multiprocessing.process import BaseProcess
 
 from shared.adapters.sources.pop3_wire import Pop3Wire
 from shared.application import arrivals, poll
-from shared.application.ports import PollRequest
+from shared.application.ports.platform import PollRequest
 from shared.bootstrap import compose
 from shared.settings import read_settings
 

@@ -8,7 +8,7 @@ from typing import Any
 from local.simulators import HOME_TENANT, Simulators, gmail_error, graph_error, soap_fault
 from local.simulators.ews_soap import Refusal, answer, failure
 from shared.adapters.senders import open_sender
-from shared.application.ports import SenderConnection
+from shared.application.ports.connections import SenderConnection
 from shared.domain.senders import Sender
 from tests.senders.contract import FROM, Delivered
 from tests.senders.smtp_provider import a_sender

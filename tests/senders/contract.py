@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from shared.application.ports import SenderConnection
+from shared.application.ports.connections import SenderConnection
 from shared.domain.errors import (
     AccessDenied,
     CertificateRejected,

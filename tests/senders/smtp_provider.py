@@ -7,7 +7,7 @@ from local.smtp_server import DROP, HOST, SmtpServer
 from shared.adapters.net import Timeouts
 from shared.adapters.senders import open_sender
 from shared.adapters.senders.smtp import SmtpSender
-from shared.application.ports import SenderConnection
+from shared.application.ports.connections import SenderConnection
 from shared.domain.senders import Sender
 from tests.senders.contract import FROM, Delivered
 from tests.sources.contract import Secrets

@@ -8,7 +8,7 @@ import pytest
 from local.dovecot import PASSWORD
 from local.postfix import MOST_BYTES
 from shared.adapters.senders import open_sender
-from shared.application.ports import SenderConnection
+from shared.application.ports.connections import SenderConnection
 from shared.domain.errors import MessageRefused, MessageTooLarge
 from shared.domain.outgoing import RefusedRecipient
 from tests.senders.contract import ANN, BOB, FROM, Delivered, SenderContract, mail

@@ -9,7 +9,7 @@ from shared.adapters.storage.clients import StorageClients
 from shared.adapters.storage.documents import TableDocuments
 from shared.application.alerts import raise_alerts
 from shared.application.poll import poll
-from shared.application.ports import PollRequest
+from shared.application.ports.platform import PollRequest
 from shared.application.sweep import sweep
 from shared.domain.errors import CredentialsRejected, SourceUnavailable
 from shared.domain.installation import INSTALLATION_ID, Installation

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from shared.application.ports import ChangedTicket, Commit
+from shared.application.ports.tickets import ChangedTicket, Commit
 from shared.domain.contact import Role
 from shared.domain.limits import AutomaticLimits
 from shared.domain.message import Address

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from shared.application.ports import CheckStage, FetchFailure, Page, Source
+from shared.application.ports.connections import CheckStage, FetchFailure, Page, Source
 from shared.domain.errors import (
     CertificateRejected,
     CredentialsRejected,

@@ -11,7 +11,7 @@ from imapclient import SEEN, IMAPClient
 from local.dovecot import HOST, PASSWORD, Dovecot
 from shared.adapters.sources import open_source
 from shared.adapters.sources.services import SourceServices
-from shared.application.ports import Source
+from shared.application.ports.connections import Source
 from shared.domain.mailbox import Mailbox
 from shared.domain.sign_in import TokenSignIn
 from shared.settings import Settings, read_settings

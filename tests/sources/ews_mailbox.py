@@ -5,7 +5,7 @@ from typing import Any
 
 from local.simulators import Simulators
 from shared.adapters.sources import open_source
-from shared.application.ports import Source
+from shared.application.ports.connections import Source
 from shared.domain import sources
 from shared.domain.mailbox import Mailbox
 from tests.sources.contract import Secrets

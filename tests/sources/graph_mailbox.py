@@ -8,7 +8,8 @@ from local.simulators.graph_store import ROOT
 from shared.adapters.sources import open_source
 from shared.adapters.sources.services import SourceServices
 from shared.adapters.tokens import Tokens
-from shared.application.ports import Clock, Source
+from shared.application.ports.connections import Source
+from shared.application.ports.platform import Clock
 from shared.domain.mailbox import Mailbox
 from shared.settings import read_settings
 from tests.sources.contract import Secrets, Stored

@@ -14,7 +14,7 @@ from local.simulators.ews_soap import answer as answer_of
 from shared.adapters.net import Timeouts
 from shared.adapters.sources import ews_autodiscover, ews_client
 from shared.adapters.sources.ews import EwsSource
-from shared.application.ports import CheckStage, FetchFailure
+from shared.application.ports.connections import CheckStage, FetchFailure
 from shared.domain.errors import (
     AccessDenied,
     AppError,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from local.simulators import Simulators, gmail_error
-from shared.application.ports import CheckStage, FetchFailure, Source
+from shared.application.ports.connections import CheckStage, FetchFailure, Source
 from shared.domain.errors import (
     AccessDenied,
     AppError,

@@ -10,7 +10,7 @@ import pytest
 from local.simulators import Simulators, graph_error
 from local.simulators.graph_batch import CONCURRENCY
 from local.simulators.graph_delta import FILTERED_ROUND_LIMIT
-from shared.application.ports import CheckStage, FetchFailure, Source
+from shared.application.ports.connections import CheckStage, FetchFailure, Source
 from shared.domain.errors import (
     AccessDenied,
     AppError,

@@ -6,7 +6,7 @@ import pytest
 
 from shared.adapters.net import Timeouts
 from shared.adapters.sources.imap import ImapSource
-from shared.application.ports import FetchFailure
+from shared.application.ports.connections import FetchFailure
 from shared.domain.errors import (
     AccessDenied,
     CertificateRejected,

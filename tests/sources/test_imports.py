@@ -10,7 +10,8 @@ import pytest
 from local.azurite import Azurite
 from shared.application import imports
 from shared.application.dry_run import dry_run
-from shared.application.ports import Commit, PollRequest
+from shared.application.ports.platform import PollRequest
+from shared.application.ports.tickets import Commit
 from shared.bootstrap import compose
 from shared.domain.imports import ImportState
 from shared.domain.intake import MailboxState

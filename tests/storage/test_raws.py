@@ -3,7 +3,7 @@ import random
 import pytest
 
 from shared.adapters.storage.raws import PACKED_LIMIT
-from shared.application.ports import Commit
+from shared.application.ports.tickets import Commit
 from shared.domain.errors import NotFound
 from shared.domain.intake import MailboxState
 from shared.domain.ticket import RawPointer

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.application.ports import ChangedTicket, Commit, Fenced, ReceiptExists, TicketChanged
+from shared.application.ports.tickets import ChangedTicket, Commit, Fenced, ReceiptExists, TicketChanged
 from shared.domain.errors import StoreRejected
 from shared.domain.intake import Deferred, MailboxState, PollRun, QuarantineEntry
 from shared.domain.message import Address, Attachment, Cursor, MessageRef

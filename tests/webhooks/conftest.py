@@ -9,7 +9,8 @@ import trustme
 from local.azurite import Azurite
 from shared.adapters.net import Timeouts
 from shared.adapters.webhooks import HttpsWebhooks
-from shared.application.ports import Commit, Versioned
+from shared.application.ports.stores import Versioned
+from shared.application.ports.tickets import Commit
 from shared.application.services import Services
 from shared.bootstrap import compose
 from shared.domain.mailbox import Mailbox

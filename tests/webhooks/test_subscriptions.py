@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from shared.application.ports import Commit
+from shared.application.ports.tickets import Commit
 from shared.application.webhooks import deliver_webhook, webhook_entries
 from shared.domain.outbox import Delivered, EventType
 from shared.entrypoints.http.app import build

@@ -5,7 +5,7 @@ from importlib import import_module
 
 from shared.adapters.proxy import ProxyAccess
 from shared.adapters.sources.services import SourceServices
-from shared.application.ports import SenderConnection
+from shared.application.ports.connections import SenderConnection
 from shared.domain.senders import Sender
 
 SENDERS = {

@@ -18,7 +18,7 @@ from shared.adapters.sources.ews_errors import EwsRefused
 from shared.adapters.sources.ews_folders import Folders
 from shared.adapters.sources.fetching import SLOWEST_BYTES_PER_SECOND
 from shared.adapters.sources.services import SourceServices
-from shared.application.ports import CheckStage
+from shared.application.ports.connections import CheckStage
 from shared.domain.errors import AppError, MessageRefused, OutcomeUnknown, SourceMisbehaved
 from shared.domain.senders import EwsTransport, Sender
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from shared.adapters.senders.check import RestSenderCheck, Tested
 from shared.adapters.sources.rest_client import RestClient
 from shared.adapters.sources.services import SourceServices
-from shared.application.ports import CheckStage
+from shared.application.ports.connections import CheckStage
 from shared.domain.errors import AddressUnusable, MessageRefused
 from shared.domain.message import Address
 from shared.domain.outgoing import OutgoingMail, RefusedRecipient, SendResult

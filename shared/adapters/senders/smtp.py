@@ -10,7 +10,7 @@ from shared.adapters.senders.smtp_connection import SmtpConnection
 from shared.adapters.senders.smtp_errors import Reply
 from shared.adapters.senders.smtp_wire import SmtpWire
 from shared.adapters.sources.services import SourceServices
-from shared.application.ports import CheckStage
+from shared.application.ports.connections import CheckStage
 from shared.domain.errors import AddressUnusable, MessageRefused, MessageTooLarge, SourceUnavailable, Throttled
 from shared.domain.outgoing import OutgoingMail, RefusedRecipient, SendResult
 from shared.domain.senders import Sender

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from shared.adapters.connection import Connection
 from shared.adapters.tls import certificate
-from shared.application.ports import CheckStage
+from shared.application.ports.connections import CheckStage
 from shared.domain.errors import AppError, CredentialsRejected, FolderMissing, SecretMissing, SourceMisconfigured
 from shared.domain.mailbox import Mailbox
 from shared.domain.retirements import retirement

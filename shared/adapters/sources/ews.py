@@ -17,7 +17,7 @@ from shared.adapters.sources.ews_folders import Folders, invisible
 from shared.adapters.sources.ews_items import Fetching, settle
 from shared.adapters.sources.folder_listing import Position, list_folders
 from shared.adapters.sources.services import SourceServices
-from shared.application.ports import CheckStage, FetchFailure, Folder, Page
+from shared.application.ports.connections import CheckStage, FetchFailure, Folder, Page
 from shared.domain import sources as configured
 from shared.domain.errors import CursorExpired, SourceMisbehaved
 from shared.domain.mailbox import Mailbox

@@ -18,7 +18,7 @@ from shared.adapters.sources.fetching import (
     chunks,
     raw_message,
 )
-from shared.application.ports import FetchFailure
+from shared.application.ports.connections import FetchFailure
 from shared.domain.errors import MessageError, MessageGone, SourceMisbehaved
 from shared.domain.message import Listed, MessageRef, RawMessage
 from shared.domain.settlement import Delete, Keep, MarkRead, Move, Settled, Settlement

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-from shared.application.ports import Page
+from shared.application.ports.connections import Page
 from shared.domain.errors import CursorExpired
 from shared.domain.message import Cursor, Listed
 

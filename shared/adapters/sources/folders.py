@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import ClassVar
 
 from shared.adapters.sources.errors import Refused
-from shared.application.ports import Folder
+from shared.application.ports.connections import Folder
 from shared.domain.errors import FolderMissing
 
 ROOT = "msgfolderroot"

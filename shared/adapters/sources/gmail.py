@@ -12,7 +12,7 @@ from shared.adapters.sources.gmail_download import download
 from shared.adapters.sources.gmail_labels import Labels
 from shared.adapters.sources.rest_download import fetch_ahead
 from shared.adapters.sources.services import SourceServices
-from shared.application.ports import CheckStage, FetchFailure, Folder, Page
+from shared.application.ports.connections import CheckStage, FetchFailure, Folder, Page
 from shared.domain import sources as configured
 from shared.domain.errors import CursorExpired, SourceMisbehaved
 from shared.domain.mailbox import Mailbox

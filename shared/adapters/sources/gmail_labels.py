@@ -7,7 +7,7 @@ from shared.adapters.sources.errors import Refused
 from shared.adapters.sources.fetching import chunks
 from shared.adapters.sources.folders import folder_missing, split_path
 from shared.adapters.sources.gmail_client import GmailClient, items
-from shared.application.ports import Folder
+from shared.application.ports.connections import Folder
 from shared.domain.errors import FolderMissing, MessageError
 from shared.domain.message import MessageRef
 from shared.domain.settlement import Delete, Keep, MarkRead, Move, Settled, Settlement

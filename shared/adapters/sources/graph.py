@@ -15,7 +15,7 @@ from shared.adapters.sources.graph_folders import Folders
 from shared.adapters.sources.graph_settling import Settling
 from shared.adapters.sources.rest_download import fetch_ahead, read_at_most
 from shared.adapters.sources.services import SourceServices
-from shared.application.ports import CheckStage, FetchFailure, Folder, Page
+from shared.application.ports.connections import CheckStage, FetchFailure, Folder, Page
 from shared.domain import sources as configured
 from shared.domain.errors import AppError, CursorExpired, SourceMisbehaved
 from shared.domain.mailbox import Mailbox

@@ -16,7 +16,7 @@ from shared.adapters.sources.imap_check import ImapCheck
 from shared.adapters.sources.imap_connection import ImapConnection, OpenFolder
 from shared.adapters.sources.imap_folders import Folders
 from shared.adapters.sources.services import SourceServices
-from shared.application.ports import CheckStage, FetchFailure, Folder, Page
+from shared.application.ports.connections import CheckStage, FetchFailure, Folder, Page
 from shared.domain import sources as configured
 from shared.domain.errors import (
     FolderMissing,

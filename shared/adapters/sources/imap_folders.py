@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from shared.adapters.sources.errors import CommandRefused
 from shared.adapters.sources.folders import folder_missing
 from shared.adapters.sources.imap_connection import ImapConnection, OpenFolder
-from shared.application.ports import Folder
+from shared.application.ports.connections import Folder
 from shared.domain.errors import AppError, FolderMissing, SourceMisbehaved
 
 _ROLES = frozenset(("all", "archive", "drafts", "flagged", "junk", "sent", "trash"))  # RFC 6154

@@ -12,7 +12,7 @@ from shared.adapters.sources.folder_listing import Position
 from shared.adapters.sources.pop3_check import Pop3Check
 from shared.adapters.sources.pop3_connection import Pop3Connection
 from shared.adapters.sources.services import SourceServices
-from shared.application.ports import CheckStage, FetchFailure, Folder, Page
+from shared.application.ports.connections import CheckStage, FetchFailure, Folder, Page
 from shared.domain.errors import (
     MessageError,
     MessageGone,

@@ -11,7 +11,7 @@ import requests
 from shared.adapters.sources.errors import Refused, TimedOut
 from shared.adapters.sources.fetching import CUT_BYTES
 from shared.adapters.sources.rest_client import CONCURRENCY, RestClient
-from shared.application.ports import FetchFailure
+from shared.application.ports.connections import FetchFailure
 from shared.domain.errors import MessageError, MessageGone
 from shared.domain.message import Listed, MessageRef, RawMessage
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from shared.adapters.proxy import ProxyAccess
-from shared.application.ports import Clock, SecretStore
+from shared.application.ports.platform import Clock, SecretStore
 from shared.domain.sign_in import Purpose, TokenSignIn
 from shared.settings import Settings
 

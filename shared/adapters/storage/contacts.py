@@ -18,7 +18,7 @@ from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, Re
 from azure.data.tables import TableClient, TableEntity, UpdateMode
 
 from shared.adapters.storage.clients import StorageClients, get_row, translated
-from shared.application.ports import Versioned
+from shared.application.ports.stores import Versioned
 from shared.domain.contact import Contact, ContactFilter, Role, contact_id
 from shared.domain.errors import Conflict
 from shared.domain.message import Address

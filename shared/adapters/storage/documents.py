@@ -10,7 +10,7 @@ from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, Re
 from azure.data.tables import TableClient, UpdateMode
 
 from shared.adapters.storage.clients import StorageClients, get_row, translated
-from shared.application.ports import Versioned
+from shared.application.ports.stores import Versioned
 from shared.domain.document import Document
 from shared.domain.errors import Conflict, WrittenByNewer
 

@@ -7,7 +7,7 @@ from math import ceil
 from typing import Any
 
 from shared.adapters.storage.clients import StorageClients, translated
-from shared.application.ports import DeliveryRequest, PollRequest
+from shared.application.ports.platform import DeliveryRequest, PollRequest
 
 
 class StoragePollQueue:

@@ -10,7 +10,7 @@ from azure.data.tables import TableClient
 
 from shared.adapters.storage import rows
 from shared.adapters.storage.clients import StorageClients, translated
-from shared.application.ports import StoredRaw
+from shared.application.ports.tickets import StoredRaw
 from shared.domain.errors import NotFound
 from shared.domain.ticket import RawPointer
 

@@ -13,7 +13,7 @@ from azure.data.tables import TableClient, TableEntity, TableTransactionError, U
 from shared.adapters.storage import rows
 from shared.adapters.storage.clients import StorageClients, translated
 from shared.adapters.storage.raws import blob_name
-from shared.application.ports import Versioned
+from shared.application.ports.stores import Versioned
 from shared.domain.ticket import Comment, RawPointer, Ticket
 
 _AT_ONCE = 100

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.application.ports import StoredRaw
+from shared.application.ports.tickets import StoredRaw
 from shared.domain.intake import Deferred, MailboxState, PollRun, QuarantineEntry, RunSums, Terms
 from shared.domain.message import Address, Attachment, Cursor, MessageRef
 from shared.domain.outbox import OutboxEntry, SentTo

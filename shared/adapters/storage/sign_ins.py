@@ -10,7 +10,7 @@ from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError
 from azure.data.tables import TableClient, UpdateMode
 
 from shared.adapters.storage.clients import StorageClients, get_row, translated
-from shared.application.ports import Versioned
+from shared.application.ports.stores import Versioned
 from shared.domain.errors import Conflict
 from shared.domain.sign_in import NewSignIn, SignInAttempt
 

@@ -12,7 +12,8 @@ from azure.data.tables import TableClient, TableEntity, TableErrorCode, TableTra
 from shared.adapters.storage import rows
 from shared.adapters.storage.clients import StorageClients, get_row, translated
 from shared.adapters.storage.rows import Row
-from shared.application.ports import (
+from shared.application.ports.stores import Versioned
+from shared.application.ports.tickets import (
     ChangedEntry,
     ChangedQuarantine,
     ChangedTicket,
@@ -22,7 +23,6 @@ from shared.application.ports import (
     QuarantineChanged,
     ReceiptExists,
     TicketChanged,
-    Versioned,
 )
 from shared.domain.intake import MailboxState, PollRun, QuarantineEntry, RunFilter, RunSums
 from shared.domain.outbox import EntryKind, OutboxEntry, SentTo

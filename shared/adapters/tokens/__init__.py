@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.application.ports import Clock, SecretStore
+from shared.application.ports.platform import Clock, SecretStore
 from shared.domain.errors import CredentialsRejected
 from shared.domain.sign_in import (
     Certificate,

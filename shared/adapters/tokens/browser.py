@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from shared.adapters.sources.services import TokenIssuer
-from shared.application.ports import SecretStore
+from shared.application.ports.platform import SecretStore
 from shared.domain.errors import SourceMisbehaved
 from shared.domain.sign_in import GoogleUserSignIn, NewSignIn, Purpose
 from shared.settings import Settings

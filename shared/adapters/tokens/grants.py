@@ -8,7 +8,7 @@ from typing import Any
 
 from shared.adapters.tokens.providers import ALL_MAIL, MODIFY, ask_google, provider, resource
 from shared.adapters.tokens.token_endpoint import text
-from shared.application.ports import Clock, SecretStore
+from shared.application.ports.platform import Clock, SecretStore
 from shared.domain.errors import CredentialsRejected
 from shared.domain.sign_in import GoogleServiceSignIn, MicrosoftAppSignIn, Purpose, TokenSignIn, UserSignIn
 from shared.settings import Settings

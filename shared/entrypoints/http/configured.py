@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from shared.application import configuration
 from shared.application.configuration import Kind
-from shared.application.ports import Versioned
+from shared.application.ports.stores import Versioned
 from shared.application.services import Services
 from shared.domain.document import Document, DocumentId
 from shared.entrypoints.http.problems import described

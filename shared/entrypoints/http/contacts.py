@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 
 from shared.application import contacts
 from shared.application.contact_files import csv_lines, json_lines
-from shared.application.ports import Versioned
+from shared.application.ports.stores import Versioned
 from shared.application.services import Services
 from shared.domain import contact as domain
 from shared.domain.contact import ContactDetails, ContactFilter

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from shared.application import mailboxes
 from shared.application.explain import explain
 from shared.application.handing_in import hand_in, handed_in
-from shared.application.ports import Fenced
+from shared.application.ports.tickets import Fenced
 from shared.domain.ticket import Outcome
 from shared.entrypoints.http import models
 from shared.entrypoints.http.mailboxes import Id

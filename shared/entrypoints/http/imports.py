@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Path, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.application import imports, mailboxes
-from shared.application.ports import Versioned
+from shared.application.ports.stores import Versioned
 from shared.domain import imports as stored
 from shared.domain.document import DocumentId
 from shared.domain.imports import ImportState

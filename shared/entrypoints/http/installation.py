@@ -4,7 +4,7 @@ from fastapi import APIRouter, Depends, Response
 
 from shared.application import configuration
 from shared.application.installation import INSTALLATION, for_editing
-from shared.application.ports import Versioned
+from shared.application.ports.stores import Versioned
 from shared.domain.installation import Installation
 from shared.entrypoints.http.configured import BODY_ERRORS
 from shared.entrypoints.http.problems import described

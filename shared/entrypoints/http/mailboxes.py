@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 
 from shared.application import connection_test, dry_run, health, mailboxes
 from shared.application.installation import installation
-from shared.application.ports import PollRequest
+from shared.application.ports.platform import PollRequest
 from shared.application.services import Services
 from shared.domain.document import DocumentId
 from shared.domain.mailbox import Mailbox

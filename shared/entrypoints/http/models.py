@@ -7,8 +7,9 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, Field
 
-from shared.application import dry_run, explain, ports
+from shared.application import dry_run, explain
 from shared.application.health import MailboxStatus
+from shared.application.ports import connections
 from shared.domain import mailbox, senders
 from shared.domain.health import Level
 from shared.domain.kinds import Kind
@@ -122,7 +123,7 @@ class ConnectionTestResult(BaseModel):
     stages: list[CheckStage]
 
     @classmethod
-    def of(cls, stages: Sequence[ports.CheckStage]) -> Self:
+    def of(cls, stages: Sequence[connections.CheckStage]) -> Self:
         return cls(ok=all(each.ok for each in stages), stages=[CheckStage(**asdict(each)) for each in stages])
 
 

@@ -9,7 +9,8 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from shared.application import mailboxes, quarantine
-from shared.application.ports import Fenced, Versioned
+from shared.application.ports.stores import Versioned
+from shared.application.ports.tickets import Fenced
 from shared.application.services import Services
 from shared.domain.errors import NotFound
 from shared.domain.intake import QuarantineEntry

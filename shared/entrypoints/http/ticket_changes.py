@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Request, Response
 
 from shared.application import commenting, merging, ticket_changes
-from shared.application.ports import Versioned
+from shared.application.ports.stores import Versioned
 from shared.application.ticket_changes import Asked
 from shared.domain.errors import Invalid, Problem
 from shared.domain.ticket import Ticket
