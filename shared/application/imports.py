@@ -92,11 +92,11 @@ def create(services: Services, mailbox: Mailbox, data: object) -> Import:
 
 def _problems(mailbox: Mailbox, asked: ImportSettings, is_future: bool, ends_in_future: bool) -> Iterator[Problem]:
     if is_future:
-        yield Problem("$.from", "must not be in the future")
+        yield Problem("$.since", "must not be in the future")
     if ends_in_future:
-        yield Problem("$.to", "must not be in the future")
+        yield Problem("$.until", "must not be in the future")
     if asked.until and asked.until < asked.since:
-        yield Problem("$.to", "must not be before `from`")
+        yield Problem("$.until", "must not be before `since`")
     if asked.folders and mailbox.source.kind == "pop3":
         yield Problem("$.folders", "must be unset: POP3 has one folder")
 

@@ -61,8 +61,8 @@ def _quarantine(below: Any) -> None:
 
 
 def _import(parser: ArgumentParser) -> None:
-    parser.add_argument("--from", dest="since", required=True, metavar="TIME", help="2026-01-31, or a time with offset")
-    parser.add_argument("--to", dest="until", metavar="TIME", help="mail before then")
+    parser.add_argument("--since", required=True, metavar="TIME", help="2026-01-31, or a time with offset")
+    parser.add_argument("--until", metavar="TIME", help="mail before then")
     parser.add_argument("--folder", action="append", help="instead of the mailbox's folders; may be repeated")
     parser.add_argument("--tell", action="store_true", help="tell people of the tickets that it makes")
     parser.add_argument("--yes", action="store_true", help="do not ask")

@@ -14,7 +14,7 @@ _ENDED = ("done", "failed", "cancelled")
 
 def import_(api: Api, given: Namespace) -> int:
     path = f"mailboxes/{api.mailbox(given.mailbox)}/imports"
-    within = {"from": _moment(given.since), "to": _moment(given.until), "folders": given.folder}
+    within = {"since": _moment(given.since), "until": _moment(given.until), "folders": given.folder}
     asked = {name: value for name, value in within.items() if value is not None}
     made = api.post(path, json={**asked, "silent": not given.tell})
     path = f"{path}/{made['id']}"

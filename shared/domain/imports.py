@@ -26,10 +26,8 @@ UNDER_WAY = (ImportState.COUNTING, ImportState.PLANNED, ImportState.RUNNING)
 class ImportSettings(Model):
     """Which mail to import, and how. Messages stay in the mailbox as they are, and tickets get their dates."""
 
-    since: AwareDatetime = Field(alias="from", description="when the oldest message arrived")
-    until: AwareDatetime | None = Field(
-        default=None, alias="to", description="when the newest one arrived; now, unless set"
-    )
+    since: AwareDatetime = Field(description="when the oldest message arrived")
+    until: AwareDatetime | None = Field(default=None, description="when the newest one arrived; now, unless set")
     folders: Folders | None = Field(default=None, description="other folders than those that the mailbox is read from")
     silent: bool = Field(default=True, description="nobody is told of what is imported, by e-mail or webhook")
     plan: bool = Field(default=True, description="count only, and wait to be started")

@@ -182,7 +182,7 @@ def test_it_is_filtered_and_paged_newest_first_across_months(api: TestClient, cl
     assert [each["subject"] for each in audit(api, id="name-2")] == ["name-2"]
     assert audit(api, kind="mailbox") == []
     since, until = start + timedelta(days=20), start + timedelta(days=60)
-    within = audit(api, **{"from": since.isoformat(), "to": until.isoformat()})
+    within = audit(api, since=since.isoformat(), until=until.isoformat())
     assert [each["subject"] for each in within] == ["name-2", "name-1"]
 
 
@@ -190,13 +190,13 @@ def test_times_are_understood_in_any_zone_at_the_turn_of_a_month_too(api: TestCl
     clock.now = datetime(2026, 11, 30, 22, 45, tzinfo=UTC)
     api.put("/api/secrets/late", json={"value": "open-sesame"})
 
-    assert len(audit(api, **{"from": "2026-12-01T00:30:00+02:00"})) == 1
+    assert len(audit(api, since="2026-12-01T00:30:00+02:00")) == 1
     assert len(audit(api, to="2026-11-30T12:00:00-11:00")) == 1
-    assert audit(api, **{"from": "2026-12-01T01:00:00+02:00"}) == []
-    assert len(audit(api, **{"from": "0001-01-01T00:00:00+14:00", "to": "9999-12-31T23:59:59-14:00"})) == 1
+    assert audit(api, since="2026-12-01T01:00:00+02:00") == []
+    assert len(audit(api, since="0001-01-01T00:00:00+14:00", until="9999-12-31T23:59:59-14:00")) == 1
 
 
-@pytest.mark.parametrize("query", ["continuation=nonsense", "continuation=W10=", "from=yesterday", "limit=0"])
+@pytest.mark.parametrize("query", ["continuation=nonsense", "continuation=W10=", "since=yesterday", "limit=0"])
 def test_a_question_that_makes_no_sense_is_refused(api: TestClient, query: str):
     assert api.get(f"/api/audit?{query}").status_code == 422
 

@@ -187,7 +187,7 @@ def worked_off(desk: Desk, queued, monkeypatch) -> None:
 def test_older_mail_is_counted_and_taken_in_while_a_bar_tells(run: Run, desk: Desk, worked_off, capsys):
     desk.take_in(mail("Old").as_bytes(), mail("Older").as_bytes())
 
-    assert run("import", "SUP", "--from", "2020-01-01", "--yes") == 0
+    assert run("import", "SUP", "--since", "2020-01-01", "--yes") == 0
 
     told = capsys.readouterr()
     assert told.out == "at most 2 messages, silently\nduplicate: 2\n"
@@ -197,13 +197,13 @@ def test_older_mail_is_counted_and_taken_in_while_a_bar_tells(run: Run, desk: De
 def test_an_import_that_nobody_confirms_is_cancelled(run: Run, desk: Desk, worked_off, api: TestClient, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO())
 
-    assert run("import", "SUP", "--from", "2020-01-01") == 2
+    assert run("import", "SUP", "--since", "2020-01-01") == 2
     assert [each["state"] for each in api.get(f"/api/mailboxes/{desk.id}/imports").json()["imports"]] == ["cancelled"]
 
 
 def test_an_import_from_the_future_is_refused(run: Run, desk: Desk, worked_off, capsys):
-    assert run("import", "SUP", "--from", "2126-01-01") == 1
-    assert "$.from" in capsys.readouterr().err
+    assert run("import", "SUP", "--since", "2126-01-01") == 1
+    assert "$.since" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("suffix", ["json", "yaml"])

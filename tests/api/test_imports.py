@@ -10,7 +10,7 @@ from shared.application.imports import work
 from shared.application.ports.platform import PollRequest
 from tests.api.desk import Desk, mail
 
-ALL = {"from": "2020-01-01T00:00:00Z", "to": "2026-11-21T09:30:00Z"}
+ALL = {"since": "2020-01-01T00:00:00Z", "until": "2026-11-21T09:30:00Z"}
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_an_import_is_counted_started_and_followed_through_the_api(api: TestClie
     go_on(desk, queued)
 
     assert (created.status_code, created.json()["state"]) == (202, "counting")
-    assert (planned["state"], planned["found"], planned["from"]) == ("planned", 2, ALL["from"])
+    assert (planned["state"], planned["found"], planned["since"]) == ("planned", 2, ALL["since"])
     assert (started.status_code, started.json()["state"]) == (202, "running")
     (done,) = api.get(imports).json()["imports"]
     assert (done["state"], done["listed"]) == ("done", 2)
@@ -56,12 +56,12 @@ def test_a_second_import_is_refused_while_one_is_under_way(api: TestClient, impo
 
 
 def test_the_future_cannot_be_imported(api: TestClient, imports: str, queued):
-    answer = api.post(imports, json={"from": "2030-01-01T00:00:00Z", "to": "2029-01-01T00:00:00Z", "folders": []})
+    answer = api.post(imports, json={"since": "2030-01-01T00:00:00Z", "until": "2029-01-01T00:00:00Z", "folders": []})
 
     assert answer.status_code == 422
     assert {each["path"] for each in answer.json()["problems"]} == {"$.folders"}
-    answer = api.post(imports, json={"from": "2030-01-01T00:00:00Z", "to": "2029-01-01T00:00:00Z"})
-    assert {each["path"] for each in answer.json()["problems"]} == {"$.from", "$.to"}
+    answer = api.post(imports, json={"since": "2030-01-01T00:00:00Z", "until": "2029-01-01T00:00:00Z"})
+    assert {each["path"] for each in answer.json()["problems"]} == {"$.since", "$.until"}
 
 
 def test_an_import_is_found_in_its_own_mailbox_only(api: TestClient, desks: tuple[Desk, Desk], queued):

@@ -44,7 +44,7 @@ def _arrive(desk, subject: str, at: datetime, **headers: str) -> None:
 
 
 def begin(desk, **asked):
-    return imports.create(desk.services, desk.mailbox, {"from": FROM.isoformat(), **asked})
+    return imports.create(desk.services, desk.mailbox, {"since": FROM.isoformat(), **asked})
 
 
 def work(desk, parts: int = 1000) -> None:
@@ -95,7 +95,7 @@ def test_an_import_that_needs_no_plan_begins_when_it_is_counted(office):
 
 
 def test_only_mail_of_the_time_asked_for_is_imported(office):
-    begin(office, **{"from": "2026-03-01T00:00:00Z", "to": "2026-06-01T00:00:00Z", "plan": False})
+    begin(office, since="2026-03-01T00:00:00Z", until="2026-06-01T00:00:00Z", plan=False)
 
     work(office)
 
@@ -278,7 +278,7 @@ def test_mail_whose_provider_tells_no_dates_is_chosen_by_its_own(desk):
         mail("New", id_="<3@x>", Date="Sun, 22 Nov 2026 09:00:00 +0000"),
     )
     desk.provider.tells_dates = False
-    imports.create(desk.services, mailbox, {"from": FROM.isoformat(), "plan": False})
+    imports.create(desk.services, mailbox, {"since": FROM.isoformat(), "plan": False})
     desk.configure(source=mailbox.source, enabled=False)
     desk.services.mailboxes.all()
 
@@ -291,14 +291,14 @@ def test_mail_whose_provider_tells_no_dates_is_chosen_by_its_own(desk):
 @pytest.mark.parametrize(
     ("asked", "problems"),
     [
-        ({"from": "2027-01-01T00:00:00Z"}, {"$.from": "must not be in the future"}),
-        ({"from": "2026-01-01T00:00:00Z", "to": "2027-01-01T00:00:00Z"}, {"$.to": "must not be in the future"}),
-        ({"from": "2026-05-01T00:00:00Z", "to": "2026-04-01T00:00:00Z"}, {"$.to": "must not be before `from`"}),
-        ({}, {"$.from": "is missing"}),
+        ({"since": "2027-01-01T00:00:00Z"}, {"$.since": "must not be in the future"}),
+        ({"since": "2026-01-01T00:00:00Z", "until": "2027-01-01T00:00:00Z"}, {"$.until": "must not be in the future"}),
+        ({"since": "2026-05-01T00:00:00Z", "until": "2026-04-01T00:00:00Z"}, {"$.until": "must not be before `since`"}),
+        ({}, {"$.since": "is missing"}),
         (
-            {"from": "yesterday", "silent": "no", "all": True},
+            {"since": "yesterday", "silent": "no", "all": True},
             {
-                "$.from": "must be a time with its offset from UTC, such as 2026-01-31T00:00:00Z",
+                "$.since": "must be a time with its offset from UTC, such as 2026-01-31T00:00:00Z",
                 "$.silent": "must be true or false",
                 "$.all": "is not known here",
             },

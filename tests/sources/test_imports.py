@@ -93,7 +93,7 @@ def test_mail_of_the_time_asked_for_is_counted_and_taken_in_and_stays_as_it_is(s
     before = left(provider, kind)
     since = datetime.now(UTC) - timedelta(days=365)
 
-    made = imports.create(services, mailbox, {"from": since.isoformat(), "plan": False})
+    made = imports.create(services, mailbox, {"since": since.isoformat(), "plan": False})
     while services.polls.waiting:
         imports.work(services, services.polls.waiting.pop(0))
 

@@ -47,8 +47,8 @@ def list_audit(
     who: Text = None,
     kind: Text = None,
     subject: Annotated[str | None, Query(alias="id", max_length=254)] = None,
-    since: Annotated[AwareDatetime | None, Query(alias="from")] = None,
-    until: Annotated[AwareDatetime | None, Query(alias="to", description="changes before then")] = None,
+    since: AwareDatetime | None = None,
+    until: Annotated[AwareDatetime | None, Query(description="changes before then")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     continuation: Annotated[str | None, Query(max_length=2000, description="from the answer before")] = None,
 ) -> Audit:

@@ -32,12 +32,12 @@ class Import(BaseModel):
     and `found` is the most that it can be.
     """
 
-    model_config = ConfigDict(from_attributes=True, populate_by_name=True)
+    model_config = ConfigDict(from_attributes=True)
 
     id: str
     created_at: datetime
-    since: datetime = Field(serialization_alias="from")
-    until: datetime = Field(serialization_alias="to")
+    since: datetime
+    until: datetime
     folders: tuple[str, ...] | None
     silent: bool
     state: ImportState
