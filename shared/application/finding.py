@@ -31,15 +31,12 @@ _MAX_MERGES = 5
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A stored ticket that a message speaks of, and what led there: a Message-ID where `by_id` is set, which we have
-    given where `is_ours`.
-    """
+    """A stored ticket that a message speaks of, and what led there: a Message-ID where `by_id` is set."""
 
     mailbox_id: str
     ticket: Versioned[Ticket]
     by: By
     by_id: str | None = None
-    is_ours: bool = False
 
 
 class Finder:
@@ -71,9 +68,8 @@ class Finder:
         if processed.route and not self._is_there(processed.route):
             gone = Step("rules", "route", matched=False, detail=f"there is no mailbox {processed.route} any more")
             processed = replace(processed, route=None, steps=(*processed.steps, gone))
-        found = self._ticket(message, processed)
-        names_ours = found is not None and found.is_ours
-        return Facts(message, self._mailbox, now, processed, sender=sender, names_ours=names_ours), found
+        facts = Facts(message, self._mailbox, now, processed, sender=sender, sent_to=self._sent_to(message))
+        return facts, self._ticket(message, processed)
 
     def _is_there(self, mailbox_id: str) -> bool:
         return mailbox_id in self._prefixes.values() or self._services.mailboxes.get(mailbox_id) is not None
@@ -91,20 +87,24 @@ class Finder:
     def _by_id(self, message: InboundMessage) -> Iterator[Found]:
         by = By.REPORT if message.kind in REPORTS else By.REFERENCE
         for message_id in referred_ids(message):
-            mailbox_id, number, is_ours = self._of_id(message_id)
+            mailbox_id, number = self._of_id(message_id)
             if number and (found := self._stored(mailbox_id, number)):
-                yield Found(mailbox_id, found, by, message_id, is_ours)
+                yield Found(mailbox_id, found, by, message_id)
 
-    def _of_id(self, message_id: str) -> tuple[str, int | None, bool]:
-        """The ticket of a message of that id, and whether we have sent it: our own ids tell it themselves."""
+    def _of_id(self, message_id: str) -> tuple[str, int | None]:
+        """The ticket of a message of that id: our own ids tell it themselves."""
         own = self._services.own_ids.read(message_id)
         if own and own.mailbox_id in self._prefixes.values():
-            return own.mailbox_id, own.ticket_number, True
+            return own.mailbox_id, own.ticket_number
         key = id_key(message_id)
         receipt = self._services.tickets.receipts(self._mailbox.id, [key]).get(key)
-        if receipt is None:
-            return self._mailbox.id, None, False
-        return self._mailbox.id, receipt.ticket_number, receipt.outcome is None
+        return self._mailbox.id, receipt.ticket_number if receipt else None
+
+    def _sent_to(self, message: InboundMessage) -> tuple[str, ...]:
+        """Who got the message of ours that a delivery report is about."""
+        keys = [id_key(each) for each in referred_ids(message)] if message.kind in REPORTS else []
+        receipts = self._services.tickets.receipts(self._mailbox.id, keys)
+        return next((receipts[key].sent_to for key in keys if key in receipts), ())
 
     def _by_tag(self, message: InboundMessage) -> Iterator[Found]:
         for tag in subject_tags(message.subject):

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from shared.application.services import Services
 from shared.application.templates import BUILT_IN_LANGUAGES
+from shared.domain.contact import contact_id
 from shared.domain.decision import Facts
 from shared.domain.draft import Draft
 from shared.domain.intake import QuarantineEntry
@@ -111,8 +112,9 @@ def _of_technician(facts: Facts, ticket: Ticket) -> dict[str, object]:
 
 
 def _of_report(facts: Facts) -> dict[str, object]:
-    """Anybody can write what looks like a report: that mail came back is believed where it names what we have sent."""
-    if facts.message.kind not in REPORTS or facts.message.report is None or not facts.names_ours:
+    """Anybody can write what looks like a report: that mail came back is believed of whom we have sent it to."""
+    if facts.message.kind not in REPORTS or facts.message.report is None or not facts.sent_to:
         return {}
-    failed = [each for each in facts.message.report.failed if each.permanent]
+    reported = facts.message.report.failed
+    failed = [each for each in reported if each.permanent and contact_id(each.address) in facts.sent_to]
     return {"bounced": [[each.address, f"{each.status} {each.diagnostic}"[:300].strip()] for each in failed[:20]]}

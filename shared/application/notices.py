@@ -87,7 +87,9 @@ class Notices:
 
     def receipt(self, entry: OutboxEntry) -> Receipt:
         """By which an answer to an e-mail is recognised, and the e-mail itself where it comes back."""
-        return Receipt(id_key(entry.payload["message_id"]), "", None, self.now, entry.payload.get("ticket"))
+        told = entry.payload
+        sent_to = tuple(contact_id(address) for address, _ in (*told["to"], *told["cc"]))
+        return Receipt(id_key(told["message_id"]), "", None, self.now, told.get("ticket"), sent_to=sent_to)
 
     def ticket(self, number: int) -> Ticket | None:
         if number not in self.tickets:

@@ -71,8 +71,8 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All that the decision depends on. `elsewhere` is a ticket of another mailbox that the message speaks of. With
-    `names_ours`, it does so by the Message-ID of a message that we have sent.
+    """All that the decision depends on. `elsewhere` is a ticket of another mailbox that the message speaks of; `sent_to`
+    are the ids of the contacts that a message of ours went to which a delivery report is about.
     """
 
     message: InboundMessage
@@ -82,7 +82,7 @@ class Facts:
     match: Match | None = None
     sender: Contact | None = None
     elsewhere: Match | None = None
-    names_ours: bool = False
+    sent_to: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,7 +125,8 @@ class Receipt:
 
     `key` is the SHA-256 (hex) of the message key; `fingerprint` tells two messages with one Message-ID apart. `reason`
     tells why it was ignored, or the mailbox whose ticket it is for. Messages that we send have a receipt without an
-    outcome, so that answers to them are recognised, and they themselves where they come back.
+    outcome, so that answers to them are recognised, and they themselves where they come back; `sent_to` are the ids of
+    the contacts that they went to.
     """
 
     key: str
@@ -134,3 +135,4 @@ class Receipt:
     at: datetime
     ticket_number: int | None = None
     reason: str = ""
+    sent_to: tuple[str, ...] = ()

@@ -346,6 +346,18 @@ def test_a_report_about_a_message_that_we_have_not_sent_marks_nobody(office):
     assert [each.kind for each in office.comments()] == [CommentKind.PUBLIC, CommentKind.INTERNAL]
 
 
+def test_a_report_marks_nobody_to_whom_the_message_was_not_sent(office):
+    """Whoever has had an answer knows its Message-ID, and may write what looks like a report about it."""
+    address, other = (f"{name}-{uuid.uuid4().hex[:8]}@example.org" for name in ("ann", "bob"))
+    office.contact(other, Role.REQUESTER)
+    office.receive(mail("Printer", id_="<1@x>", sender=address, Cc=other))
+    sent = office.sent()[0]["Message-ID"]
+
+    office.receive(bounce(other, sent))
+
+    assert office.services.contacts.read([other])[other].value.bounced_at is None
+
+
 def bounce(address: str, message_id: str) -> bytes:
     lines = [
         "From: MAILER-DAEMON@mx.example.com",

@@ -140,6 +140,7 @@ def receipt_row(receipt: Receipt) -> Row:
         "at": _time(receipt.at),
         "ticket_number": receipt.ticket_number or 0,
         **({"reason": receipt.reason} if receipt.reason else {}),
+        **({"sent_to": " ".join(receipt.sent_to)} if receipt.sent_to else {}),
     }
 
 
@@ -151,6 +152,7 @@ def to_receipt(row: Mapping[str, Any]) -> Receipt:
         at=datetime.fromisoformat(row["at"]),
         ticket_number=row["ticket_number"] or None,
         reason=row.get("reason", ""),
+        sent_to=tuple(row.get("sent_to", "").split()),
     )
 
 
