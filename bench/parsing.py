@@ -89,6 +89,7 @@ def plain(message: InboundMessage) -> dict[str, Any]:
             for attachment in message.attachments
         ],
         "defects": list(message.defects),
+        "protection": message.protection,
     }
 
 

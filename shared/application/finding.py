@@ -107,7 +107,7 @@ class Finder:
         return next((receipts[key].sent_to for key in keys if key in receipts), ())
 
     def _by_tag(self, message: InboundMessage) -> Iterator[Found]:
-        for tag in subject_tags(message.subject):
+        for tag in subject_tags(message):
             mailbox_id = self._prefixes.get(tag.prefix)
             if mailbox_id and (found := self._stored(mailbox_id, tag.number)):
                 yield Found(mailbox_id, found, By.TAG)

@@ -135,7 +135,7 @@ class Plan:
         return self._match_by_name(facts), None
 
     def _match_by_name(self, facts: Facts) -> Match | None:
-        for tag in subject_tags(facts.message.subject):
+        for tag in subject_tags(facts.message):
             if tag.prefix == self.mailbox.ticket_prefix and tag.number in self._new:
                 return Match(self._new[tag.number], By.TAG)
         incident = facts.processed.incident
@@ -201,6 +201,8 @@ class Plan:
             raw=pointer,
             attachments=() if item.raw.is_cut else message.attachments,
             notes=_notes(item.raw),
+            defects=message.defects,
+            protection=message.protection,
         )
         self._comments.append(comment)
         commented = replace(

@@ -71,8 +71,8 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All that the decision depends on. `elsewhere` is a ticket of another mailbox that the message speaks of; `sent_to`
-    are the ids of the contacts that a message of ours went to which a delivery report is about.
+    """All that the decision depends on. `elsewhere` is a ticket of another mailbox that the message speaks of. The
+    message of ours that a delivery report is about went to the contacts with the ids `sent_to`.
     """
 
     message: InboundMessage

@@ -1,7 +1,7 @@
 """Messages: where they are, their bytes, and what they say."""
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NewType
 
@@ -90,7 +90,8 @@ class InboundMessage:
     Ids keep their angle brackets and are otherwise as written, without white space. `references` runs from
     oldest to newest. `text` is the readable body, also where the message had only HTML. `headers` holds the
     remaining fields that rules look at, names in lower case, in the order of the message.
-    `defects` names what was broken and repaired (`charset-unknown`, `base64-invalid`, ...).
+    `defects` names what was broken and repaired (`charset-unknown`, `base64-invalid`, ...); `protection` how it is
+    signed or encrypted (`smime-signed`, `pgp-encrypted`, ...), which nobody has checked.
     `kind_reasons` are the signals that decided `kind`, as stable words (`null return path`, ...).
     """
 
@@ -107,7 +108,8 @@ class InboundMessage:
     has_html: bool = False
     attachments: tuple[Attachment, ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
-    defects: tuple[str, ...] = field(default=())
+    defects: tuple[str, ...] = ()
+    protection: str = ""
     kind: Kind = Kind.PERSON
     kind_reasons: tuple[str, ...] = ()
     report: DeliveryReport | None = None

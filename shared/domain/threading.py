@@ -28,6 +28,9 @@ def referred_ids(message: InboundMessage) -> tuple[str, ...]:
     return tuple(dict.fromkeys(newest_first))[:MAX_REFERENCES]
 
 
-def subject_tags(subject: str) -> tuple[Tag, ...]:
-    """Every ticket tag such as `[SUP-1042]` in the subject, in the order of their appearance."""
-    return tuple(Tag(prefix, int(number)) for prefix, number in _TAG.findall(subject))
+def subject_tags(message: InboundMessage) -> tuple[Tag, ...]:
+    """Every ticket tag such as `[SUP-1042]` in the subject, in the order of their appearance; then those of the message
+    that a delivery report is about.
+    """
+    subjects = (message.subject, message.report.original_subject if message.report else "")
+    return tuple(Tag(prefix, int(number)) for subject in subjects for prefix, number in _TAG.findall(subject))

@@ -91,7 +91,7 @@ class Comment:
 
     `text` is what its author wrote; `full_text` also holds what a reply quotes, and is None where that is the same.
     `is_cut` tells that they hold only the beginning: the whole is in the raw message. `notes` are remarks of Mailroom's
-    own, such as a size limit that was applied.
+    own, such as a size limit that was applied; `defects` and `protection` are those of the message.
     """
 
     ticket_number: int
@@ -106,6 +106,8 @@ class Comment:
     raw: RawPointer | None = None
     attachments: tuple[Attachment, ...] = ()
     notes: tuple[str, ...] = ()
+    defects: tuple[str, ...] = ()
+    protection: str = ""
 
 
 class Outcome(StrEnum):

@@ -46,8 +46,8 @@ KEPT_FIELDS = frozenset(
 def parse(content: bytes, also: frozenset[str] = frozenset()) -> InboundMessage:
     """Read a message. No bytes make it raise; `defects` (see `Defect`) tells what was not as it should be.
 
-    `headers` holds the fields of `KEPT_FIELDS` and of `also` (in lower case), how many `Received` fields there were as
-    `received-count`, and for signed and encrypted messages `protection` (`smime-signed`, `pgp-encrypted`, ...).
+    `headers` holds the fields of `KEPT_FIELDS` and of `also` (in lower case), and as `received-count` how many
+    `Received` fields there were.
     """
     mail = read(content)
     fields = mail.root.fields
@@ -65,8 +65,9 @@ def parse(content: bytes, also: frozenset[str] = frozenset()) -> InboundMessage:
         text=body,
         has_html=mail.has_html,
         attachments=mail.attachments(),
-        headers=(*_kept_fields(mail, KEPT_FIELDS | also), *_protection(mail, body)),
+        headers=tuple(_kept_fields(mail, KEPT_FIELDS | also)),
         defects=tuple(defect.value for defect in dict.fromkeys(mail.defects)),
+        protection=protection(mail.root, body),
     )
     kind, reasons, report = classify(mail, message)
     return replace(message, kind=kind, kind_reasons=reasons, report=report) if reasons else message
@@ -136,11 +137,6 @@ def _addresses(mail: Mail, name: str) -> tuple[Address, ...]:
     found = addresses(mail.root.fields.every(name), mail.sibling)
     mail.defects += [Defect.TOO_MANY_ADDRESSES] if len(found) == MAX_ADDRESSES else []
     return tuple(address for address in found if address.address)
-
-
-def _protection(mail: Mail, body: str) -> list[tuple[str, str]]:
-    found = protection(mail.root, body)
-    return [("protection", found)] if found else []
 
 
 def _kept_fields(mail: Mail, kept: frozenset[str]) -> Iterator[tuple[str, str]]:

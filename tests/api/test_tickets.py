@@ -107,6 +107,18 @@ def test_a_ticket_shows_its_log_and_where_its_messages_are(api: TestClient, desk
     assert ticket["comments"][1]["message"]["raw_href"] == "/api/tickets/SUP-1/comments/2/raw"
 
 
+def test_a_comment_tells_how_its_message_is_protected_and_what_was_broken_in_it(api: TestClient, desk: Desk):
+    header, _, rest = mail().as_string().partition("Content-Type: text/plain")
+    parts = f"Content-Type: text/plain{rest}--b\nContent-Type: application/pgp-signature\n\nsigned\n--b--\n"
+    signed = f'Date: soon\n{header}Content-Type: multipart/signed; boundary="b"\n\n--b\n{parts}'
+    desk.take_in(signed.encode(), mail("Plain").as_bytes())
+
+    first, plain = (api.get(f"/api/tickets/SUP-{number}").json()["comments"][0]["message"] for number in (1, 2))
+
+    assert (first["protection"], first["defects"]) == ("pgp-signed", ["date-invalid"])
+    assert (plain["protection"], plain["defects"]) == ("", [])
+
+
 def test_a_tag_is_found_in_any_case(api: TestClient, desk: Desk):
     desk.take_in(mail().as_bytes())
 

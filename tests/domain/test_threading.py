@@ -33,4 +33,4 @@ def test_a_long_chain_is_followed_back_only_so_far():
     ],
 )
 def test_a_tag_is_a_prefix_and_a_number_in_brackets(subject, tags):
-    assert subject_tags(subject) == tuple(Tag(*tag) for tag in tags)
+    assert subject_tags(InboundMessage(subject=subject)) == tuple(Tag(*tag) for tag in tags)

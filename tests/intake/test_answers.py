@@ -262,6 +262,14 @@ def test_a_bounce_is_noted_in_the_ticket_whose_message_came_back_and_opens_nothi
     assert ticket.participants == {"ann@example.org"}
 
 
+def test_a_bounce_that_quotes_only_the_subject_is_noted_in_the_ticket_that_it_names(opened):
+    opened.provider.deliver(BOUNCE.format(id="<unknown@x>").replace("Re: Printer", "Re: [SUP-1] Printer").encode())
+
+    opened.poll()
+
+    assert opened.comments(1)[-1].kind is CommentKind.INTERNAL
+
+
 def test_a_bounce_of_nothing_we_know_is_ignored_and_said_to_be(desk):
     desk.provider.deliver(BOUNCE.format(id="<unknown@x>").encode())
 

@@ -144,9 +144,7 @@ def test_the_same_message_is_the_same_bytes():
 )
 def test_the_tag_stands_in_the_subject_exactly_once(subject, sent):
     assert subject_with_tag(subject, "SUP-17") == sent
-    assert [tag.number for tag in subject_tags(parse(compose(replace(MESSAGE, subject=subject))).subject)].count(
-        17
-    ) == 1
+    assert [tag.number for tag in subject_tags(parse(compose(replace(MESSAGE, subject=subject))))].count(17) == 1
 
 
 def test_the_tag_can_be_read_in_the_bytes_where_the_rest_of_the_subject_is_encoded():

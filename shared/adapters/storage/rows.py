@@ -245,9 +245,8 @@ def comment_row(comment: Comment) -> Row:
         "attachments": attachments,
         "notes": _json_list(comment.notes)[0],
     }
-    if full_text:
-        row["full_text"] = full_text
-    return {**row, **_pointer_columns(comment.raw)}
+    said = {"full_text": full_text, "protection": comment.protection, "defects": " ".join(comment.defects)}
+    return {**row, **{name: value for name, value in said.items() if value}, **_pointer_columns(comment.raw)}
 
 
 def to_comment(row: Mapping[str, Any]) -> Comment:
@@ -265,6 +264,8 @@ def to_comment(row: Mapping[str, Any]) -> Comment:
         raw=_to_pointer(row),
         attachments=tuple(Attachment(*values) for values in json.loads(row["attachments"])),
         notes=tuple(json.loads(row["notes"])),
+        defects=tuple(row.get("defects", "").split()),
+        protection=row.get("protection", ""),
     )
 
 

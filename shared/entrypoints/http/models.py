@@ -246,10 +246,14 @@ class Attachment(BaseModel):
 
 
 class Message(BaseModel):
-    """Where the message that made a comment is: as received, and as sanitised HTML."""
+    """Where the message that made a comment is, as received and as sanitised HTML, and what is to be known of it.
+    `defects` name what was broken in it and repaired.
+    """
 
     message_id: str | None
     size: int
+    protection: str = Field(description="such as `smime-signed` or `pgp-encrypted`; empty where it is neither")
+    defects: tuple[str, ...]
     raw_href: str
     html_href: str
 

@@ -156,6 +156,8 @@ def _message(ticket: Ticket, comment: Comment) -> models.Message | None:
     return models.Message(
         message_id=comment.message_id,
         size=comment.raw.size,
+        protection=comment.protection,
+        defects=comment.defects,
         raw_href=_href(ticket, "comments", comment.seq, "raw"),
         html_href=_href(ticket, "comments", comment.seq, "html"),
     )
