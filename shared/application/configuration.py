@@ -19,6 +19,8 @@ from shared.domain.errors import Conflict, Invalid, NotFound, PreconditionFailed
 
 D = TypeVar("D", bound=Document)
 
+_MOST_NAMES = 20
+
 
 @dataclass(frozen=True, slots=True)
 class Checked(Generic[D]):
@@ -37,7 +39,7 @@ class Checked(Generic[D]):
 class Kind(Generic[D]):
     """One kind of configuration. `read_only` is what an answer shows beside the settings; it is ignored when it comes
     back. `exported` is what an export has beside the settings. `saving` is called before a change is stored, `deleted`
-    after it is gone.
+    after it is gone; what is `needed_by` others cannot be deleted.
     """
 
     noun: str
@@ -49,6 +51,7 @@ class Kind(Generic[D]):
     exported: Sequence[str] = ()
     saving: Callable[[Services, D], None] = field(default=lambda _services, _document: None)
     deleted: Callable[[Services, D], None] = field(default=lambda _services, _document: None)
+    needed_by: Callable[[Services, D], Iterable[str]] = field(default=lambda _services, _document: ())
 
 
 def find(services: Services, kind: Kind[D], document_id: str) -> Versioned[D]:
@@ -103,11 +106,22 @@ def put(services: Services, kind: Kind[D], current: Versioned[D], document: D, a
 
 
 def delete(services: Services, kind: Kind[D], current: Versioned[D]) -> None:
-    """:raises PreconditionFailed: it is not the current version any more."""
+    """:raises Conflict: others need it.
+    :raises PreconditionFailed: it is not the current version any more.
+    """
     gone = current.value
+    if reason := kept_by(services, kind, gone):
+        raise Conflict(reason, advice="Have them name another, or none; what is only disabled can stay.")
     with audited(services, kind.noun, gone.id, "deleted", before=values(gone)), _unchanged(kind):
         kind.store(services).delete(gone.id, current.etag)
         kind.deleted(services, gone)
+
+
+def kept_by(services: Services, kind: Kind[D], gone: D) -> str:
+    """Why it cannot be deleted; empty where it can."""
+    names = [*kind.needed_by(services, gone)]
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return f"the {kind.noun} {gone.id} is needed by {', '.join(names[:_MOST_NAMES])}{more}" if names else ""
 
 
 @contextmanager

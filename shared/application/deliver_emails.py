@@ -48,6 +48,7 @@ _UNKNOWN = (
     "It is not known whether this e-mail was sent: the connection ended before the server answered, and the server "
     "cannot be asked. Have it sent again only if it has not arrived."
 )
+_NO_SENDER = "No sender that it may go through is enabled and works."
 _MAILROOM = Address("", "Mailroom")
 
 
@@ -96,7 +97,7 @@ class Emails:
         if number and ticket is None:
             self._settle(entry, Delivered(), None)  # erased meanwhile: there is nothing to tell
             return True
-        sender = self._admitted(entry.value, ticket, wanted)
+        sender = self._admitted(entry, ticket, wanted)
         if sender is None:
             return False
         try:
@@ -111,14 +112,17 @@ class Emails:
             self._try(claimed, sender, mail, ticket, failed=failed)
         return True
 
-    def _admitted(self, entry: OutboxEntry, ticket: Ticket | None, wanted: int) -> Sender | None:
-        for sender in self._senders.fitting(entry, ticket):
+    def _admitted(self, entry: Versioned[OutboxEntry], ticket: Ticket | None, wanted: int) -> Sender | None:
+        """The sender that it goes through now; None where it waits for one, which it does not for ever."""
+        for sender in self._senders.fitting(entry.value, ticket):
             match self._senders.admit(sender, wanted):
                 case Admission.GRANTED:
                     return sender
                 case Admission.LIMITED:
                     self._go_on_next_minute()
                     return None
+        if self._is_overdue(entry.value):
+            self._settle(entry, Later(self.services.clock(), _NO_SENDER), ticket)
         return None
 
     def _written(self, sender: Sender, entry: OutboxEntry, ticket: Ticket | None) -> tuple[OutgoingMail, str]:
@@ -235,11 +239,9 @@ class Emails:
     def _settle(
         self, entry: Versioned[OutboxEntry], delivery: Delivery, ticket: Ticket | None, *, note: str = ""
     ) -> None:
-        now, told = self.services.clock(), entry.value.payload
-        if isinstance(delivery, Later):
-            since = datetime.fromisoformat(told.get("retried_at") or told["at"])
-            if now - since > _GIVES_UP_AFTER:
-                delivery = GaveUp(f"Tried for {_GIVES_UP_AFTER.days} days. {delivery.error}")
+        now = self.services.clock()
+        if isinstance(delivery, Later) and self._is_overdue(entry.value):
+            delivery = GaveUp(f"Tried for {_GIVES_UP_AFTER.days} days. {delivery.error}")
         if isinstance(delivery, GaveUp):
             note = delivery.error
             emit(Event.DELIVERY_FAILED, level=logging.WARNING, entry=entry.value.id)
@@ -253,6 +255,10 @@ class Emails:
             emit(Event.DELIVERY_POSTPONED, entry=entry.value.id, attempts=entry.value.attempts + 1)
             wait = max(delivery.at - now, timedelta())
             self.services.deliveries.put(DeliveryRequest(self.mailbox.id, entry.value.id), wait)
+
+    def _is_overdue(self, entry: OutboxEntry) -> bool:
+        since = datetime.fromisoformat(entry.payload.get("retried_at") or entry.payload["at"])
+        return self.services.clock() - since > _GIVES_UP_AFTER
 
     def _store_with_note(self, change: ChangedEntry, ticket: Ticket, note: str) -> None:
         """Tell those who work on the ticket, in the transaction that changes the entry."""

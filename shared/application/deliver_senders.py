@@ -47,7 +47,7 @@ class Senders:
         told, settings = entry.payload, self.mailbox.notices
         by_technician = told.get("sender") if settings.technicians_choose_sender or "announcement" in told else None
         recipients = [address for address, _ in (*told["to"], *told["cc"])]
-        rules = self.services.outgoing_rules.cached()
+        rules = [each for each in self.services.outgoing_rules.cached() if each.sender_id in known]
         by_rule = chosen_by_rules(rules, self.mailbox.id, told["notice"], recipients, ticket)
         chosen = next((known[each] for each in (by_technician, by_rule, settings.sender_id) if each in known), None)
         stands_in = primary(known.values())

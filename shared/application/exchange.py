@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Literal, TypeVar
 
-from shared.application.configuration import Kind, add, checked, delete, put, values
+from shared.application.configuration import Kind, add, checked, delete, kept_by, put, values
 from shared.application.contact_files import json_lines
 from shared.application.contacts import Imported, Line, every, import_lines
 from shared.application.installation import INSTALLATION
@@ -226,6 +226,10 @@ class _Reading:
         for section, parts in self._sections.items():
             for place in range(len(parts)):
                 self._check(as_planned, section, place)
+            kept = {each.id for each in valid[section]}
+            for gone in (each.value for key, each in self._stored[section].items() if key not in kept):
+                if reason := kept_by(as_planned, KINDS[section], gone):
+                    self._problems.append(Problem(f"$.{section}", reason))
         if problems := [*dict.fromkeys(self._problems), *others]:
             raise Invalid(problems)
         return {section: {each.id: each for each in documents} for section, documents in valid.items()}

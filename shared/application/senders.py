@@ -35,6 +35,20 @@ def warnings(sender: Sender) -> Iterator[str]:
         yield from tls_risks(sender.transport.tls)
 
 
+def _needed_by(services: Services, sender: Sender) -> Iterator[str]:
+    """Without any sender nothing would ever be done about what is owed."""
+    for mailbox in services.mailboxes.all():
+        if mailbox.value.notices.sender_id == sender.id:
+            yield f"mailbox {mailbox.value.id}"
+    for rule in services.outgoing_rules.all():
+        if rule.value.sender_id == sender.id:
+            yield f"outgoing rule {rule.value.id}"
+    if all(each.value.id == sender.id for each in services.senders.all()):
+        for mailbox in services.mailboxes.all():
+            if services.tickets.owed(mailbox.value.id, "email", 1):
+                yield f"what waits to be sent in mailbox {mailbox.value.id}"
+
+
 SENDERS = Kind(
     noun="sender",
     settings=SenderSettings,
@@ -42,4 +56,5 @@ SENDERS = Kind(
     store=lambda services: services.senders,
     read_only=("primary", "warnings"),
     exported=("made_primary_at",),
+    needed_by=_needed_by,
 )

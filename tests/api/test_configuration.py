@@ -136,6 +136,13 @@ def test_what_others_name_is_there_first_and_goes_last(api: TestClient, services
     assert added == [("add", section) for section in sections]
 
 
+def test_a_sender_that_a_section_left_out_still_names_cannot_go(api: TestClient, configured):
+    found = problems(api, {"schema_version": 1, "senders": []})
+
+    assert found.keys() == {"$.senders"}
+    assert f"is needed by outgoing rule {configured['outgoing-rules']}" in found["$.senders"]
+
+
 def test_sections_that_are_left_out_stay_as_they_are(api: TestClient, configured):
     document = exported(api)
 

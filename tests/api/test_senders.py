@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from local.smtp_server import SmtpServer, run_smtp_server
+from shared.application.ports.tickets import Commit
+from shared.domain.outbox import OutboxEntry
 
 SMTP = {
     "kind": "smtp",
@@ -227,3 +229,28 @@ def test_a_test_of_nothing_is_refused_with_its_problems(api):
 
     assert answer.status_code == 422
     assert {each["path"] for each in answer.json()["problems"]} == {"$.sender", "$.confirm_to"}
+
+
+def test_a_sender_that_is_needed_cannot_be_deleted_and_says_by_whom(api, support):
+    sender = created(api)
+    mailbox = api.post("/api/mailboxes", json={**support, "notices": {"sender_id": sender["id"]}}).json()
+    rule = api.post("/api/outgoing-rules", json={"name": "All", "sender_id": sender["id"]}).json()
+
+    answer = api.delete(f"/api/senders/{sender['id']}", headers={"If-Match": "*"})
+
+    assert answer.status_code == 409
+    assert f"is needed by mailbox {mailbox['id']}, outgoing rule {rule['id']}" in answer.json()["detail"]
+    assert len(api.get("/api/senders").json()["senders"]) == 1
+
+
+def test_the_last_sender_stays_while_something_waits_for_it(api, services, support):
+    sender = created(api)
+    mailbox = api.post("/api/mailboxes", json=support).json()["id"]
+    services.tickets.commit(mailbox, Commit(outbox=[OutboxEntry("to-ann", "email", services.clock(), {})]))
+
+    refused = api.delete(f"/api/senders/{sender['id']}", headers={"If-Match": "*"})
+    api.delete(f"/api/outbox/{mailbox}/to-ann").raise_for_status()
+    deleted = api.delete(f"/api/senders/{sender['id']}", headers={"If-Match": "*"})
+
+    assert (refused.status_code, deleted.status_code) == (409, 204)
+    assert f"what waits to be sent in mailbox {mailbox}" in refused.json()["detail"]

@@ -12,6 +12,7 @@ from shared.application.outbox import retry
 from shared.application.poll import poll
 from shared.application.ports.platform import DeliveryRequest, PollRequest
 from shared.application.ports.tickets import ChangedEntry, Commit
+from shared.application.sweep import sweep
 from shared.domain.contact import Role
 from shared.domain.errors import NotFound
 from shared.domain.outbox import EventType, event
@@ -31,8 +32,13 @@ def state(office, sender):
     return {each.sender_id: each for each in office.services.sender_states.all()}[sender.id]
 
 
-def add_rule(office, sender, **conditions):
-    rule = {"id": "rule", "name": "Rule", "created_at": office.clock.now, "sender_id": sender.id}
+def switch_off(office, sender):
+    current = office.services.senders.get(sender.id)
+    office.services.senders.replace(current.value.model_copy(update={"enabled": False}), current.etag)
+
+
+def add_rule(office, sender, id="rule", **conditions):  # noqa: A002 - as it is called
+    rule = {"id": id, "name": id, "created_at": office.clock.now, "sender_id": sender.id}
     asked = [{"field": field, "value": value} for field, value in conditions.items()]
     office.services.outgoing_rules.add(OutgoingRule.model_validate(rule | {"conditions": asked}))
 
@@ -72,6 +78,43 @@ def test_while_its_own_sender_fails_the_primary_stands_in_until_it_works_again(o
     assert (failed.failures, failed.error_code) == (1, "credentials_rejected")
     assert len(office.smtp.received) == 1
     assert state(office, own).failures == 0
+
+
+def test_a_rule_whose_sender_is_disabled_leaves_the_choice_to_the_next(office, second):
+    disabled, chosen = office.sender("off", enabled=False), office.sender("next", second)
+    add_rule(office, disabled, mailbox=office.mailbox.id)
+    add_rule(office, chosen, mailbox=office.mailbox.id, id="zz")
+
+    office.receive(mail("Printer"))
+
+    assert (len(office.smtp.received), len(second.received)) == (0, 1)
+
+
+def test_what_waits_for_a_disabled_sender_goes_through_the_primary(office, second):
+    own = office.services.senders.cached()[0]
+    office.configure(sender_id=own.id)
+    office.smtp.fail("CONNECT", "421 4.3.2 Not now")
+    office.receive(mail("Printer"))
+    waiting = len(office.outbox())
+    switch_off(office, own)
+    office.sender("primary", second)
+    office.wait(minutes=10)
+
+    assert (waiting, len(second.received), office.outbox()) == (1, 1, [])
+
+
+def test_where_no_sender_is_enabled_it_is_given_up_after_three_days_and_said(office):
+    own = office.services.senders.cached()[0]
+    office.smtp.fail("CONNECT", "421 4.3.2 Not now")
+    office.receive(mail("Printer"))
+    switch_off(office, own)
+    for _ in range(19):
+        office.clock.advance(hours=4)
+        sweep(office.services)
+        office.deliver()
+
+    assert [(each.state, each.attempts) for each in office.outbox()] == [("failed", 2)]
+    assert "Tried for 3 days. No sender that it may go through" in notes(office)[0]
 
 
 def test_a_sender_that_keeps_failing_is_left_alone_for_longer_and_longer(office):

@@ -77,4 +77,4 @@ def add_operations(
         openapi_extra=body,
         responses={200: ETAG, **described(404, 412, 428, *BODY_ERRORS)},
     )(replace)
-    router.delete(one, name=f"delete_{name}", status_code=204, responses=described(404, 412, 428))(delete)
+    router.delete(one, name=f"delete_{name}", status_code=204, responses=described(404, 409, 412, 428))(delete)
