@@ -26,9 +26,8 @@ from shared.application.ports.tickets import ChangedTicket, Commit
 from shared.application.services import Services
 from shared.bootstrap import compose
 from shared.domain.fields import Tls
-from shared.domain.limits import AutomaticLimits
 from shared.domain.message import Address
-from shared.domain.notices import Notices
+from shared.domain.notices import AutomaticLimits, Notices
 from shared.domain.outbox import EventType, event
 from shared.domain.senders import Limits, Sender, SmtpTransport
 from shared.domain.ticket import Comment, CommentKind

@@ -14,10 +14,8 @@ from shared.application.ports.platform import DeliveryRequest
 from shared.application.ports.tickets import Commit, OutboxChanged
 from shared.application.sender_health import SenderReport, sender_reports
 from shared.application.services import Services
-from shared.domain.health import Finding, Level
-from shared.domain.intake import MailboxHealth
+from shared.domain.health import Finding, Level, MailboxHealth, SenderState
 from shared.domain.outbox import EventType, event
-from shared.domain.sender_state import SenderState
 
 CALM = timedelta(hours=1)
 """What breaks again so soon after people were told that it works is told when that hour is over."""

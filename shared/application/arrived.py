@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from shared.domain.keys import fingerprint, message_key
 from shared.domain.message import InboundMessage, MessageRef, RawMessage
+from shared.domain.recognition import fingerprint, message_key
 from shared.domain.ticket import Outcome
 
 

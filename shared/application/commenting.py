@@ -22,7 +22,7 @@ from shared.domain.contact import same_address
 from shared.domain.errors import Invalid, NotFound, Problem
 from shared.domain.message import Address
 from shared.domain.outbox import EventType, OutboxEntry, event
-from shared.domain.outgoing_message import OutgoingAttachment, OutgoingMessage
+from shared.domain.outgoing import OutgoingAttachment, OutgoingMessage
 from shared.domain.ticket import Comment, CommentKind, Status, Ticket
 from shared.domain.ticket_changes import MAX_ATTACHED_BYTES, MAX_CC, NewComment
 from shared.mime import parse

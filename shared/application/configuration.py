@@ -14,8 +14,8 @@ from shared.application.ports.platform import SecretStore
 from shared.application.ports.stores import DocumentStore, Versioned
 from shared.application.services import Services
 from shared.application.validation import validated
-from shared.domain.document import Document, Settings
 from shared.domain.errors import Conflict, Invalid, NotFound, PreconditionFailed, Problem, SecretMissing
+from shared.domain.fields import Document, Settings
 
 D = TypeVar("D", bound=Document)
 

@@ -8,10 +8,10 @@ from enum import Enum, auto
 from shared.application.ports.connections import SenderConnection
 from shared.application.services import Services
 from shared.domain.errors import AppError
+from shared.domain.health import SenderState
 from shared.domain.mailbox import Mailbox
 from shared.domain.outbox import OutboxEntry
 from shared.domain.outgoing_rules import chosen_by_rules
-from shared.domain.sender_state import SenderState
 from shared.domain.senders import Sender, primary
 from shared.domain.ticket import Ticket
 

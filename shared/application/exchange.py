@@ -23,8 +23,8 @@ from shared.application.subscriptions import SUBSCRIPTIONS
 from shared.application.ticket_types import TICKET_TYPES
 from shared.application.validation import validated
 from shared.domain.audit import Values, differences
-from shared.domain.document import Document
 from shared.domain.errors import Invalid, PreconditionFailed, Problem
+from shared.domain.fields import Document
 from shared.domain.installation import INSTALLATION_ID
 
 SCHEMA_VERSION = 1

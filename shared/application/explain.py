@@ -12,9 +12,9 @@ from shared.domain.decision import CommentOn, Elsewhere, Ignore, OpenTicket
 from shared.domain.draft import Draft
 from shared.domain.explain import Step
 from shared.domain.intake import MailboxState
-from shared.domain.keys import reused_id_key
 from shared.domain.mailbox import Mailbox
 from shared.domain.message import InboundMessage
+from shared.domain.recognition import reused_id_key
 from shared.domain.ticket import CommentKind, Outcome, Status
 
 

@@ -8,19 +8,18 @@ from functools import partial
 from shared.application.arrived import Arrived
 from shared.application.ports.stores import Versioned
 from shared.application.services import Services
-from shared.domain.authentication import fails_dmarc
 from shared.domain.contact import Contact
 from shared.domain.decision import By, Facts
 from shared.domain.draft import Draft
 from shared.domain.explain import Step
 from shared.domain.facts import Facts as Seen
-from shared.domain.keys import id_key, incident_key
 from shared.domain.kinds import REPORTS, Kind
 from shared.domain.mailbox import Mailbox
 from shared.domain.message import InboundMessage
 from shared.domain.people import Insiders, cc, requester, without_own
 from shared.domain.processing import Processed, process
-from shared.domain.threading import referred_ids, subject_tags
+from shared.domain.recognition import id_key, incident_key, referred_ids, subject_tags
+from shared.domain.replies import fails_dmarc
 from shared.domain.ticket import Ticket
 from shared.domain.ticket_types import all_types
 from shared.mime import original_sender

@@ -9,10 +9,10 @@ from shared.application.arrived import Arrived, Taken, arrived
 from shared.application.intake import BATCH_MESSAGES, taking_in
 from shared.application.ports.tickets import Fenced
 from shared.application.services import Services
-from shared.domain.keys import reused_id_key
 from shared.domain.mailbox import Mailbox
 from shared.domain.message import MessageRef, RawMessage
 from shared.domain.processing import header_names
+from shared.domain.recognition import reused_id_key
 from shared.domain.ticket import Outcome
 from shared.mime import parse
 

@@ -13,10 +13,9 @@ from shared.application.services import Services
 from shared.application.side_by_side import for_each
 from shared.domain.errors import StoreUnavailable
 from shared.domain.fields import Tls
-from shared.domain.health import Finding, Level, worst
-from shared.domain.intake import MailboxHealth
+from shared.domain.health import Finding, Level, MailboxHealth, worst
 from shared.domain.mailbox import Mailbox
-from shared.domain.retirements import retirement
+from shared.domain.providers import retirement
 from shared.domain.sources import ImapSource, Pop3Source
 
 _LATE = timedelta(minutes=10)

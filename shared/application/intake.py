@@ -29,10 +29,10 @@ from shared.domain.errors import (
     StoreUnavailable,
 )
 from shared.domain.intake import MAX_ATTEMPTS, Deferred, MailboxState, PollRun, QuarantineEntry, Terms, with_run
-from shared.domain.keys import reused_id_key
 from shared.domain.mailbox import Mailbox
 from shared.domain.message import Cursor, MessageRef
 from shared.domain.processing import header_names
+from shared.domain.recognition import reused_id_key
 from shared.domain.ticket import Outcome, RawPointer
 from shared.mime import parse
 

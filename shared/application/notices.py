@@ -10,14 +10,14 @@ from shared.application.services import Services
 from shared.application.side_by_side import for_each
 from shared.domain.contact import contact_id, same_address
 from shared.domain.errors import SecretMissing
-from shared.domain.keys import id_key
 from shared.domain.kinds import takes_no_replies
-from shared.domain.limits import reasons_not_to_send
 from shared.domain.mailbox import Mailbox
 from shared.domain.message import Address
+from shared.domain.notices import reasons_not_to_send
 from shared.domain.outbox import ALERTS, EventType, OutboxEntry, SentTo
-from shared.domain.outgoing_message import Automatic
+from shared.domain.outgoing import Automatic
 from shared.domain.people import Insiders
+from shared.domain.recognition import id_key
 from shared.domain.templates import TemplateKind
 from shared.domain.ticket import Receipt, Status, Ticket
 

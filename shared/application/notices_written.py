@@ -11,8 +11,7 @@ from shared.application.templates import render
 from shared.domain.mailbox import Mailbox
 from shared.domain.message import Address
 from shared.domain.outbox import OutboxEntry
-from shared.domain.outgoing import OutgoingMail
-from shared.domain.outgoing_message import OutgoingAttachment, OutgoingMessage
+from shared.domain.outgoing import OutgoingAttachment, OutgoingMail, OutgoingMessage
 from shared.domain.senders import Sender
 from shared.domain.templates import (
     PARTS,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from shared.application.ports.platform import SecretStore
 from shared.domain.errors import SecretMissing
-from shared.domain.message_ids import OwnId, read_id, signed_id
+from shared.domain.recognition import OwnId, read_id, signed_id
 
 KEY_SECRET = "message-id-key"  # noqa: S105 - its name in Key Vault
 """Any text of at least 32 characters that nobody can guess; the deployment makes it. After a comma follow those that

@@ -12,14 +12,13 @@ from shared.application.ports.tickets import ChangedTicket, Commit, StoredRaw
 from shared.domain.decision import By, CommentOn, Facts, Ignore, Match, OpenTicket, Verdict, decide
 from shared.domain.draft import Draft
 from shared.domain.intake import MailboxState
-from shared.domain.keys import id_key, incident_key
 from shared.domain.kinds import REPORTS
 from shared.domain.mailbox import Mailbox
 from shared.domain.message import Address, InboundMessage, RawMessage
 from shared.domain.outbox import OutboxEntry
 from shared.domain.people import Insiders
 from shared.domain.preprocessing import preprocess
-from shared.domain.threading import referred_ids, subject_tags
+from shared.domain.recognition import id_key, incident_key, referred_ids, subject_tags
 from shared.domain.ticket import (
     MAX_LINKS,
     MAX_PARTICIPANTS,

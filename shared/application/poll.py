@@ -20,7 +20,8 @@ from shared.application.ports.tickets import Fenced
 from shared.application.services import Services
 from shared.domain.errors import AppError, CursorExpired, SourceUnavailable, StoreError
 from shared.domain.fields import secret_names
-from shared.domain.intake import Backlog, MailboxHealth, MailboxState, PollRun, RunCounts
+from shared.domain.health import Backlog, MailboxHealth
+from shared.domain.intake import MailboxState, PollRun, RunCounts
 from shared.domain.mailbox import Mailbox
 from shared.domain.message import Cursor, Listed, MessageRef
 from shared.domain.processing import header_names

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from shared.application.installation import installation
 from shared.application.ports.platform import PollRequest
 from shared.application.services import Services
-from shared.domain.intake import MailboxHealth
+from shared.domain.health import MailboxHealth
 from shared.telemetry import Event, emit
 
 MADE_UP_AFTER = timedelta(minutes=15)

@@ -9,8 +9,7 @@ from shared.application.services import Services
 from shared.application.side_by_side import for_each
 from shared.domain.errors import SecretMissing, StoreUnavailable
 from shared.domain.fields import secret_names
-from shared.domain.health import Finding, Level, worst
-from shared.domain.sender_state import SenderState
+from shared.domain.health import Finding, Level, SenderState, worst
 from shared.domain.senders import Sender
 
 

@@ -7,7 +7,7 @@ from shared.application.health import tls_risks
 from shared.application.ports.stores import Versioned
 from shared.application.services import Services
 from shared.domain.errors import Invalid, Problem
-from shared.domain.retirements import sender_retirement
+from shared.domain.providers import retirement
 from shared.domain.senders import EwsTransport, Sender, SenderSettings, SmtpTransport
 
 
@@ -29,7 +29,7 @@ def make_primary(services: Services, current: Versioned[Sender]) -> Versioned[Se
 
 
 def warnings(sender: Sender) -> Iterator[str]:
-    if advice := sender_retirement(sender.transport):
+    if advice := retirement(sender.transport):
         yield advice
     if isinstance(sender.transport, SmtpTransport | EwsTransport):
         yield from tls_risks(sender.transport.tls)

@@ -24,9 +24,9 @@ from shared.domain.installation import Installation
 from shared.domain.mailbox import Mailbox
 from shared.domain.outgoing_rules import OutgoingRule
 from shared.domain.senders import Sender
-from shared.domain.subscriptions import Subscription
 from shared.domain.templates import Template
 from shared.domain.ticket_types import TicketType
+from shared.domain.webhooks import Subscription
 from shared.settings import Settings
 
 

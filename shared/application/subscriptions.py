@@ -13,8 +13,7 @@ from shared.application.side_by_side import for_each
 from shared.application.webhooks import described, post, wake
 from shared.domain.errors import MailboxError, NotFound, PreconditionFailed, Problem, SourceError, TargetRefused, Unfit
 from shared.domain.outbox import OutboxEntry
-from shared.domain.subscriptions import Subscription, SubscriptionSettings
-from shared.domain.webhooks import cloud_event, signing_keys
+from shared.domain.webhooks import Subscription, SubscriptionSettings, cloud_event, signing_keys
 
 _MOST = 30
 """Webhooks of one event; with the e-mails of it they are stored in one transaction, which has a limit."""

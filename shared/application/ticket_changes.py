@@ -17,10 +17,10 @@ from shared.application.services import Services
 from shared.application.validation import validated
 from shared.domain.contact import same_address
 from shared.domain.errors import Conflict, Invalid, Problem
-from shared.domain.keys import request_key
 from shared.domain.mailbox import Mailbox
 from shared.domain.message import Address
 from shared.domain.outbox import EventType, OutboxEntry, event
+from shared.domain.recognition import request_key
 from shared.domain.ticket import Comment, Receipt, Status, Ticket
 from shared.domain.ticket_changes import Recipient, TicketPatch, emptied
 from shared.domain.ticket_types import all_types, fitting

@@ -21,11 +21,11 @@ from shared.domain.errors import (
     TargetRefused,
     Unfit,
 )
+from shared.domain.health import SenderState
 from shared.domain.outbox import Delivered, Delivery, EventType, GaveUp, Later, OutboxEntry
-from shared.domain.sender_state import SenderState
-from shared.domain.subscriptions import Subscription
 from shared.domain.webhooks import (
     CONTENT_TYPE,
+    Subscription,
     cloud_event,
     comment_data,
     event_details,

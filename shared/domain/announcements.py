@@ -5,8 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, Field, StringConstraints
 
 from shared.domain.contact import Contact, ContactFilter, Group, Line, Role
-from shared.domain.document import Document, DocumentId
-from shared.domain.fields import EmailAddress, Model, NotEmpty
+from shared.domain.fields import Document, DocumentId, EmailAddress, Model, NotEmpty
 from shared.domain.kinds import takes_no_replies
 from shared.domain.people import Insiders
 from shared.domain.ticket_changes import Subject, Words

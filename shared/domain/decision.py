@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from shared.domain.authentication import fails_dmarc
 from shared.domain.contact import Contact, same_address
 from shared.domain.draft import Draft
 from shared.domain.explain import Step
@@ -13,6 +12,7 @@ from shared.domain.mailbox import Mailbox
 from shared.domain.message import InboundMessage
 from shared.domain.people import refused
 from shared.domain.processing import Processed
+from shared.domain.replies import fails_dmarc
 from shared.domain.ticket import CommentKind, Status, Ticket
 
 

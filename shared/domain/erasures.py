@@ -6,8 +6,7 @@ from dataclasses import replace
 from pydantic import AwareDatetime, Field
 
 from shared.domain.contact import same_address
-from shared.domain.document import Document
-from shared.domain.fields import EmailAddress, Model
+from shared.domain.fields import Document, EmailAddress, Model
 from shared.domain.message import Address
 from shared.domain.ticket import Comment, Ticket
 

@@ -1,4 +1,6 @@
-"""The kinds of values that configurations are made of, each with what it must be in words."""
+"""What configurations are made of: what every kind of them has, and the kinds of their values, each with what it must
+be in words.
+"""
 
 import re
 from collections.abc import Callable, Iterator
@@ -7,6 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
+    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -165,3 +168,21 @@ class Proxy(Model):
     port: Port
     username: Account | None = None
     password_secret: SecretName | None = None
+
+
+DocumentId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+"""Made from the name when it is first saved; it never changes, because other rows and other documents name it."""
+
+
+class Settings(Model):
+    """Configuration as people write it."""
+
+    schema_version: Literal[1] = 1
+    name: Name
+
+
+class Document(Settings):
+    """Configuration as it is stored."""
+
+    id: DocumentId
+    created_at: AwareDatetime

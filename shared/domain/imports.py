@@ -5,8 +5,7 @@ from enum import StrEnum
 
 from pydantic import AwareDatetime, Field
 
-from shared.domain.document import Document
-from shared.domain.fields import Folders, Model
+from shared.domain.fields import Document, Folders, Model
 
 
 class ImportState(StrEnum):

@@ -4,8 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from shared.domain.document import Document, Settings
-from shared.domain.fields import EmailAddress, Name
+from shared.domain.fields import Document, EmailAddress, Name, Settings
 
 INSTALLATION_ID = "installation"
 

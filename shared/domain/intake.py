@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from shared.domain.message import Cursor, MessageRef
 from shared.domain.ticket import Outcome, RawPointer
@@ -130,44 +130,3 @@ class RunFilter:
     since: datetime
     until: datetime
     failed: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Backlog:
-    """Mail that the polls since `since` have left waiting. What was taken in last had waited `first_wait` then and
-    `wait` now; None where the source tells no times.
-    """
-
-    since: datetime
-    first_wait: timedelta | None
-    wait: timedelta | None
-
-    @property
-    def grows(self) -> bool:
-        return self.wait is None or self.first_wait is None or self.wait >= self.first_wait
-
-
-@dataclass(frozen=True, slots=True)
-class MailboxHealth:
-    """One row of the schedule: when the mailbox is due, and how it has been doing (req O7).
-
-    `next_due_at` is None where it has never been queued. What happened before `watched_from` does not count: it was
-    changed then, or switched on. `quarantined_at` is when a message was last put in quarantine, unless it has been
-    found empty since. `alerted_at` is when people were told that it is broken or, where not `is_alerted`, works again.
-    """
-
-    mailbox_id: str
-    next_due_at: datetime | None = None
-    watched_from: datetime | None = None
-    last_polled_at: datetime | None = None
-    last_success_at: datetime | None = None
-    consecutive_failures: int = 0
-    error_code: str | None = None
-    error: str | None = None
-    advice: str | None = None
-    last_outcomes: dict[str, int] = field(default_factory=dict)
-    secret_expires_at: datetime | None = None
-    backlog: Backlog | None = None
-    quarantined_at: datetime | None = None
-    is_alerted: bool = False
-    alerted_at: datetime | None = None

@@ -5,13 +5,11 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from shared.domain.document import Document, Settings
-from shared.domain.fields import EmailAddress, FolderPath, Model, Proxy, told
+from shared.domain.fields import Document, EmailAddress, FolderPath, Model, Proxy, Settings, told
 from shared.domain.notices import Notices
 from shared.domain.people import People
 from shared.domain.processing import Processing
 from shared.domain.replies import Replies
-from shared.domain.retention import Retention
 from shared.domain.schedule import Schedule
 from shared.domain.settlement import MarkRead, Settlement
 from shared.domain.sources import Source
@@ -31,6 +29,24 @@ class Intake(Model):
         default="now", description="older messages are left alone; `now` is when the mailbox is first saved"
     )
     max_message_bytes: int = Field(default=35_000_000, ge=100_000, le=150_000_000)
+
+
+Days = Annotated[int, Field(ge=1, le=36_500)]
+
+
+class Retention(Model):
+    """After how many days what is removed; unset keeps it. What an open ticket refers to is never removed."""
+
+    runs_days: Days | None = Field(default=400, description="the record of polls, and their sums by the hour")
+    closed_tickets_days: Days | None = Field(default=None, description="since a ticket was closed: all of it")
+    raw_mail_days: Days | None = Field(
+        default=None, description="since it was taken in: messages as received, with attachments; the text stays"
+    )
+    quarantine_days: Days | None = Field(default=None, description="since a message was put there")
+    receipts_days: Annotated[int, Field(ge=30, le=36_500)] | None = Field(
+        default=None,
+        description="what recognises messages that were taken in; only where they leave the folder (move or delete)",
+    )
 
 
 class MailboxSettings(Settings, Processing):

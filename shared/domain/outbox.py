@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
 
-from shared.domain.limits import DAY
+from shared.domain.notices import DAY
 
 
 class EventType(StrEnum):

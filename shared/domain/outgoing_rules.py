@@ -5,8 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from shared.domain.document import Document, DocumentId, Settings
-from shared.domain.fields import Model
+from shared.domain.fields import Document, DocumentId, Model, Settings
 from shared.domain.ticket import Ticket
 
 

@@ -12,12 +12,11 @@ from typing import Annotated
 from pydantic import Field, StringConstraints, field_validator
 from pydantic_core import PydanticCustomError
 
-from shared.domain.document import DocumentId
 from shared.domain.draft import CUSTOM, MAX_CUSTOM, Draft, Priority, TagName, has_value, with_value
 from shared.domain.errors import Problem, Unfit
 from shared.domain.explain import Attempt, Step, one_by_one
 from shared.domain.facts import HEADER, HEADER_NAME, Facts
-from shared.domain.fields import EmailAddress, Model, Name, NotEmpty
+from shared.domain.fields import DocumentId, EmailAddress, Model, Name, NotEmpty
 from shared.domain.incidents import Incident, Monitoring, incident
 from shared.domain.mapping import FieldMapping, apply_mapping
 from shared.domain.message import Address, InboundMessage

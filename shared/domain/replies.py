@@ -1,11 +1,14 @@
-"""What becomes of mail that speaks of a ticket, and of mail that nobody wrote (req R3-R6)."""
+"""What becomes of mail that speaks of a ticket, of mail that nobody wrote, and of forged mail (req R3-R6)."""
 
+import re
+from collections.abc import Container
 from datetime import timedelta
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
 from shared.domain.fields import Model
+from shared.domain.message import InboundMessage
 
 EXCHANGE_ONLINE = "exchange-online"
 """Stands for the host that Exchange Online does not write into its Authentication-Results."""
@@ -44,3 +47,33 @@ class Replies(Model):
     @property
     def grace(self) -> timedelta:
         return timedelta(days=self.grace_days)
+
+
+_ASIDE = re.compile(r'"(?:[^"\\]|\\.)*"|\((?:[^()\\]|\\.)*\)')
+"""Quoted strings and comments, in which a sender may put what looks like a result."""
+_MAX_NESTED = 10
+_DMARC = re.compile(r"(?:^|;)\s*dmarc\s*(?:/\s*\d+\s*)?=\s*(\w+)", re.IGNORECASE)
+
+
+def fails_dmarc(message: InboundMessage, trusted: Container[str]) -> bool:
+    """Whether a trusted host says that the sender's domain disowns the message. Each host writes above what it got, so
+    only the first result of a trusted host counts: those below may be forged (RFC 8601 section 5). Some write a field
+    for each method.
+    """
+    for name, value in message.headers:
+        if name != "authentication-results":
+            continue
+        plain = _plain(value)
+        first = plain.partition(";")[0].split() or [""]
+        is_trusted = (EXCHANGE_ONLINE if "=" in first[0] else first[0].lower()) in trusted
+        if is_trusted and (found := _DMARC.search(plain)):
+            return found[1].lower() == "fail"
+    return False
+
+
+def _plain(value: str) -> str:
+    for _ in range(_MAX_NESTED):
+        value, count = _ASIDE.subn(" ", value)
+        if not count:
+            break
+    return value

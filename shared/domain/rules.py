@@ -9,11 +9,10 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from shared.domain.conditions import Condition, holds
-from shared.domain.document import DocumentId
 from shared.domain.draft import Draft, TagName, Target, with_value
 from shared.domain.explain import Step, one_by_one
 from shared.domain.facts import Facts
-from shared.domain.fields import EmailAddress, Model, Name, NotEmpty
+from shared.domain.fields import DocumentId, EmailAddress, Model, Name, NotEmpty
 from shared.domain.placeholders import Template, is_constant, rendered
 
 

@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from shared.domain.document import Document, Settings
-from shared.domain.fields import EmailAddress, Host, Model, Port, Proxy, Tls, told
+from shared.domain.fields import Document, EmailAddress, Host, Model, Port, Proxy, Settings, Tls, told
 from shared.domain.sign_in import GoogleSignIn, MicrosoftSignIn
 from shared.domain.sources import AnySignIn, ExchangeServer
 

@@ -11,8 +11,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from shared.domain.document import Document, DocumentId, Settings
-from shared.domain.fields import told
+from shared.domain.fields import Document, DocumentId, Settings, told
 
 
 class TemplateKind(StrEnum):

@@ -9,9 +9,8 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from shared.domain.contact import Line
-from shared.domain.document import DocumentId
 from shared.domain.draft import MAX_CUSTOM, Priority, TagName
-from shared.domain.fields import EmailAddress, Model, told
+from shared.domain.fields import DocumentId, EmailAddress, Model, told
 from shared.domain.ticket import CommentKind, Status, Ticket
 
 MAX_CC = 50

@@ -8,10 +8,9 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from shared.domain.document import Document, Settings
 from shared.domain.draft import MAX_CUSTOM
 from shared.domain.errors import Problem, Unfit
-from shared.domain.fields import Model, told
+from shared.domain.fields import Document, Model, Settings, told
 from shared.domain.ready_made import TABLES
 
 _YES = ("true", "yes", "on", "1", "x")

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from datetime import UTC
 from email.utils import format_datetime
 
-from shared.domain.outgoing_message import Automatic, OutgoingAttachment, OutgoingMessage
+from shared.domain.outgoing import Automatic, OutgoingAttachment, OutgoingMessage
 from shared.mime.filenames import name_by_type, safe_name
 from shared.mime.outgoing_headers import LINE, addresses, field, ids, parameter, text
 

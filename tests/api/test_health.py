@@ -10,7 +10,8 @@ from shared.application.own_ids import OwnIds
 from shared.application.ports.tickets import Commit
 from shared.application.services import Services
 from shared.domain.errors import CredentialsRejected, SettingsError
-from shared.domain.intake import Backlog, MailboxHealth, QuarantineEntry
+from shared.domain.health import Backlog, MailboxHealth
+from shared.domain.intake import QuarantineEntry
 from shared.domain.message import MessageRef
 from shared.entrypoints.http.app import build
 from tests.api.conftest import IMAP

@@ -12,7 +12,7 @@ from shared.application.poll import poll
 from shared.application.ports.platform import PollRequest
 from shared.application.schedule import MADE_UP_AFTER, schedule_polls
 from shared.application.services import Services
-from shared.domain.intake import MailboxHealth
+from shared.domain.health import MailboxHealth
 from shared.domain.mailbox import Mailbox
 from shared.domain.schedule import next_due
 from tests.api.conftest import IMAP

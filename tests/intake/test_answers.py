@@ -3,8 +3,8 @@
 import pytest
 
 from shared.application.ports.tickets import Commit
-from shared.domain.keys import id_key
 from shared.domain.people import People
+from shared.domain.recognition import id_key
 from shared.domain.replies import Replies
 from shared.domain.ticket import CommentKind, Outcome, Receipt, Status
 from tests.intake.mail import mail

@@ -11,7 +11,7 @@ from shared.application.ports.tickets import Commit
 from shared.domain.errors import Conflict, Invalid, SourceUnavailable
 from shared.domain.imports import ImportState
 from shared.domain.outbox import EventType
-from shared.domain.subscriptions import Subscription
+from shared.domain.webhooks import Subscription
 from tests.intake.mail import mail
 
 FROM = datetime(2026, 1, 1, tzinfo=UTC)

@@ -11,8 +11,8 @@ from shared.application.quarantine import Retried
 from shared.domain.errors import Invalid
 from shared.domain.message import MessageRef
 from shared.domain.outbox import EventType
-from shared.domain.subscriptions import Subscription
 from shared.domain.ticket import Outcome
+from shared.domain.webhooks import Subscription
 from tests.intake.mail import mail
 from tests.intake.test_refused_data import POISON, choking
 

@@ -7,7 +7,7 @@ import pytest
 
 from shared.application.retention import remove_what_is_past
 from shared.domain.errors import NotFound
-from shared.domain.retention import Retention
+from shared.domain.mailbox import Retention
 from shared.domain.settlement import Move
 from tests.intake.conftest import Desk
 from tests.intake.mail import mail

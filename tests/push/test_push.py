@@ -13,7 +13,8 @@ from shared.application.poll import poll
 from shared.application.ports.platform import PollRequest
 from shared.application.ports.tickets import Commit
 from shared.domain.errors import Invalid
-from shared.domain.intake import MailboxHealth, MailboxState
+from shared.domain.health import MailboxHealth
+from shared.domain.intake import MailboxState
 from shared.domain.watch import client_state
 from tests.host.sample import until
 from tests.push.conftest import HOOK, KEY, Pushed

@@ -26,8 +26,8 @@ from shared.domain.outgoing_rules import OutgoingRule
 from shared.domain.senders import Sender
 from shared.domain.sign_in import PasswordSignIn
 from shared.domain.sources import ImapSource
-from shared.domain.subscriptions import Subscription
 from shared.domain.templates import Template
+from shared.domain.webhooks import Subscription
 from tests.intake.conftest import ManualClock, storage_services
 from tests.intake.memory_source import MemoryMailbox
 from tests.sources.contract import Secrets

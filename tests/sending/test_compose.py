@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from shared.domain.errors import AddressUnusable
 from shared.domain.message import Address
-from shared.domain.outgoing_message import Automatic, OutgoingAttachment, OutgoingMessage
-from shared.domain.threading import subject_tags
+from shared.domain.outgoing import Automatic, OutgoingAttachment, OutgoingMessage
+from shared.domain.recognition import subject_tags
 from shared.mime import attachment_bytes, parse, safe_html
 from shared.mime.compose import compose, subject_with_tag
 from shared.mime.outgoing_headers import MAX_REFERENCES

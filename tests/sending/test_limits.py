@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.domain.limits import AutomaticLimits, reasons_not_to_send
+from shared.domain.notices import AutomaticLimits, reasons_not_to_send
 from shared.domain.outbox import SentTo
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -2,8 +2,7 @@ import re
 
 import pytest
 
-from shared.domain.keys import id_key
-from shared.domain.message_ids import OwnId, read_id, signed_id
+from shared.domain.recognition import OwnId, id_key, read_id, signed_id
 
 KEY, OLD = b"k" * 32, b"o" * 32
 ID = signed_id(KEY, "Example.com", "support-1a2b3c", 1042, "ticket.created")

@@ -7,10 +7,10 @@ import pytest
 
 from shared.application.ports.tickets import ChangedTicket, Commit
 from shared.domain.contact import Role
-from shared.domain.limits import AutomaticLimits
 from shared.domain.message import Address
+from shared.domain.notices import AutomaticLimits
 from shared.domain.outbox import EventType, event
-from shared.domain.outgoing_message import OutgoingAttachment, OutgoingMessage
+from shared.domain.outgoing import OutgoingAttachment, OutgoingMessage
 from shared.domain.people import People
 from shared.domain.processing import Defaults
 from shared.domain.templates import Template

@@ -18,8 +18,8 @@ from shared.domain.message import Address
 from shared.domain.outbox import EventType, OutboxEntry, event
 from shared.domain.sign_in import PasswordSignIn
 from shared.domain.sources import ImapSource
-from shared.domain.subscriptions import Subscription
 from shared.domain.ticket import Comment, CommentKind, Status, Ticket
+from shared.domain.webhooks import Subscription
 from shared.settings import Settings, read_settings
 from tests.clock import MovableClock
 from tests.sources.contract import Secrets

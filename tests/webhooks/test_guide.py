@@ -16,8 +16,7 @@ import pytest
 from shared.application.webhooks import deliver_webhook, webhook_entries
 from shared.bootstrap import utc_now
 from shared.domain.outbox import Delivered, EventType, Later
-from shared.domain.subscriptions import SubscriptionSettings
-from shared.domain.webhooks import _WAITS
+from shared.domain.webhooks import _WAITS, SubscriptionSettings
 from tests.webhooks.conftest import SECRET
 
 PAGE = Path("docs/webhooks.md").read_text()

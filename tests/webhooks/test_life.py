@@ -9,7 +9,7 @@ import pytest
 from shared.adapters.webhooks import HttpsWebhooks
 from shared.application.services import Services
 from shared.application.subscriptions import redeliver
-from shared.domain.subscriptions import Subscription
+from shared.domain.webhooks import Subscription
 from tests.intake.mail import mail
 from tests.sending.conftest import Office, make_office, smtp, storage_services
 from tests.sources.contract import Secrets

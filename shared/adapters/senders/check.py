@@ -11,9 +11,8 @@ from shared.adapters.sources.rest_client import RestClient
 from shared.adapters.sources.services import SourceServices
 from shared.domain.errors import AccessDenied
 from shared.domain.message import Address
-from shared.domain.outgoing import OutgoingMail, SendResult
-from shared.domain.outgoing_message import Automatic, OutgoingMessage
-from shared.domain.retirements import sender_retirement
+from shared.domain.outgoing import Automatic, OutgoingMail, OutgoingMessage, SendResult
+from shared.domain.providers import retirement
 from shared.domain.senders import Sender
 from shared.mime.compose import compose
 
@@ -32,7 +31,7 @@ class Tested:
 
 class SenderCheck(Check):
     def __init__(self, tested: Tested) -> None:
-        super().__init__(tested.now, sender_retirement(tested.sender.transport))
+        super().__init__(tested.now, retirement(tested.sender.transport))
         self._tested = tested
         if tested.confirm_to:
             self.stages = (*self.stages, "confirmation")

@@ -13,7 +13,7 @@ from shared.adapters.tls import certificate
 from shared.application.ports.connections import CheckStage
 from shared.domain.errors import AppError, CredentialsRejected, FolderMissing, SecretMissing, SourceMisconfigured
 from shared.domain.mailbox import Mailbox
-from shared.domain.retirements import retirement
+from shared.domain.providers import retirement
 from shared.domain.settlement import Keep, Move
 
 _SOON_DAYS = 14

@@ -10,7 +10,7 @@ from shared.adapters.sources.ews_folders import Folders, folder_id
 from shared.adapters.sources.folders import ROOT
 from shared.domain.errors import AccessDenied
 from shared.domain.mailbox import Mailbox
-from shared.domain.retirements import EWS_ONLINE, is_microsoft
+from shared.domain.providers import EWS_ONLINE, is_microsoft
 from shared.domain.settlement import MarkRead, Move
 from shared.domain.sources import EwsSource
 

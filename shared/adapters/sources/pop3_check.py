@@ -6,7 +6,7 @@ from shared.adapters.sources.checks import Check, Finding
 from shared.adapters.sources.pop3_connection import Pop3Connection
 from shared.domain.errors import SourceMisconfigured
 from shared.domain.mailbox import Mailbox
-from shared.domain.retirements import retirement
+from shared.domain.providers import retirement
 from shared.domain.settlement import Delete, Move
 
 

@@ -11,8 +11,8 @@ from azure.data.tables import TableClient, UpdateMode
 
 from shared.adapters.storage.clients import StorageClients, get_row, translated
 from shared.application.ports.stores import Versioned
-from shared.domain.document import Document
 from shared.domain.errors import Conflict, WrittenByNewer
+from shared.domain.fields import Document
 
 _CACHE_SECONDS = 20
 

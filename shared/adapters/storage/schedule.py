@@ -9,7 +9,7 @@ from typing import Any
 from azure.data.tables import TableClient, UpdateMode
 
 from shared.adapters.storage.clients import StorageClients, get_row, translated
-from shared.domain.intake import Backlog, MailboxHealth
+from shared.domain.health import Backlog, MailboxHealth
 
 _PARTITION = "schedule"
 

@@ -11,7 +11,7 @@ from azure.data.tables import TableClient, UpdateMode
 
 from shared.adapters.storage.clients import StorageClients, get_row, translated
 from shared.domain.errors import StoreUnavailable
-from shared.domain.sender_state import SenderState
+from shared.domain.health import SenderState
 
 _PARTITION = "state"
 _TRIES = 10

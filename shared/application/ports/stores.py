@@ -10,9 +10,8 @@ from typing import Generic, Protocol, TypeVar
 
 from shared.domain.audit import AuditEntry, AuditFilter, AuditOutcome
 from shared.domain.contact import Contact, ContactFilter
-from shared.domain.document import Document
-from shared.domain.intake import MailboxHealth
-from shared.domain.sender_state import SenderState
+from shared.domain.fields import Document
+from shared.domain.health import MailboxHealth, SenderState
 from shared.domain.sign_in import SignInAttempt
 from shared.domain.watch import Watches
 

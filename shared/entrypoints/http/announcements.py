@@ -13,8 +13,8 @@ from pydantic_core import to_json
 from shared.application import announcements, contacts
 from shared.application.announcements import Progress
 from shared.application.unsubscribing import address_of
-from shared.domain.document import DocumentId
 from shared.domain.errors import NotFound
+from shared.domain.fields import DocumentId
 from shared.entrypoints.http.configured import BODY_ERRORS
 from shared.entrypoints.http.problems import described
 from shared.entrypoints.http.requests import JsonBody, Ready, json_body, ready

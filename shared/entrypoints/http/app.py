@@ -29,10 +29,10 @@ from shared.domain.mailbox import MailboxSettings
 from shared.domain.outgoing_rules import OutgoingRuleSettings
 from shared.domain.senders import SenderSettings
 from shared.domain.sign_in import NewSignIn
-from shared.domain.subscriptions import SubscriptionSettings
 from shared.domain.templates import TemplateSettings
 from shared.domain.ticket_changes import NewComment, OtherTicket, TicketPatch
 from shared.domain.ticket_types import TicketTypeSettings
+from shared.domain.webhooks import SubscriptionSettings
 from shared.entrypoints.http import (
     announcements,
     audit,

@@ -10,7 +10,7 @@ from shared.application import configuration
 from shared.application.configuration import Kind
 from shared.application.ports.stores import Versioned
 from shared.application.services import Services
-from shared.domain.document import Document, DocumentId
+from shared.domain.fields import Document, DocumentId
 from shared.entrypoints.http.problems import described
 from shared.entrypoints.http.requests import IfMatch, JsonBody, Ready, etag, json_body
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Path, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.application import erasure
-from shared.domain.document import DocumentId
+from shared.domain.fields import DocumentId
 from shared.entrypoints.http.configured import BODY_ERRORS
 from shared.entrypoints.http.problems import described
 from shared.entrypoints.http.requests import JsonBody, Ready, json_body, ready

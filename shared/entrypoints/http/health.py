@@ -8,8 +8,7 @@ from fastapi import APIRouter, Request, Response
 from shared.application.health import MailboxReport, MailboxStatus, deployment_findings, reports
 from shared.application.sender_health import sender_reports
 from shared.domain.errors import SettingsError, StoreError
-from shared.domain.health import Finding, Level, worst
-from shared.domain.intake import MailboxHealth
+from shared.domain.health import Finding, Level, MailboxHealth, worst
 from shared.entrypoints.http import models
 from shared.entrypoints.http.requests import ready
 

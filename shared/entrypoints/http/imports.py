@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from shared.application import imports, mailboxes
 from shared.application.ports.stores import Versioned
 from shared.domain import imports as stored
-from shared.domain.document import DocumentId
+from shared.domain.fields import DocumentId
 from shared.domain.imports import ImportState
 from shared.entrypoints.http.configured import BODY_ERRORS
 from shared.entrypoints.http.mailboxes import Id

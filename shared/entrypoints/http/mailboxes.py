@@ -10,7 +10,7 @@ from shared.application import connection_test, dry_run, health, mailboxes
 from shared.application.installation import installation
 from shared.application.ports.platform import PollRequest
 from shared.application.services import Services
-from shared.domain.document import DocumentId
+from shared.domain.fields import DocumentId
 from shared.domain.mailbox import Mailbox
 from shared.entrypoints.http import models
 from shared.entrypoints.http.configured import BODY_ERRORS, add_operations

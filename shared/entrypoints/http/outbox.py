@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from shared.application import outbox
 from shared.application.mailboxes import find_mailbox
-from shared.domain.document import DocumentId
+from shared.domain.fields import DocumentId
 from shared.domain.outbox import EntryKind, OutboxEntry
 from shared.entrypoints.http.audit import acts
 from shared.entrypoints.http.problems import described

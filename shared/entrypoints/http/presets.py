@@ -1,38 +1,26 @@
 """What an editor begins with: well-known providers, and what is ready-made for the text of mail (req C7, K5-K7)."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from shared.domain.incidents import MONITORING_PRESETS, MonitoringPreset
 from shared.domain.preprocessing import STRIP_PRESETS, StripPreset
-from shared.domain.presets import PRESETS
+from shared.domain.providers import PRESETS, Preset
 from shared.domain.ticket_types import BUILT_IN, TicketTypeSettings
 
 router = APIRouter(prefix="/api/presets", tags=["mailboxes"])
 
 
-class Preset(BaseModel):
-    """The beginning of a mailbox's `source`."""
-
-    id: str
-    name: str
-    source: dict[str, Any]
-    to_fill_in: tuple[str, ...] = Field(description="JSON paths in the source that people must add")
-    warnings: tuple[str, ...]
-
-
 class Presets(BaseModel):
-    presets: list[Preset]
+    presets: tuple[Preset, ...]
 
 
 @router.get("")
 def list_presets() -> Presets:
     """Sources of well-known providers, with what is left to fill in and the warnings that belong to them."""
-    return Presets(presets=[Preset(**asdict(each)) for each in PRESETS])
+    return Presets(presets=PRESETS)
 
 
 class ProcessingPresets(BaseModel):

@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel
 
 from shared.application import mailboxes, runs
 from shared.application.services import Services
-from shared.domain.document import DocumentId
+from shared.domain.fields import DocumentId
 from shared.entrypoints.http import models
 from shared.entrypoints.http.problems import described
 from shared.entrypoints.http.requests import Ready, ready

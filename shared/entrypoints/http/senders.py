@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Path, Response
 
 from shared.application import connection_test, senders
 from shared.application.services import Services
-from shared.domain.document import DocumentId
+from shared.domain.fields import DocumentId
 from shared.domain.senders import Sender, primary
 from shared.entrypoints.http import models
 from shared.entrypoints.http.configured import BODY_ERRORS, add_operations

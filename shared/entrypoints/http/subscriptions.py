@@ -11,9 +11,9 @@ from shared.application import subscriptions, webhooks
 from shared.application.configuration import find
 from shared.application.services import Services
 from shared.application.subscriptions import SUBSCRIPTIONS
-from shared.domain import subscriptions as domain
-from shared.domain.document import DocumentId
-from shared.domain.sender_state import SenderState
+from shared.domain import webhooks as domain
+from shared.domain.fields import DocumentId
+from shared.domain.health import SenderState
 from shared.entrypoints.http.audit import acts
 from shared.entrypoints.http.configured import add_operations
 from shared.entrypoints.http.problems import described

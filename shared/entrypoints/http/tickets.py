@@ -10,8 +10,8 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 
 from shared import mime
 from shared.application import mailboxes, tickets
-from shared.domain.document import DocumentId
 from shared.domain.errors import NotFound
+from shared.domain.fields import DocumentId
 from shared.domain.message import Attachment
 from shared.domain.ticket import Comment, Ticket
 from shared.entrypoints.http import models

@@ -5,8 +5,7 @@ from copy import deepcopy
 import pytest
 from pydantic import TypeAdapter
 
-from shared.domain.presets import PRESETS
-from shared.domain.retirements import BASIC_AT_MICROSOFT, EWS_ONLINE, retirement
+from shared.domain.providers import BASIC_AT_MICROSOFT, EWS_ONLINE, PRESETS, retirement
 from shared.domain.sources import Source
 
 SOURCE = TypeAdapter(Source)
