@@ -148,28 +148,17 @@ class Plan:
         (self._new if ticket.number in self._new else self._after)[ticket.number] = ticket
 
     def _open(self, draft: Draft, linked_to: int | None, language: str, at: datetime) -> Ticket:
+        is_somebody = draft.requester.address or draft.requester.name
         ticket = Ticket(
+            **draft.values() | ({} if is_somebody else {"requester": _NOBODY}),
             mailbox_id=self.mailbox.id,
             number=self.state.next_number,
             prefix=self.mailbox.ticket_prefix,
-            subject=draft.subject,
-            requester=draft.requester if draft.requester.address or draft.requester.name else _NOBODY,
             status=Status.NEW,
             created_at=at,
             updated_at=at,
             comment_count=0,
             linked_to=(linked_to,) if linked_to else (),
-            type=draft.type,
-            priority=draft.priority,
-            group=draft.group,
-            assignee=draft.assignee,
-            category=draft.category,
-            service=draft.service,
-            company=draft.company,
-            custom=draft.custom,
-            tags=draft.tags,
-            cc=draft.cc,
-            external_id=draft.external_id,
             language=language,
         )
         self.state = replace(self.state, next_number=ticket.number + 1)

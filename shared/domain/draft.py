@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, StringConstraints
@@ -10,6 +10,7 @@ from pydantic import Field, StringConstraints
 from shared.domain.errors import Unfit
 from shared.domain.fields import told
 from shared.domain.message import Address
+from shared.domain.ticket import TicketFields
 
 Priority = Literal["low", "normal", "high", "urgent"]
 CUSTOM = "custom."
@@ -21,23 +22,10 @@ _ADDRESS = re.compile(r"[^@\s<>\"(),:;\\\[\]]{1,64}@[^@\s<>\"(),:;\\\[\]]{1,188}
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
-    """`custom` holds the fields of the ticket's type by name; `acknowledge` is whether to tell the requester of it."""
+class Draft(TicketFields):
+    """The ticket that a message would open, and its text; `acknowledge` is whether to tell the requester of it."""
 
-    requester: Address
-    subject: str = ""
     text: str = ""
-    type: str = ""
-    priority: str = ""
-    group: str = ""
-    assignee: str = ""
-    category: str = ""
-    service: str = ""
-    company: str = ""
-    custom: Mapping[str, str] = field(default_factory=dict)
-    tags: tuple[str, ...] = ()
-    cc: tuple[Address, ...] = ()
-    external_id: str = ""
     acknowledge: bool = True
 
 

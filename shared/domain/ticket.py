@@ -1,9 +1,10 @@
 """Tickets, their comments, and the receipts that make intake exactly-once."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from shared.domain.message import Address, Attachment
 
@@ -35,26 +36,13 @@ class RawPointer:
 
 
 @dataclass(frozen=True, slots=True)
-class Ticket:
-    """One ticket. `number` counts from 1 without gaps within its mailbox; `tag` is what people see and quote.
-
-    `participants` are the keys of the addresses that wrote or received one of its messages; `cc` are those of them
-    that get copies of answers. `custom` holds the fields of its type by name. `assignee` is the address of a
-    technician. `closed_at` is when it was closed last, also where it was opened again. `linked_to` are tickets of
-    the same mailbox. A merged ticket keeps its log; what comes later is for the ticket `merged_into`.
+class TicketFields:
+    """What a ticket has beside its messages; empty where nobody has said. `custom` holds the fields of its type by
+    name; `assignee` is the address of a technician; `cc` get copies of answers.
     """
 
-    mailbox_id: str
-    number: int
-    prefix: str
-    subject: str
     requester: Address
-    status: Status
-    created_at: datetime
-    updated_at: datetime
-    comment_count: int
-    participants: frozenset[str] = frozenset()
-    linked_to: tuple[int, ...] = ()
+    subject: str = ""
     type: str = ""
     priority: str = ""
     group: str = ""
@@ -66,6 +54,30 @@ class Ticket:
     tags: tuple[str, ...] = ()
     cc: tuple[Address, ...] = ()
     external_id: str = ""
+
+    def values(self) -> dict[str, Any]:
+        """These fields by their names."""
+        return {each.name: getattr(self, each.name) for each in fields(TicketFields)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ticket(TicketFields):
+    """One ticket. `number` counts from 1 without gaps within its mailbox; `tag` is what people see and quote.
+
+    `participants` are the keys of the addresses that wrote or received one of its messages. `closed_at` is when it was
+    closed last, also where it was opened again. `linked_to` are tickets of the same mailbox. A merged ticket keeps its
+    log; what comes later is for the ticket `merged_into`.
+    """
+
+    mailbox_id: str
+    number: int
+    prefix: str
+    status: Status
+    created_at: datetime
+    updated_at: datetime
+    comment_count: int
+    participants: frozenset[str] = frozenset()
+    linked_to: tuple[int, ...] = ()
     language: str = ""
     closed_at: datetime | None = None
     merged_into: int | None = None

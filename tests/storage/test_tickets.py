@@ -18,7 +18,18 @@ ANN = Address("ann@example.org", "Ann Ünïcode")
 
 
 def ticket(mailbox_id: str, number: int = 1, **changes) -> Ticket:
-    made = Ticket(mailbox_id, number, "SUP", "Printer", ANN, Status.NEW, NOW, NOW, 1, frozenset({"ann@example.org"}))
+    made = Ticket(
+        ANN,
+        "Printer",
+        mailbox_id=mailbox_id,
+        number=number,
+        prefix="SUP",
+        status=Status.NEW,
+        created_at=NOW,
+        updated_at=NOW,
+        comment_count=1,
+        participants=frozenset({"ann@example.org"}),
+    )
     return replace(made, **changes)
 
 

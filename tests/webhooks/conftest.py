@@ -98,7 +98,17 @@ class Desk:
         """Number 1, with one comment."""
         anna = Address("anna@example.com", "Anna")
         at = self.clock()
-        made = Ticket(self.mailbox.id, 1, "SUP", "Printer is on fire", anna, Status.NEW, at, at, 1)
+        made = Ticket(
+            anna,
+            "Printer is on fire",
+            mailbox_id=self.mailbox.id,
+            number=1,
+            prefix="SUP",
+            status=Status.NEW,
+            created_at=at,
+            updated_at=at,
+            comment_count=1,
+        )
         comment = Comment(1, 1, CommentKind.PUBLIC, anna, at, "It burns since noon.")
         ticket = replace(made, **changes)
         self.services.tickets.commit(self.mailbox.id, Commit(new_tickets=[ticket], comments=[comment]))

@@ -1,7 +1,7 @@
 """The shapes of answers. Requests have the shapes of the configuration itself (`shared.domain.mailbox`)."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Literal, Self
 
@@ -11,9 +11,10 @@ from shared.application import dry_run, explain
 from shared.application.health import MailboxStatus
 from shared.application.ports import connections
 from shared.domain import mailbox, senders
+from shared.domain.draft import Draft
 from shared.domain.health import Level
 from shared.domain.kinds import Kind
-from shared.domain.ticket import CommentKind, Outcome, Status
+from shared.domain.ticket import CommentKind, Outcome, Status, TicketFields
 
 
 class Failure(BaseModel):
@@ -191,24 +192,7 @@ class Address(BaseModel):
     name: str
 
 
-class TicketFields(BaseModel):
-    """What a ticket has beside its messages; empty where nobody has said."""
-
-    subject: str
-    requester: Address
-    type: str
-    priority: str
-    group: str
-    assignee: str
-    category: str
-    service: str
-    company: str
-    custom: dict[str, str]
-    tags: tuple[str, ...]
-    cc: list[Address]
-    external_id: str
-
-
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ticket(TicketFields):
     """One ticket; `linked_to` are the tags of tickets that people have linked it to, or that its first message speaks
     of; `merged_into` is the tag of the one that gets its messages now.
@@ -275,17 +259,11 @@ class Comment(BaseModel):
     attachments: list[Attachment]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TicketWithComments(Ticket):
     """One ticket with its log, oldest comment first."""
 
     comments: list[Comment]
-
-
-class Draft(TicketFields):
-    """The ticket that a message would open; `acknowledge` is whether its requester would be told."""
-
-    text: str
-    acknowledge: bool
 
 
 class Step(BaseModel):
@@ -323,7 +301,12 @@ class Explanations(BaseModel):
 
 def explanation(explained: explain.Explanation) -> Explanation:
     message = explained.message
-    shown = {"subject": message.subject, "kind": message.kind, "kind_reasons": message.kind_reasons}
+    shown = {
+        "subject": message.subject,
+        "kind": message.kind,
+        "kind_reasons": message.kind_reasons,
+        "draft": explained.draft,
+    }
     return Explanation(**asdict(explained) | shown)
 
 

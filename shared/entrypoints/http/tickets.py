@@ -2,8 +2,8 @@
 
 import base64
 import re
-from dataclasses import asdict
-from typing import Annotated, Literal
+from dataclasses import asdict, fields
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Path, Query, Response
@@ -62,9 +62,7 @@ def get_ticket(tag: Tag, services: Ready, response: Response) -> models.TicketWi
     found = stored.value
     response.headers["ETag"] = etag(stored.etag)
     comments = services.tickets.comments(found.mailbox_id, found.number)
-    return models.TicketWithComments(
-        **dict(shown_ticket(found)), comments=[shown_comment(found, each) for each in comments]
-    )
+    return models.TicketWithComments(**_values(found), comments=[shown_comment(found, each) for each in comments])
 
 
 @router.get(
@@ -135,11 +133,16 @@ def _href(ticket: Ticket, *below: str | int) -> str:
 
 
 def shown_ticket(ticket: Ticket) -> models.Ticket:
+    return models.Ticket(**_values(ticket))
+
+
+def _values(ticket: Ticket) -> dict[str, Any]:
     others = {
         "linked_to": [f"{ticket.prefix}-{number}" for number in ticket.linked_to],
         "merged_into": f"{ticket.prefix}-{ticket.merged_into}" if ticket.merged_into else None,
+        "href": _href(ticket),
     }
-    return models.Ticket(**asdict(ticket) | others | {"tag": ticket.tag, "href": _href(ticket)})
+    return others | {each.name: getattr(ticket, each.name) for each in fields(models.Ticket) if each.name not in others}
 
 
 def shown_comment(ticket: Ticket, comment: Comment) -> models.Comment:
