@@ -91,7 +91,7 @@ def compose(settings: Settings, clock: Clock = utc_now) -> Services:
         open_watcher=lambda mailbox: open_watcher(mailbox, with_secrets(None)),
         webhooks=HttpsWebhooks(settings),
         sign_ins=TableSignInStore(clients),
-        sign_in_service=BrowserSignIns(settings, vault, vault_tokens),
+        sign_in_service=BrowserSignIns(vault_tokens),
         clock=clock,
         settings=settings,
     )

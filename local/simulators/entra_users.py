@@ -24,6 +24,8 @@ from local.simulators.web import Refused, Request, Response, Route
 
 _IDLE_SECONDS = 90 * 24 * 3600
 _ABOUT_THE_USER = {"openid", "profile", "email", "offline_access"}
+PERSONAL_TENANT = "9188040d-6c67-4c5b-b112-36a304b66dad"
+_UNKNOWN_TO_PERSONAL = (".Shared", "https://outlook.office365.com")
 _CODE_ERRORS = {"spent": 54005, "expired": 70008, "redirect": 500112, "verifier": 501481}
 _CANCELLED = "AADSTS65004: User declined to consent to access the app."
 
@@ -87,6 +89,9 @@ class EntraUsers:
             app = self._entra.app(tenant, request.query.get("client_id", ""))
         except Refused as refused:
             raise error_page(refused.response.body["error_description"]) from refused
+        at_browser = self._users.get(self._codes.user or "")
+        if at_browser:
+            _check_scope(at_browser, request.query.get("scope", ""))
         return self._codes.send_back(request.query, app.redirect_uris, session_state=str(uuid4()))
 
     def _redeem(self, app: App, form: Form) -> Response:
@@ -119,8 +124,9 @@ class EntraUsers:
 
     def _tokens(self, app: App, form: Form, grant: Grant, nonce: str | None = None) -> Response:
         """The refresh token that was used stays good beside the new one until it expires (facts 1.3)."""
-        audience, names = _permitted(app, form.get("scope") or grant.scope, grant.scope)
         user, about = self._users[grant.user], _ABOUT_THE_USER & set(grant.scope.split())
+        _check_scope(user, form.get("scope", ""))
+        audience, names = _permitted(app, form.get("scope") or grant.scope, grant.scope)
         body = self._entra.access_token(app, audience, scp=" ".join(names), upn=user.address, oid=user.id)
         body["scope"] = " ".join([*(f"{audience}/{name}" for name in names), *sorted(about - {"offline_access"})])
         if "offline_access" in about:
@@ -142,6 +148,12 @@ class EntraUsers:
             return set(names)
         has_access = address in map(str.lower, user.shared)
         return {name.removesuffix(".Shared") for name in names if name.endswith(".Shared") and has_access}
+
+
+def _check_scope(user: User, scope: str) -> None:
+    """:raises Refused: a personal account is asked for what only work accounts have."""
+    if user.tenant == PERSONAL_TENANT and any(each in scope for each in _UNKNOWN_TO_PERSONAL):
+        raise refusal(70011, scope=scope)
 
 
 def _permitted(app: App, asked: str, granted: str) -> tuple[str, Collection[str]]:

@@ -24,11 +24,14 @@ _TOKEN_SECONDS = 3600
 
 
 class OAuthProvider:
-    """`lookups` know the tokens of the other services, so that one mail server can ask about all of them here."""
+    """`reuse_ends_all`: who uses a refresh token again ends all that came of the consent, and not this try alone.
+    `lookups` know the tokens of the other services, so that one mail server can ask about all of them here.
+    """
 
     def __init__(
         self, state: State, clock: Callable[[], datetime], lookups: Collection[Callable[[str], Access | None]]
     ) -> None:
+        self.reuse_ends_all = True
         self._clock = clock
         self.clients = Clients(state, "oauth-clients.json")
         self._codes = Codes(clock, needs_challenge=True)
@@ -89,7 +92,8 @@ class OAuthProvider:
         if grant is None or grant.client_id != client.client_id:
             raise _no_grant("The refresh token is unknown.")
         if grant.ended:
-            self._grants.end(family=grant.family)
+            if self.reuse_ends_all:
+                self._grants.end(family=grant.family)
             raise _no_grant("The refresh token was used before or revoked; so are all that came of it.")
         scope = form.get("scope") or grant.scope
         if not set(scope.split()) <= set(grant.scope.split()):

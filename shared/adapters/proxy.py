@@ -39,6 +39,10 @@ class ProxyAccess:
         return CredentialsRejected("The proxy does not let this app in.", advice=advice)
 
 
+def proxy_access(proxy: Proxy | None, secrets: SecretStore) -> ProxyAccess | None:
+    return ProxyAccess(proxy, secrets) if proxy else None
+
+
 def open_tunnel(sock: socket.socket, host: str, port: int, access: ProxyAccess) -> None:
     """Have the proxy at the other end connect to the host, whose name it resolves.
 

@@ -11,11 +11,14 @@ CloudName = Literal["global", "us_government", "us_government_dod", "china"]
 
 @dataclass(frozen=True, slots=True)
 class Cloud:
-    """Roots without a slash at the end; `federated_audience` is what federated credentials are for."""
+    """Roots without a slash at the end. `outlook` is Exchange by the name that personal accounts know too: what people
+    permit for IMAP, POP3 and SMTP is of it. `federated_audience` is what federated credentials are for.
+    """
 
     login: str
     graph: str
     exchange: str
+    outlook: str
     federated_audience: str
 
 

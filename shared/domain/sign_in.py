@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from shared.domain.clouds import CloudName
-from shared.domain.fields import Account, Guid, HttpsUrl, Model, SecretName, told
+from shared.domain.fields import Account, Guid, HttpsUrl, Model, Proxy, SecretName, told
 
 Purpose = Literal["graph", "imap", "pop", "smtp", "ews", "gmail"]
 """What an access token is for: the provider's scope for it follows from that."""
@@ -118,6 +118,7 @@ class NewSignIn(Model):
     purposes: tuple[Purpose, ...] = Field(
         default=(), max_length=6, description="what the tokens are for; `graph` or `gmail` unless given"
     )
+    proxy: Proxy | None = Field(default=None, description="that of the mailbox or sender")
 
 
 @dataclass(frozen=True, slots=True)

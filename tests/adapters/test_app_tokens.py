@@ -162,7 +162,7 @@ def test_a_sign_in_of_another_cloud_goes_there(
     simulators: Simulators, tokens: Tokens, monkeypatch: pytest.MonkeyPatch, cloud: clouds.CloudName
 ) -> None:
     """The table holds the real hosts; one of them is exchanged for the simulated ones."""
-    there = clouds.Cloud(simulators.url, simulators.url, "https://outlook.office365.com", "api://other")
+    there = clouds.Cloud(simulators.url, simulators.url, "https://outlook.office365.com", "", "api://other")
     monkeypatch.setitem(clouds.CLOUDS, cloud, there)  # type: ignore[arg-type]  # it is a dict
     simulators.entra.add_app(APP, "the-secret")
     simulators.vault.put("secret", "the-secret")

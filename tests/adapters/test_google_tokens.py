@@ -1,5 +1,6 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -101,9 +102,9 @@ def test_a_key_that_is_known_to_be_outdated_is_tried_with_its_new_value_at_once(
         def forget(self, name: str) -> None:
             self.values[name] = json.dumps(key)
 
-    tokens._secrets = Changed({"key": json.dumps(new_key_file(SERVICE_ACCOUNT, "https://elsewhere.example"))})
+    outdated = Changed({"key": json.dumps(new_key_file(SERVICE_ACCOUNT, "https://elsewhere.example"))})
 
-    assert tokens.token(SIGN_IN, "gmail")
+    assert replace(tokens, secrets=outdated).token(SIGN_IN, "gmail")
 
 
 @pytest.mark.parametrize("value", ["", "{", "[]", "{}", '{"private_key": "x", "client_email": "y"}'])

@@ -1,10 +1,13 @@
 """People's refresh tokens give access tokens, and are renewed with each use (req A5, A6)."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 from local.simulators import HOME_TENANT, Simulators, token_error
+from local.simulators.entra_users import PERSONAL_TENANT
 from local.simulators.oauth import Grant
 from shared.adapters.identity import app_identity
 from shared.adapters.tokens import Tokens
@@ -38,7 +41,7 @@ def tokens(simulators: Simulators, settings: Settings, secrets: KeyVaultSecrets,
     simulators.entra.add_app(APP, APP_SECRET, vault="officer")
     simulators.vault.put("another", "x")
     secrets.get("another")
-    return Tokens(settings, secrets, clock)
+    return Tokens(settings, secrets, clock, patience=0)
 
 
 @pytest.fixture
@@ -120,6 +123,44 @@ def test_two_instances_use_each_others_renewed_refresh_token(
     for each in (tokens, other, tokens, other):
         each.forget(generic, "imap")
         assert each.token(generic, "imap")
+
+
+class Overtaken(KeyVaultSecrets):
+    """While the first read is on its way another instance renews; it is stored after so many reads."""
+
+    def __init__(self, *args: Any, other: Callable[[], object], late: int) -> None:
+        super().__init__(*args)
+        self._other, self._late, self._stale = other, late, ""
+
+    def get(self, name: str) -> str:
+        found = super().get(name)
+        if name != "refresh" or self._late == 0:
+            return found
+        if not self._stale:
+            self._stale = found
+            self._other()
+        self._late -= 1
+        return self._stale
+
+
+@pytest.mark.parametrize("late", [1, 2])
+def test_two_instances_may_use_a_refresh_token_at_the_same_moment(
+    simulators: Simulators, tokens: Tokens, settings: Settings, generic: OAuth2SignIn, clock: MovableClock, late: int
+) -> None:
+    simulators.oauth.reuse_ends_all = False
+    secrets = Overtaken(settings, app_identity(settings), clock, other=lambda: tokens.token(generic, "imap"), late=late)
+
+    assert Tokens(settings, secrets, clock, patience=0).token(generic, "imap")
+
+    assert len(stored(simulators)) == 3
+
+
+def test_a_personal_account_reads_by_imap(
+    simulators: Simulators, tokens: Tokens, microsoft: MicrosoftUserSignIn
+) -> None:
+    simulators.users.add(USER, tenant=PERSONAL_TENANT)
+
+    assert tokens.token(microsoft.model_copy(update={"tenant": "consumers"}), "imap")
 
 
 def test_no_token_is_handed_out_whose_renewed_refresh_token_is_not_stored(

@@ -10,11 +10,13 @@ import pytest
 from fastapi.testclient import TestClient
 
 from local.simulators import HOME_TENANT, Simulators
+from local.simulators.entra_users import PERSONAL_TENANT
 from shared.adapters.tokens import Tokens
 from shared.application.services import Services
 from shared.domain.sign_in import NewSignIn
 from shared.entrypoints.http.app import build
 from tests.clock import MovableClock
+from tests.proxy import ProxyServer
 
 REDIRECT = "https://mailroom.example/hooks/sign-in"
 CLIENT = "cccccccc-0000-4000-8000-000000000003"
@@ -66,7 +68,7 @@ def prepared(vault: Simulators, kind: str) -> Provider:
     for clients in (vault.google.clients, vault.oauth.clients):
         clients.add(CLIENT, "the-client-secret", [REDIRECT])
     for user in (ANN, BOB):
-        vault.users.add(user)
+        vault.users.add(user, tenant=HOME_TENANT)
         vault.google.add_account(user)
     made = Provider(vault, kind)
     made.sit_down(ANN)
@@ -253,6 +255,29 @@ def test_what_a_person_is_asked_for_follows_from_the_purposes(api: TestClient, v
 
     names = {scope.rpartition("/")[2] for scope in parse_qs(urlsplit(url).query)["scope"][0].split()}
     assert names == {"IMAP.AccessAsUser.All", "SMTP.Send", "offline_access", "openid", "profile"}
+
+
+@pytest.mark.parametrize("purposes", [["graph"], ["imap", "smtp"]])
+def test_a_personal_account_is_not_asked_for_what_only_work_accounts_have(
+    api: TestClient, vault: Simulators, purposes: list[str]
+):
+    microsoft = prepared(vault, "microsoft_user")
+    vault.users.add(ANN, tenant=PERSONAL_TENANT)
+
+    body = {"sign_in": microsoft.sign_in | {"tenant": "consumers"}, "purposes": purposes}
+    url = api.post("/api/sign-ins", json=body).json()["authorization_url"]
+
+    assert come_back(api, browsed(microsoft, url)).status_code == 200
+
+
+def test_a_sign_in_is_finished_through_the_proxy_of_its_mailbox(api: TestClient, provider: Provider):
+    with ProxyServer().running() as proxy:
+        settings = {"kind": "http", "host": "localhost", "port": proxy.port}
+        begun = api.post("/api/sign-ins", json={"sign_in": provider.sign_in, "proxy": settings}).json()
+        page = come_back(api, browsed(provider, begun["authorization_url"]))
+
+    assert page.status_code == 200
+    assert proxy.targets
 
 
 def test_an_old_sign_in_is_forgotten_when_a_new_one_begins(api: TestClient, generic: Provider, clock: MovableClock):

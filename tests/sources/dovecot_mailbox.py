@@ -4,11 +4,12 @@ import socket
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
 from imapclient import SEEN, IMAPClient
 
 from local.dovecot import HOST, PASSWORD, Dovecot
+from shared.adapters.proxy import ProxyAccess
 from shared.adapters.sources import open_source
 from shared.adapters.sources.services import SourceServices
 from shared.application.ports.connections import Source
@@ -40,6 +41,9 @@ class Tokens:
 
     def token(self, sign_in: TokenSignIn, purpose: str) -> str:
         return self.values[0]
+
+    def through(self, proxy: ProxyAccess | None) -> Self:
+        return self
 
     def forget(self, sign_in: TokenSignIn, purpose: str) -> None:
         self.forgotten.append(purpose)

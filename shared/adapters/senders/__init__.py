@@ -1,9 +1,7 @@
 """The senders: one adapter for each kind of outgoing server, imported when the first sender of its kind is opened."""
 
-from dataclasses import replace
 from importlib import import_module
 
-from shared.adapters.proxy import ProxyAccess
 from shared.adapters.sources.services import SourceServices
 from shared.application.ports.connections import SenderConnection
 from shared.domain.senders import Sender
@@ -20,6 +18,5 @@ SENDERS = {
 def open_sender(sender: Sender, services: SourceServices) -> SenderConnection:
     """The connection that sends through it; it connects on first use."""
     module, _, name = SENDERS[sender.transport.kind].partition(":")
-    proxy = ProxyAccess(sender.proxy, services.secrets) if sender.proxy else None
-    connection: SenderConnection = getattr(import_module(module), name)(sender, replace(services, proxy=proxy))
+    connection: SenderConnection = getattr(import_module(module), name)(sender, services.through(sender.proxy))
     return connection

@@ -1,9 +1,7 @@
 """The sources: one adapter for each kind of provider, imported when the first mailbox of its kind is opened."""
 
-from dataclasses import replace
 from importlib import import_module
 
-from shared.adapters.proxy import ProxyAccess
 from shared.adapters.sources.services import SourceServices
 from shared.application.ports.connections import Source, Watcher
 from shared.domain.mailbox import Mailbox
@@ -21,7 +19,7 @@ SOURCES = {
 def open_source(mailbox: Mailbox, services: SourceServices) -> Source:
     """The source that reads this mailbox; it connects on first use."""
     module, _, name = SOURCES[mailbox.source.kind].partition(":")
-    source: Source = getattr(import_module(module), name)(mailbox, _with_proxy(mailbox, services))
+    source: Source = getattr(import_module(module), name)(mailbox, services.through(mailbox.proxy))
     return source
 
 
@@ -29,8 +27,4 @@ def open_watcher(mailbox: Mailbox, services: SourceServices) -> Watcher:
     """Of a mailbox that has push; it connects on first use."""
     from shared.adapters.graph_subscriptions import GraphWatcher
 
-    return GraphWatcher(mailbox, _with_proxy(mailbox, services))
-
-
-def _with_proxy(mailbox: Mailbox, services: SourceServices) -> SourceServices:
-    return replace(services, proxy=ProxyAccess(mailbox.proxy, services.secrets) if mailbox.proxy else None)
+    return GraphWatcher(mailbox, services.through(mailbox.proxy))

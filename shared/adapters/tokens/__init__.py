@@ -1,11 +1,13 @@
 """Access tokens, for every way to sign in that ends in one (req A3-A8)."""
 
 import threading
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from shared.adapters.proxy import ProxyAccess
 from shared.application.ports.platform import Clock, SecretStore
 from shared.domain.errors import CredentialsRejected
 from shared.domain.sign_in import (
@@ -22,6 +24,9 @@ from shared.domain.sign_in import (
 )
 from shared.settings import Settings
 
+if TYPE_CHECKING:
+    from shared.adapters.tokens.grants import Grants
+
 _UNTOLD_LIFETIME = timedelta(minutes=10)
 _MARGIN = timedelta(minutes=5)
 
@@ -36,25 +41,37 @@ class _Held:
     tokens: dict[tuple[TokenSignIn, Purpose], tuple[str, str, datetime]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, repr=False)
 class Tokens:
     """The `TokenIssuer`."""
 
-    def __init__(self, settings: Settings, secrets: SecretStore, clock: Clock) -> None:
-        self._settings = settings
-        self._secrets = secrets
-        self._clock = clock
-        self._held: dict[TokenSignIn | str, _Held] = {}
+    settings: Settings
+    secrets: SecretStore
+    clock: Clock
+    proxy: ProxyAccess | None = None
+    patience: float = 2
+    """Seconds that another instance may take to store what it has just renewed."""
+
+    _held: dict[TokenSignIn | str, _Held] = field(default_factory=dict)
+
+    def through(self, proxy: ProxyAccess | None) -> "Tokens":
+        return replace(self, proxy=proxy)
 
     def token(self, sign_in: TokenSignIn, purpose: Purpose) -> str:
         held = self._holder(sign_in)
         with held.lock:
             known = self._secret(sign_in)
-            token, secret, good_until = held.tokens.get((sign_in, purpose), ("", "", self._clock()))
-            if self._clock() >= good_until or known not in (secret, None):
+            token, secret, good_until = held.tokens.get((sign_in, purpose), ("", "", self.clock()))
+            if self.clock() >= good_until or known not in (secret, None):
                 secret, answer = self._granted(sign_in, purpose, known)
                 token = str(answer["access_token"])
-                held.tokens[sign_in, purpose] = token, secret, self._clock() + _lifetime(answer)
+                held.tokens[sign_in, purpose] = token, secret, self.clock() + _lifetime(answer)
             return token
+
+    def grants(self) -> "Grants":
+        from shared.adapters.tokens.grants import Grants
+
+        return Grants(self.settings, self.secrets, self.clock, self.proxy)
 
     def forget(self, sign_in: TokenSignIn, purpose: Purpose) -> None:  # noqa: ARG002 - all tokens go
         self._holder(sign_in).tokens = {}
@@ -67,26 +84,29 @@ class Tokens:
         """As far as it is known; None for a refresh token, which another instance may have renewed."""
         if not isinstance(sign_in, MicrosoftAppSignIn | GoogleServiceSignIn):
             return None
-        return self._secrets.get(name) if (name := _secret_name(sign_in)) else ""
+        return self.secrets.get(name) if (name := _secret_name(sign_in)) else ""
 
     def _granted(self, sign_in: TokenSignIn, purpose: Purpose, known: str | None) -> tuple[str, Mapping[str, Any]]:
-        """A secret that is refused is read afresh, once: somebody may have changed it (req S3)."""
-        from shared.adapters.tokens.grants import Grants
-
-        grants = Grants(self._settings, self._secrets, self._clock)
+        """A secret that is refused is read afresh: somebody may have changed it (req S3), or another instance has used
+        the refresh token at the same moment, and is about to store the one that came of it.
+        """
+        grants = self.grants()
         secret = self._afresh(sign_in) if known is None else known
         try:
             return secret, grants.granted(sign_in, purpose, secret)
         except CredentialsRejected:
             newer = self._afresh(sign_in)
+            if newer == secret and known is None:
+                time.sleep(self.patience)
+                newer = self._afresh(sign_in)
             if newer == secret:
                 raise
             return newer, grants.granted(sign_in, purpose, newer)
 
     def _afresh(self, sign_in: TokenSignIn) -> str:
         if name := _secret_name(sign_in):
-            self._secrets.forget(name)
-            return self._secrets.get(name)
+            self.secrets.forget(name)
+            return self.secrets.get(name)
         return ""
 
 

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from shared.adapters.sources.services import TokenIssuer
-from shared.application.ports.platform import SecretStore
+from shared.adapters.proxy import proxy_access
+from shared.adapters.tokens import Tokens
 from shared.domain.errors import SourceMisbehaved
 from shared.domain.sign_in import GoogleUserSignIn, NewSignIn, Purpose
-from shared.settings import Settings
 
 _ACCOUNT_CLAIMS = ("preferred_username", "email", "upn")
 
@@ -18,19 +17,17 @@ _ACCOUNT_CLAIMS = ("preferred_username", "email", "upn")
 class BrowserSignIns:
     """The `SignInService`."""
 
-    def __init__(self, settings: Settings, secrets: SecretStore, tokens: TokenIssuer) -> None:
-        self._settings = settings
-        self._secrets = secrets
+    def __init__(self, tokens: Tokens) -> None:
         self._tokens = tokens
+        self._redirect_url = f"{tokens.settings.public_url}/hooks/sign-in"
 
     def url(self, asked: NewSignIn, state: str, challenge: str) -> str:
-        from shared.adapters.tokens.grants import client
         from shared.adapters.tokens.providers import provider
 
-        service = provider(asked.sign_in, _purposes(asked), self._settings)
+        service = provider(asked.sign_in, _purposes(asked), self._tokens.settings)
         query = {
             "response_type": "code",
-            "client_id": client(asked.sign_in, self._secrets)["client_id"],  # finds out a missing secret right now
+            "client_id": self._tokens.grants().client(asked.sign_in)["client_id"],  # finds out a missing secret now
             "redirect_uri": self._redirect_url,
             "scope": service.scope,
             "state": state,
@@ -45,8 +42,6 @@ class BrowserSignIns:
         return f"{service.authorization_url}{'&' if '?' in service.authorization_url else '?'}{urlencode(query)}"
 
     def finish(self, asked: NewSignIn, answer: Mapping[str, str], verifier: str) -> str:
-        from shared.adapters.tokens.grants import client
-        from shared.adapters.tokens.providers import provider
         from shared.adapters.tokens.token_endpoint import refusal, text
 
         if "code" not in answer:
@@ -57,20 +52,15 @@ class BrowserSignIns:
             "code": answer["code"],
             "redirect_uri": self._redirect_url,
             "code_verifier": verifier,
-            **client(asked.sign_in, self._secrets),
         }
-        service = provider(asked.sign_in, [purpose], self._settings)
-        given = service.ask(form)
+        tokens = self._tokens.through(proxy_access(asked.proxy, self._tokens.secrets))
+        given = tokens.grants().of_person(asked.sign_in, purpose, form)
         if not given.get("refresh_token"):
             advice = "Ask for one with a scope, often `offline_access`, and sign in again."
             raise SourceMisbehaved("The sign-in service gave no refresh token.", advice=advice)
-        self._secrets.put(asked.sign_in.refresh_token_secret, text(given, "refresh_token"))
-        self._tokens.forget(asked.sign_in, purpose)
+        tokens.secrets.put(asked.sign_in.refresh_token_secret, text(given, "refresh_token"))
+        tokens.forget(asked.sign_in, purpose)
         return _account(given.get("id_token"))
-
-    @property
-    def _redirect_url(self) -> str:
-        return f"{self._settings.public_url}/hooks/sign-in"
 
 
 def _purposes(asked: NewSignIn) -> tuple[Purpose, ...]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache, partialmethod
 from typing import Any
 
@@ -14,26 +15,31 @@ from cryptography.x509 import load_pem_x509_certificate
 from shared.adapters.entra_errors import refusal
 from shared.adapters.https import Session, network_errors, retry_after
 from shared.adapters.identity import managed_identity_token
+from shared.adapters.proxy import ProxyAccess
 from shared.adapters.tokens.token_endpoint import accepted, json_object
-from shared.domain.clouds import Cloud
+from shared.domain.clouds import CloudName
 from shared.domain.errors import CredentialsRejected, SourceMisbehaved
 from shared.domain.sign_in import Certificate, ClientSecret, ManagedIdentity, MicrosoftAppSignIn, MicrosoftUserSignIn
 from shared.settings import Settings
 
 
-def app_token(settings: Settings, sign_in: MicrosoftAppSignIn, scope: str, secret: str) -> dict[str, Any]:
+def app_token(
+    settings: Settings, proxy: ProxyAccess | None, sign_in: MicrosoftAppSignIn, scope: str, secret: str
+) -> dict[str, Any]:
     """What Entra ID answers. :raises AppError: whatever kept it from a success."""
-    cloud = settings.cloud(sign_in.cloud)
-    app = _application(settings, cloud, sign_in.tenant, sign_in.client_id, sign_in.credential, secret)
+    http = _Http(settings, proxy)
+    app = _application(http, sign_in.cloud, sign_in.tenant, sign_in.client_id, sign_in.credential, secret)
     with _understood():
         return dict(app.acquire_token_for_client([scope]))
 
 
-def user_token(settings: Settings, sign_in: MicrosoftUserSignIn, scope: str, form: Mapping[str, str]) -> dict[str, Any]:
+def user_token(
+    settings: Settings, proxy: ProxyAccess | None, sign_in: MicrosoftUserSignIn, scope: str, form: Mapping[str, str]
+) -> dict[str, Any]:
     """The same for a refresh token, or for a code with its PKCE verifier: the `form` of RFC 6749 holds them."""
-    cloud, secret = settings.cloud(sign_in.cloud), form.get("client_secret", "")
+    http, secret = _Http(settings, proxy), form.get("client_secret", "")
     credential = ClientSecret(secret=sign_in.client_secret) if sign_in.client_secret else None
-    app = _application(settings, cloud, sign_in.tenant, sign_in.client_id, credential, secret)
+    app = _application(http, sign_in.cloud, sign_in.tenant, sign_in.client_id, credential, secret)
     with _understood():
         if form["grant_type"] == "refresh_token":
             return dict(app.acquire_token_by_refresh_token(form["refresh_token"], [scope]))
@@ -46,18 +52,19 @@ def user_token(settings: Settings, sign_in: MicrosoftUserSignIn, scope: str, for
 
 @lru_cache(maxsize=256)
 def _application(  # noqa: PLR0917 - all that tells one app registration from another
-    settings: Settings,
-    cloud: Cloud,
+    http: "_Http",
+    cloud_name: CloudName,
     tenant: str,
     client_id: str,
     credential: ClientSecret | Certificate | ManagedIdentity | None,
     secret: str,
 ) -> Any:
     """One per app registration and version of its secret; it asks the authority for its configuration at once."""
+    cloud = http.settings.cloud(cloud_name)
     options: dict[str, Any] = {
         "authority": f"{cloud.login}/{tenant}",
         "instance_discovery": False,  # the authority is a setting: there is nothing to find out about it
-        "http_client": _Http(settings),
+        "http_client": http,
         "token_cache": _NoCache(),
     }
     with _understood():
@@ -70,7 +77,7 @@ def _application(  # noqa: PLR0917 - all that tells one app registration from an
                 proof = _certificate(secret)
             case ManagedIdentity(identity_client_id=identity):
                 audience = cloud.federated_audience
-                proof = {"client_assertion": lambda: managed_identity_token(settings, identity, audience)}
+                proof = {"client_assertion": lambda: managed_identity_token(http.settings, identity, audience)}
         return msal.ConfidentialClientApplication(client_id, client_credential=proof, **options)
 
 
@@ -104,16 +111,17 @@ class _NoCache(msal.TokenCache):  # type: ignore[misc]  # MSAL ships no types
         pass
 
 
+@dataclass(frozen=True)
 class _Http:
     """What MSAL asks with: one session a request, as an hour lies between two. Every answer that is no success is
     raised here, before MSAL puts it into words of its own.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    settings: Settings
+    proxy: ProxyAccess | None
 
     def _answer(self, method: str, url: str, **options: Any) -> requests.Response:
-        with Session(self._settings) as session, network_errors("Entra ID"):
+        with Session(self.settings, self.proxy) as session, network_errors("Entra ID"):
             answer = session.request(method, url, allow_redirects=False, **options)
         body, wait = json_object(answer.content), retry_after(answer.headers)
         if answer.status_code >= 400:

@@ -10,6 +10,7 @@ from urllib.parse import urlencode, urlsplit
 
 from shared.adapters.https import retry_after
 from shared.adapters.net import Deadline, Timeouts, connect, network_errors, resolve
+from shared.adapters.proxy import ProxyAccess
 from shared.adapters.refusals import advice, meanings
 from shared.adapters.tls import start_tls
 from shared.domain.errors import AppError, CredentialsRejected, SourceMisbehaved, SourceUnavailable, Throttled
@@ -21,11 +22,11 @@ _TIMEOUTS = Timeouts()
 _CHECK_URL = "Check the token URL."
 
 
-def post_form(url: str, form: Mapping[str, str], settings: Settings) -> dict[str, Any]:
+def post_form(url: str, form: Mapping[str, str], settings: Settings, proxy: ProxyAccess | None) -> dict[str, Any]:
     """The answer, if it is a success. :raises AppError: what kept the provider from giving one."""
     parts = urlsplit(url)
     deadline = Deadline(_TIMEOUTS)
-    sock = connect(resolve(parts.hostname or "", parts.port or 443, settings), deadline)
+    sock = connect(resolve(parts.hostname or "", parts.port or 443, settings, proxy), deadline)
     deadline.restart(_TIMEOUTS.command)
     connection = HTTPConnection(parts.netloc)
     connection.sock = start_tls(sock, parts.hostname or "", Tls(), settings)
