@@ -13,6 +13,7 @@ from shared.domain.mailbox import Mailbox
 from shared.domain.outbox import OutboxEntry
 from shared.domain.outgoing_rules import chosen_by_rules
 from shared.domain.senders import Sender, primary
+from shared.domain.templates import TemplateKind
 from shared.domain.ticket import Ticket
 
 _AT_ONCE = 25
@@ -42,7 +43,9 @@ class Senders:
                 connection.close()
 
     def fitting(self, entry: OutboxEntry, ticket: Ticket | None) -> Iterator[Sender]:
-        """The one that is chosen, then the primary: by a technician where they may, by a rule, or by the mailbox."""
+        """The one that is chosen, then the primary: by a technician where they may, by a rule, or by the mailbox. An
+        alert may go through any, for one of these may be what it is about.
+        """
         known = {each.id: each for each in self.services.senders.cached() if each.enabled}
         told, settings = entry.payload, self.mailbox.notices
         by_technician = told.get("sender") if settings.technicians_choose_sender or "announcement" in told else None
@@ -51,7 +54,8 @@ class Senders:
         by_rule = chosen_by_rules(rules, self.mailbox.id, told["notice"], recipients, ticket)
         chosen = next((known[each] for each in (by_technician, by_rule, settings.sender_id) if each in known), None)
         stands_in = primary(known.values())
-        yield from {each.id: each for each in (chosen, stands_in) if each}.values()
+        others = known.values() if told["notice"] == TemplateKind.ALERT else ()
+        yield from {each.id: each for each in (chosen, stands_in, *others) if each}.values()
 
     def get(self, sender_id: str) -> Sender | None:
         return next((each for each in self.services.senders.cached() if each.id == sender_id), None)

@@ -1,22 +1,24 @@
-"""How each mailbox is doing, and what about its configuration deserves a warning (req O7, T2)."""
+"""How the deployment, each mailbox and each sender are doing (req O7, S2, T2): the worst level of their findings."""
 
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
+from typing import Generic, TypeVar
+from urllib.parse import urlsplit
 
 from shared.application.installation import installation
 from shared.application.own_ids import KEY_SECRET
 from shared.application.poll import FAILING_AFTER
 from shared.application.services import Services
 from shared.application.side_by_side import for_each
-from shared.domain.errors import StoreUnavailable
-from shared.domain.fields import Tls
-from shared.domain.health import Finding, Level, MailboxHealth, worst
+from shared.domain.errors import SecretMissing, StoreUnavailable
+from shared.domain.fields import secret_names
+from shared.domain.health import Finding, Level, MailboxHealth, SenderState, worst
 from shared.domain.mailbox import Mailbox
-from shared.domain.providers import retirement
-from shared.domain.sources import ImapSource, Pop3Source
+from shared.domain.providers import risks
+from shared.domain.senders import Sender
+from shared.domain.watch import Watches
 
 _LATE = timedelta(minutes=10)
 _MISSED = 3
@@ -27,23 +29,16 @@ _EXPIRY_WARNINGS = (1, 7, 30, 60)
 """Days ahead; the warning names the step that was reached, so that it changes only when it becomes more urgent."""
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
-
-class MailboxStatus(StrEnum):
-    """`waiting`: not polled yet."""
-
-    OK = "ok"
-    FAILING = "failing"
-    WAITING = "waiting"
-    DISABLED = "disabled"
+T = TypeVar("T", Mailbox, Sender)
+S = TypeVar("S", MailboxHealth, SenderState)
 
 
 @dataclass(frozen=True, slots=True)
-class MailboxReport:
-    """`polled` is None where the mailbox was never due."""
+class Report(Generic[T, S]):
+    """A mailbox or a sender, what is noted about it, and what that means."""
 
-    mailbox: Mailbox
-    status: MailboxStatus
-    polled: MailboxHealth | None
+    of: T
+    state: S
     findings: tuple[Finding, ...]
 
     @property
@@ -51,19 +46,28 @@ class MailboxReport:
         return worst(each.level for each in self.findings)
 
 
-def reports(services: Services) -> list[MailboxReport]:
+MailboxReport = Report[Mailbox, MailboxHealth]
+SenderReport = Report[Sender, SenderState]
+
+
+def mailbox_reports(services: Services) -> list[MailboxReport]:
     polled = {each.mailbox_id: each for each in services.schedule.all()}
     mailboxes = [each.value for each in services.mailboxes.all()]
-    return for_each(mailboxes, lambda mailbox: report(services, mailbox, polled.get(mailbox.id)))
+    watched = _watched(services) if any(each.has_push for each in mailboxes) else {}
+    return for_each(
+        mailboxes, lambda mailbox: _mailbox(services, mailbox, polled.get(mailbox.id), watched.get(mailbox.id))
+    )
 
 
-def report(services: Services, mailbox: Mailbox, polled: MailboxHealth | None) -> MailboxReport:
-    found = [*_risks(mailbox), *_stand_in(services, mailbox), *_quarantine(services, polled)]
-    if mailbox.enabled:
-        found += _expiry(polled, services.clock())
-    if mailbox.enabled and installation(services).email_to_ticket:
-        found += _polling(mailbox, polled or MailboxHealth(mailbox.id), services.clock())
-    return MailboxReport(mailbox, _status(mailbox, polled), polled, tuple(found))
+def mailbox_report(services: Services, mailbox: Mailbox) -> MailboxReport:
+    watches = _watched(services).get(mailbox.id) if mailbox.has_push else None
+    return _mailbox(services, mailbox, services.schedule.get(mailbox.id), watches)
+
+
+def sender_reports(services: Services) -> list[SenderReport]:
+    senders = [each.value for each in services.senders.all()]
+    states = {each.sender_id: each for each in services.sender_states.all()} if senders else {}
+    return for_each(senders, lambda sender: _sender(services, sender, states.get(sender.id) or SenderState(sender.id)))
 
 
 def deployment_findings(services: Services) -> Iterator[Finding]:
@@ -73,25 +77,52 @@ def deployment_findings(services: Services) -> Iterator[Finding]:
     if not installation(services).email_to_ticket:
         text = "email to ticket is switched off: mail waits in its mailboxes"
         yield Finding(Level.WARNING, "switched_off", text, "Make `email_to_ticket` true in /api/installation.")
+    yield from _key(services)
+    yield from _choice_of_senders(services)
+
+
+def _key(services: Services) -> Iterator[Finding]:
+    is_needed = services.senders.cached() or any(each.has_push for each in services.mailboxes.cached())
     with suppress(StoreUnavailable):
-        if services.senders.cached() and not services.own_ids.has_key():
-            text = "nothing signs the ids of messages: answers are found less surely, and nothing can be announced"
-            yield Finding(Level.WARNING, "no_message_id_key", text, f"Create the secret `{KEY_SECRET}`.")
+        if is_needed and not services.own_ids.has_key():
+            text = (
+                "nothing signs the ids of messages: answers are found less surely, nothing can be announced, and Graph "
+                "is not asked to tell of new mail"
+            )
+            vault = (urlsplit(services.settings.key_vault_uri).hostname or "").partition(".")[0]
+            command = f"az keyvault secret set --vault-name {vault} --name {KEY_SECRET} --output none"
+            advice = f'Create it: {command} --value "$(openssl rand -base64 32)"'
+            yield Finding(Level.WARNING, "no_message_id_key", text, advice)
 
 
-def _status(mailbox: Mailbox, polled: MailboxHealth | None) -> MailboxStatus:
-    if not mailbox.enabled:
-        return MailboxStatus.DISABLED
-    if polled is None or polled.last_polled_at is None:
-        return MailboxStatus.WAITING
-    return MailboxStatus.FAILING if polled.consecutive_failures else MailboxStatus.OK
+def _choice_of_senders(services: Services) -> Iterator[Finding]:
+    """Req M4"""
+    senders = services.senders.cached()
+    enabled = {each.id for each in senders if each.enabled}
+    if senders and not enabled:
+        text = "no sender is enabled: e-mails wait for one, and are given up after three days"
+        yield Finding(Level.ERROR, "no_sender", text, "Enable a sender or create one.")
+    for rule in services.outgoing_rules.cached():
+        if rule.enabled and rule.sender_id not in enabled:
+            text = f"the sender of the outgoing rule {rule.name} is gone or not enabled: the rules after it choose"
+            yield Finding(Level.WARNING, "rule_without_sender", text, "Enable the sender, or change the rule.")
 
 
-def _risks(mailbox: Mailbox) -> Iterator[Finding]:
-    if advice := retirement(mailbox.source):
-        yield Finding(Level.WARNING, "retired", advice)
-    if isinstance(mailbox.source, ImapSource | Pop3Source):
-        yield from (Finding(Level.WARNING, "insecure", each) for each in tls_risks(mailbox.source.tls))
+def _watched(services: Services) -> dict[str, Watches]:
+    return {each.mailbox_id: each for each in services.watches.all()}
+
+
+def _mailbox(
+    services: Services, mailbox: Mailbox, noted: MailboxHealth | None, watches: Watches | None
+) -> MailboxReport:
+    polled, now = noted or MailboxHealth(mailbox.id), services.clock()
+    found = [*risks(mailbox.source), *_stand_in(services, mailbox), *_quarantine(services, polled)]
+    if mailbox.enabled and polled.secret_expires_at:
+        found += _expiry(polled.secret_expires_at, now)
+    if mailbox.enabled and installation(services).email_to_ticket:
+        found += _polling(mailbox, polled, now)
+        found += _push(watches)
+    return Report(mailbox, polled, tuple(found))
 
 
 def _stand_in(services: Services, mailbox: Mailbox) -> Iterator[Finding]:
@@ -100,13 +131,6 @@ def _stand_in(services: Services, mailbox: Mailbox) -> Iterator[Finding]:
     if own and not any(each.enabled for each in services.senders.cached() if each.id == own):
         text = "the sender of its own is gone or not enabled: the primary sender stands in"
         yield Finding(Level.WARNING, "no_own_sender", text, "Enable it, or choose another in `notices.sender_id`.")
-
-
-def tls_risks(tls: Tls) -> Iterator[str]:
-    if not tls.verify:
-        yield "the server's certificate is not checked: anybody between can read the mail and the password"
-    if tls.mode in ("none", "starttls_if_available"):
-        yield "the connection may be unencrypted: anybody between can read the mail and the password"
 
 
 def _polling(mailbox: Mailbox, polled: MailboxHealth, now: datetime) -> Iterator[Finding]:
@@ -130,22 +154,56 @@ def _missed(mailbox: Mailbox, since: datetime) -> datetime:
     return since
 
 
+def _push(watches: Watches | None) -> Iterator[Finding]:
+    """Req C14"""
+    if watches and watches.failures:
+        text = f"Graph cannot be made to tell of new mail, which waits for the next poll: {watches.error}"
+        advice = watches.advice or "It is tried again by itself; see the guide to Microsoft 365 under Push."
+        yield Finding(Level.WARNING, "push_failing", text, advice)
+
+
 def _shown(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
-def _quarantine(services: Services, polled: MailboxHealth | None) -> Iterator[Finding]:
-    if polled and polled.quarantined_at and (count := len(services.tickets.quarantine(polled.mailbox_id))):
+def _quarantine(services: Services, polled: MailboxHealth) -> Iterator[Finding]:
+    if polled.quarantined_at and (count := len(services.tickets.quarantine(polled.mailbox_id))):
         text = "a message is in quarantine" if count == 1 else f"{count} messages are in quarantine"
         yield Finding(Level.WARNING, "quarantine", text, "Look at each, then retry or drop it.")
 
 
-def _expiry(polled: MailboxHealth | None, now: datetime) -> Iterator[Finding]:
-    if polled and polled.secret_expires_at:
-        yield from expiry(polled.secret_expires_at, now)
+def _sender(services: Services, sender: Sender, state: SenderState) -> SenderReport:
+    found = [*risks(sender.transport)]
+    if sender.enabled:
+        found += [*_sending(services, state), *_secrets(services, sender)]
+    return Report(sender, state, tuple(found))
 
 
-def expiry(expires_at: datetime, now: datetime) -> Iterator[Finding]:
+def _sending(services: Services, state: SenderState) -> Iterator[Finding]:
+    if not state.failures:
+        return
+    if state.open_until is None:
+        yield Finding(Level.WARNING, state.error_code, f"the last message failed: {state.error}", "Test it.")
+        return
+    text = f"{state.failures} messages in a row have failed: {state.error}"
+    if state.is_open(services.clock()):
+        text = f"nothing is sent through it until {_shown(state.open_until)}: {state.error}"
+    yield Finding(Level.ERROR, state.error_code, text, "Test it; until it works the primary sender stands in.")
+
+
+def _secrets(services: Services, sender: Sender) -> Iterator[Finding]:
+    for name in secret_names(sender):
+        try:
+            services.secrets.get(name)
+        except SecretMissing as error:
+            yield Finding(Level.ERROR, error.code, str(error), error.advice)
+        except StoreUnavailable as error:
+            yield Finding(Level.WARNING, error.code, str(error), error.advice)
+        if expires_at := services.secrets.expires_at(name):
+            yield from _expiry(expires_at, services.clock())
+
+
+def _expiry(expires_at: datetime, now: datetime) -> Iterator[Finding]:
     """Req S2"""
     advice = "Store a new one in Key Vault."
     reached = next((days for days in _EXPIRY_WARNINGS if expires_at - now <= timedelta(days=days)), None)

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
+from dataclasses import replace
 from datetime import timedelta
 
 from shared.application.own_ids import KEY_SECRET
@@ -109,8 +110,9 @@ def _looked_after(services: Services, key: bytes, mailbox: Mailbox, before: Watc
             failed = error
     failures = 1 + (before.failures if before else 0) if failed else 0
     due_at = next_due(watches.values(), now, failures)
-    code = failed.code if failed else None
-    after = Watches(mailbox.id, of, due_at, tuple(watches.values()), failures, code)
+    after = Watches(mailbox.id, of, due_at, tuple(watches.values()), failures)
+    if failed:
+        after = replace(after, error_code=failed.code, error=str(failed), advice=failed.advice)
     services.watches.put(after)
     if {each.id for each in after.watches} - {each.id for each in known}:  # nobody has told us of what came before
         ask_for_poll(services, mailbox.id)
@@ -136,11 +138,7 @@ def _pushed(services: Services) -> dict[str, Mailbox]:
     """The mailboxes with push, by id."""
     if not services.settings.public_url:
         return {}
-    return {each.id: each for each in services.mailboxes.cached() if each.enabled and _has_push(each)}
-
-
-def _has_push(mailbox: Mailbox) -> bool:
-    return isinstance(mailbox.source, GraphSource) and mailbox.source.push
+    return {each.id: each for each in services.mailboxes.cached() if each.enabled and each.has_push}
 
 
 def _source(mailbox: Mailbox) -> GraphSource:

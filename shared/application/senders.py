@@ -1,14 +1,12 @@
-"""Configured senders: which one is the primary, and what about one deserves a warning."""
+"""Configured senders: which one is the primary, and which must stay."""
 
 from collections.abc import Iterator
 
 from shared.application.configuration import Kind, find, put
-from shared.application.health import tls_risks
 from shared.application.ports.stores import Versioned
 from shared.application.services import Services
 from shared.domain.errors import Invalid, Problem
-from shared.domain.providers import retirement
-from shared.domain.senders import EwsTransport, Sender, SenderSettings, SmtpTransport
+from shared.domain.senders import Sender, SenderSettings
 
 
 def find_sender(services: Services, sender_id: str) -> Versioned[Sender]:
@@ -26,13 +24,6 @@ def make_primary(services: Services, current: Versioned[Sender]) -> Versioned[Se
         raise Invalid([Problem("$.enabled", "must be true before the sender can be the primary one")])
     chosen = current.value.model_copy(update={"made_primary_at": services.clock()})
     return put(services, SENDERS, current, chosen, "made primary")
-
-
-def warnings(sender: Sender) -> Iterator[str]:
-    if advice := retirement(sender.transport):
-        yield advice
-    if isinstance(sender.transport, SmtpTransport | EwsTransport):
-        yield from tls_risks(sender.transport.tls)
 
 
 def _needed_by(services: Services, sender: Sender) -> Iterator[str]:

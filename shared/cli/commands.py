@@ -16,7 +16,7 @@ _PAGE = 200
 
 def mailboxes(api: Api, given: Namespace) -> int:
     found = api.get("mailboxes")["mailboxes"]
-    rows = [{**each, "health": each["health"]["status"], **_polled(each["health"])} for each in found]
+    rows = [{**each, "health": each["health"]["level"], **_polled(each["health"])} for each in found]
     _answer(given, found, ("id", "ticket_prefix", "name", "address", "enabled", "health", "last_polled_at"), rows)
     return 0
 

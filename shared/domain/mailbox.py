@@ -12,7 +12,7 @@ from shared.domain.processing import Processing
 from shared.domain.replies import Replies
 from shared.domain.schedule import Schedule
 from shared.domain.settlement import MarkRead, Settlement
-from shared.domain.sources import Source
+from shared.domain.sources import GraphSource, Source
 
 TicketPrefix = Annotated[
     str,
@@ -71,6 +71,10 @@ class MailboxSettings(Settings, Processing):
 
 class Mailbox(MailboxSettings, Document):
     """A mailbox as it is stored; its id names the partition of its tickets."""
+
+    @property
+    def has_push(self) -> bool:
+        return isinstance(self.source, GraphSource) and self.source.push
 
     @property
     def start_from(self) -> datetime | None:

@@ -1,9 +1,11 @@
 """Well-known providers: what to fill in for them, and the ways in that they have closed (req C7)."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from shared.domain.health import Finding, Level
 from shared.domain.ready_made import TABLES
 from shared.domain.senders import SmtpTransport, Transport
 from shared.domain.sign_in import PasswordSignIn
@@ -48,3 +50,17 @@ def retirement(way: Source | Transport) -> str:
         case SmtpTransport(sign_in=PasswordSignIn()) if is_microsoft(way.host):
             return SMTP_AT_MICROSOFT
     return ""
+
+
+def risks(way: Source | Transport) -> Iterator[Finding]:
+    """What deserves a warning as long as it is configured so (req T2)."""
+    if text := retirement(way):
+        yield Finding(Level.WARNING, "retired", text)
+    if not isinstance(way, ImapSource | Pop3Source | ExchangeServer | SmtpTransport):
+        return
+    if not way.tls.verify:
+        text = "the server's certificate is not checked: anybody between can read the mail and the password"
+        yield Finding(Level.WARNING, "insecure", text)
+    if way.tls.mode in ("none", "starttls_if_available"):
+        text = "the connection may be unencrypted: anybody between can read the mail and the password"
+        yield Finding(Level.WARNING, "insecure", text)

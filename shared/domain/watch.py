@@ -28,7 +28,9 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class Watches:
-    """Those of one mailbox. `of` tells the settings that they were made for; they are looked after at `due_at`."""
+    """Those of one mailbox. `of` tells the settings that they were made for; they are looked after at `due_at`. After
+    `failures` in a row, `error` and `advice` are those of the last.
+    """
 
     mailbox_id: str
     of: str
@@ -36,6 +38,8 @@ class Watches:
     watches: tuple[Watch, ...] = ()
     failures: int = 0
     error_code: str | None = None
+    error: str = ""
+    advice: str = ""
 
 
 def next_due(watches: Iterable[Watch], now: datetime, failures: int) -> datetime:

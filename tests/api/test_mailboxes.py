@@ -50,7 +50,7 @@ def test_the_list_shows_every_mailbox_with_its_health(api: TestClient, support, 
 
     listed = api.get("/api/mailboxes").json()["mailboxes"]
 
-    assert {each["name"]: each["health"]["status"] for each in listed} == {"Support": "waiting", "Billing": "disabled"}
+    assert {each["name"]: each["health"]["level"] for each in listed} == {"Support": "ok", "Billing": "ok"}
 
 
 def test_a_mailbox_is_replaced_by_who_has_read_its_current_version(api: TestClient, support):

@@ -130,7 +130,7 @@ def test_the_lines_to_paste_work_in_a_shell(run: Run):
     answers = [json.loads(subprocess.check_output(["sh", "-c", line], text=True)) for line in pasted]
 
     health, tickets, ticket = answers
-    assert {each["name"]: each["status"] for each in health["mailboxes"]} == {"Support": "ok", "Billing": "ok"}
+    assert {each["name"]: each["level"] for each in health["mailboxes"]} == {"Support": "ok", "Billing": "ok"}
     assert len(tickets["tickets"]) == 5
     assert ticket["tag"] == "SUP-1"
     assert ticket["comments"][0]["text"]
@@ -179,7 +179,7 @@ def test_a_second_run_beside_the_first_is_refused_and_says_where_the_first_is(ru
         assert second.process.wait(PATIENCE_SECONDS) == 1
         second.until(re.escape(f"running already, at {run.api.url}"))
 
-    assert run.api.get("/api/health")["status"] == "ok"
+    assert run.api.get("/api/health")["level"] == "ok"
 
 
 def test_only_the_owner_can_read_the_key(run: Run):

@@ -8,6 +8,7 @@ import pytest
 import requests
 
 from shared.application.configuration import create
+from shared.application.health import mailbox_report
 from shared.application.mailboxes import MAILBOXES
 from shared.application.poll import poll
 from shared.application.ports.platform import PollRequest
@@ -171,6 +172,23 @@ def test_what_fails_is_tried_again_later_and_later(pushed: Pushed):
     pushed.clock.advance(hours=6)
     pushed.sweep()
     assert (pushed.stored().failures, len(pushed.subscriptions())) == (0, 1)
+
+
+def test_push_that_cannot_be_had_is_a_finding_with_error_and_advice_until_it_can(pushed: Pushed):
+    def told() -> list[tuple[str, str, bool]]:
+        found = mailbox_report(pushed.services, pushed.mailbox).findings
+        return [(each.level, each.text, bool(each.advice)) for each in found if each.code == "push_failing"]
+
+    pushed.simulators.faults.add("graph.subscribe", times=None, status=403, body={"error": {"code": "x"}})
+    pushed.sweep()
+    [(level, text, is_advised)] = told()
+    assert (level, is_advised) == ("warning", True)
+    assert text.endswith(pushed.stored().error)
+    pushed.simulators.faults.clear()
+    pushed.clock.advance(hours=6)
+    pushed.sweep()
+
+    assert told() == []
 
 
 def test_a_mailbox_that_waits_after_a_failure_goes_on_waiting(pushed: Pushed):

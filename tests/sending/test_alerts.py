@@ -5,9 +5,11 @@ from datetime import UTC, datetime
 
 import pytest
 
+from local.smtp_server import run_smtp_server
 from shared.adapters.storage.clients import StorageClients
 from shared.adapters.storage.documents import TableDocuments
-from shared.application.alerts import raise_alerts
+from shared.application.alerts import raise_alerts, untold
+from shared.application.health import mailbox_reports, sender_reports
 from shared.application.poll import poll
 from shared.application.ports.platform import PollRequest
 from shared.application.sweep import sweep
@@ -182,13 +184,77 @@ def test_an_alert_that_was_broken_off_is_told_once(watched):
     assert subjects(watched) == ["Acme: Support is broken"]
 
 
-def test_without_addresses_and_listeners_nothing_is_owed(silent_office):
+def give_addresses(office, *addresses: str) -> None:
+    current = office.services.installation.get(INSTALLATION_ID)
+    office.services.installation.replace(current.value.model_copy(update={"alert_addresses": addresses}), current.etag)
+
+
+def said_of_what_is_untold(office) -> list[str]:
+    services = office.services
+    return [each.text for each in untold(services, mailbox_reports(services), sender_reports(services))]
+
+
+def test_what_nobody_can_be_told_is_owed_to_nobody_and_stays_to_be_told(silent_office):
     silent_office.clock.advance(minutes=40)
 
     raise_alerts(silent_office.services)
 
     assert silent_office.outbox() == []
-    assert silent_office.services.schedule.get(silent_office.mailbox.id).is_alerted
+    assert not silent_office.services.schedule.get(silent_office.mailbox.id)
+    assert said_of_what_is_untold(silent_office) == ["nobody could be told of what is broken: Support"]
+
+
+def test_what_was_untold_is_told_once_when_a_way_opens(watched):
+    another(watched, 1)
+    give_addresses(watched)
+    watched.provider.down = CredentialsRejected("refused")
+    work(watched, 120)
+    before = (subjects(watched), said_of_what_is_untold(watched))
+    give_addresses(watched, OPS)
+    work(watched, 120)
+
+    assert before == ([], ["nobody could be told of what is broken: Support, Other 1"])
+    assert (subjects(watched), said_of_what_is_untold(watched)) == (["Acme: 2 broken, 0 working again"], [])
+
+
+def test_what_was_over_before_a_way_opened_is_told_to_nobody(watched):
+    give_addresses(watched)
+    watched.provider.down = CredentialsRejected("refused")
+    work(watched, 60)
+    watched.provider.down = None
+    work(watched, 10)
+    give_addresses(watched, OPS)
+    work(watched, 60)
+
+    assert subjects(watched) == []
+
+
+def test_while_the_only_sender_is_broken_alerts_wait_for_it(watched):
+    (only,) = watched.services.senders.cached()
+    failed = CredentialsRejected("the server refuses the password")
+    watched.services.sender_states.change(only.id, lambda state: (state.failed(failed, watched.clock.now), None))
+    watched.provider.down = CredentialsRejected("refused")
+    work(watched, 60)
+    before = (watched.outbox(), said_of_what_is_untold(watched))
+    watched.services.sender_states.change(only.id, lambda state: (state.works(), None))
+    work(watched, 60)
+
+    assert before == ([], [f"nobody could be told of what is broken: Support, Sender {only.name}"])
+    assert subjects(watched) == ["Acme: Support is broken"]
+
+
+def test_an_alert_goes_through_any_sender_that_works(watched):
+    (own,) = watched.services.senders.cached()
+    with run_smtp_server("none") as server:
+        primary = watched.sender("primary", made_primary_at=watched.clock.now)
+        watched.sender("other", server)
+        for each in (own, primary) * 8:
+            watched.services.sender_states.change(
+                each.id, lambda state: (state.failed(CredentialsRejected("refused"), watched.clock.now), None)
+            )
+        work(watched, 5)
+
+        assert (len(watched.smtp.received), len(server.received)) == (0, 1)
 
 
 def test_webhooks_are_told_what_is_wrong_and_with_what(watched):

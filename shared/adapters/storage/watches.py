@@ -75,6 +75,8 @@ def _row(watches: Watches) -> dict[str, Any]:
         "watches": json.dumps([[each.folder, each.id, each.expires_at.isoformat()] for each in watches.watches]),
         "failures": watches.failures,
         "error_code": watches.error_code or "",
+        "error": watches.error,
+        "advice": watches.advice,
     }
 
 
@@ -89,4 +91,6 @@ def _watches(row: Mapping[str, Any]) -> Watches:
         ),
         failures=row["failures"],
         error_code=row["error_code"] or None,
+        error=row.get("error", ""),
+        advice=row.get("advice", ""),
     )

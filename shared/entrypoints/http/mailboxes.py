@@ -25,7 +25,7 @@ Id = Annotated[DocumentId, Path()]
 
 @router.get("")
 def list_mailboxes(services: Ready) -> models.Mailboxes:
-    return models.Mailboxes(mailboxes=[_mailbox(report) for report in health.reports(services)])
+    return models.Mailboxes(mailboxes=[_mailbox(report) for report in health.mailbox_reports(services)])
 
 
 @router.post("/test-connection", openapi_extra=json_body("ConnectionTest"), responses=described(*BODY_ERRORS))
@@ -91,11 +91,11 @@ def list_folders(mailbox_id: Id, services: Ready) -> models.Folders:
 
 
 def _answer(services: Services, mailbox: Mailbox) -> models.Mailbox:
-    return _mailbox(health.report(services, mailbox, services.schedule.get(mailbox.id)))
+    return _mailbox(health.mailbox_report(services, mailbox))
 
 
 def _mailbox(report: health.MailboxReport) -> models.Mailbox:
-    return models.Mailbox(**dict(report.mailbox), health=mailbox_health(report))
+    return models.Mailbox(**dict(report.of), health=mailbox_health(report))
 
 
 add_operations(router, mailboxes.MAILBOXES, models.Mailbox, _answer)

@@ -8,7 +8,6 @@ from typing import Literal, Self
 from pydantic import BaseModel, Field
 
 from shared.application import dry_run, explain
-from shared.application.health import MailboxStatus
 from shared.application.ports import connections
 from shared.domain import mailbox, senders
 from shared.domain.draft import Draft
@@ -47,9 +46,10 @@ class Backlog(BaseModel):
 
 
 class MailboxHealth(BaseModel):
-    """How a mailbox is doing. `next_due_at` is None before its first poll, which comes within a minute."""
+    """How a mailbox is doing: `level` is the worst of its findings. `next_due_at` and `last_polled_at` are None before
+    its first poll, which comes within a minute.
+    """
 
-    status: MailboxStatus
     level: Level
     next_due_at: datetime | None = None
     last_polled_at: datetime | None = None
@@ -81,7 +81,7 @@ class NamedHealth(MailboxHealth):
 
 
 class SenderHealth(BaseModel):
-    """How one sender is doing."""
+    """How one sender is doing: `level` is the worst of its findings."""
 
     id: str
     name: str
@@ -91,14 +91,13 @@ class SenderHealth(BaseModel):
 
 
 class Health(BaseModel):
-    """`broken`: the app settings are wrong or the storage cannot be reached, so nothing works; `failing`: at least one
-    mailbox cannot be polled. `level` is the worst of all findings, those of mailboxes and senders included.
+    """`level` is the worst of all findings: those about the deployment as a whole, which are here, and those of each
+    mailbox and sender. Where nothing works, because the app settings are wrong or the storage cannot be reached, only
+    the findings that tell why are there.
     """
 
-    status: Literal["ok", "failing", "broken"]
     level: Level
-    problems: list[str] = Field(default=[], description="what keeps everything from working")
-    findings: list[Finding] = Field(default=[], description="about the deployment as a whole")
+    findings: list[Finding] = []
     mailboxes: list[NamedHealth] = []
     senders: list[SenderHealth] = []
 

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Path, Response
 from shared.application import connection_test, senders
 from shared.application.services import Services
 from shared.domain.fields import DocumentId
+from shared.domain.providers import risks
 from shared.domain.senders import Sender, primary
 from shared.entrypoints.http import models
 from shared.entrypoints.http.configured import BODY_ERRORS, add_operations
@@ -54,7 +55,9 @@ def _answer(services: Services, sender: Sender) -> models.Sender:
 
 def _shown(sender: Sender, chosen: Sender | None) -> models.Sender:
     is_primary = chosen is not None and chosen.id == sender.id
-    return models.Sender(**dict(sender), primary=is_primary, warnings=tuple(senders.warnings(sender)))
+    return models.Sender(
+        **dict(sender), primary=is_primary, warnings=tuple(each.text for each in risks(sender.transport))
+    )
 
 
 add_operations(router, senders.SENDERS, models.Sender, _answer)
