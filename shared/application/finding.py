@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
+from time import thread_time
 
 from shared.application.arrived import Arrived
 from shared.application.ports.stores import Versioned
@@ -16,6 +17,7 @@ from shared.domain.facts import Facts as Seen
 from shared.domain.kinds import REPORTS, Kind
 from shared.domain.mailbox import Mailbox
 from shared.domain.message import InboundMessage
+from shared.domain.patterns import Effort
 from shared.domain.people import Insiders, cc, requester, without_own
 from shared.domain.processing import Processed, process
 from shared.domain.recognition import id_key, incident_key, referred_ids, subject_tags
@@ -60,7 +62,7 @@ class Finder:
         is_forged = fails_dmarc(message, self._mailbox.replies.trusted_authentication)
         asks = requester(people, message, None if is_forged else sender, self.insiders, forwarded)
         copied = cc(people, message, self.insiders, asks)
-        seen = Seen(message, item.raw.full_size, sender)
+        seen = Seen(message, item.raw.full_size, sender, Effort(thread_time))
         draft = Draft(requester=asks, subject=message.subject, text=message.text, cc=copied)
         processed = process(self._mailbox, self._types, seen, draft)
         processed = replace(processed, draft=without_own(processed.draft, asks, self.insiders))

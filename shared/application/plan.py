@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from time import thread_time
 
 from shared.application.arrived import Arrived, Taken
 from shared.application.finding import Found
@@ -16,6 +17,7 @@ from shared.domain.kinds import REPORTS
 from shared.domain.mailbox import Mailbox
 from shared.domain.message import Address, InboundMessage, RawMessage
 from shared.domain.outbox import OutboxEntry
+from shared.domain.patterns import Effort
 from shared.domain.people import Insiders
 from shared.domain.preprocessing import preprocess
 from shared.domain.recognition import id_key, incident_key, referred_ids, subject_tags
@@ -82,7 +84,8 @@ class Plan:
                     self._incidents[key] = Receipt(key, "", None, self.now, number)
             case CommentOn(number, kind, status):
                 before = self._ticket(number)
-                text, _ = preprocess(self.mailbox.preprocessing, new_text(item.raw.content) or item.message.text)
+                new = new_text(item.raw.content) or item.message.text
+                text, _ = preprocess(self.mailbox.preprocessing, new, Effort(thread_time))
                 after = self._commented(_with_status(before, status, self._dated(item)), item, kind, text)
                 self._note(item, Outcome.APPENDED, ticket_number=number)
                 if self.events:

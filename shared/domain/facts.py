@@ -1,7 +1,7 @@
 """What conditions, patterns and templates can see of a message: always as it came, before anything was stripped."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
@@ -9,18 +9,21 @@ from pydantic import Field, StringConstraints
 from shared.domain.contact import Contact
 from shared.domain.fields import told
 from shared.domain.message import Address, InboundMessage
-from shared.domain.patterns import MAX_READ, Match, search
+from shared.domain.patterns import MAX_READ, Effort, Match, search
 
 HEADER = "header:"
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """`size` is that of the whole message in bytes; `contact` is who the sender is known as, None for a guest."""
+    """`size` is that of the whole message in bytes; `contact` is who the sender is known as, None for a guest. `effort`
+    is spent by looking.
+    """
 
     message: InboundMessage
     size: int = 0
     contact: Contact | None = None
+    effort: Effort = field(default_factory=Effort)
 
 
 def _addresses(addresses: Iterable[Address | None]) -> tuple[str, ...]:
@@ -59,7 +62,11 @@ TextField = Annotated[
 
 
 def texts(facts: Facts, field: str) -> tuple[str, ...]:
-    """What there is of the field: several texts where a message can have several, none where it has none."""
+    """What there is of the field: several texts where a message can have several, none where it has none.
+
+    :raises Unfit: there was too much to do before.
+    """
+    facts.effort.go_on()
     if field.startswith(HEADER):
         name = field.removeprefix(HEADER).lower()
         return tuple(value for key, value in facts.message.headers if key == name)
@@ -68,4 +75,8 @@ def texts(facts: Facts, field: str) -> tuple[str, ...]:
 
 def found(facts: Facts, field: str, pattern: str) -> Match | None:
     """What the pattern finds in the first text of the field that has it. :raises Unfit: the pattern is none."""
-    return next((match for text in texts(facts, field) if (match := search(pattern, text))), None)
+    for text in texts(facts, field):
+        facts.effort.go_on()
+        if match := search(pattern, text):
+            return match
+    return None

@@ -38,5 +38,5 @@ def _mapped(mapping: FieldMapping, facts: Facts, draft: Draft) -> tuple[Draft, s
     match = found(facts, mapping.field, mapping.pattern) if mapping.pattern else None
     if mapping.pattern and not match:
         return None
-    value = rendered(mapping.template, facts, match).strip()
+    value = rendered(mapping.template, facts.effort, facts, match).strip()
     return (with_value(draft, mapping.target, value), f"set {mapping.target} to {value}") if value else None

@@ -16,11 +16,31 @@ from shared.domain.errors import Unfit
 MAX_READ = 30_000
 """Characters of a text that conditions and patterns look at. Much further down is no part of what somebody wrote."""
 MAX_REPLACED = 1_000
+MAX_GROWN = 100_000
+"""Characters that replacements in one text may come to."""
 _MAX_PROGRAM = 2_000
-"""RE2's instructions. With these limits the worst patterns that we found take 0.6 s of CPU for one text."""
+"""RE2's instructions. With these limits the worst patterns that we found take 0.6 s of CPU to search one text once."""
 _MAX_GROUPS = 20
 _MAX_MEMORY = 8 << 20
 """Bytes for one compiled pattern, which all but the worst use a hundredth of; RE2 keeps the last 128 of them."""
+
+_MAX_CPU_SECONDS = 1.0
+
+
+class Effort:
+    """The CPU that all patterns and templates of a mailbox together may take for one message, by a `clock` that counts
+    its seconds; without one they take what they want. What comes later fails, and the message is a ticket all the same.
+    """
+
+    def __init__(self, clock: Callable[[], float] = lambda: 0.0) -> None:
+        self._clock = clock
+        self._until = clock() + _MAX_CPU_SECONDS
+
+    def go_on(self) -> None:
+        """:raises Unfit: it is used up."""
+        if self._clock() > self._until:
+            raise Unfit("the patterns and templates before it took all the time that one message may take")
+
 
 Match = Mapping[str, str]
 """What a pattern found: `match.0` is all of it, `match.1` and `match.name` are its groups, and `match` is the first
@@ -40,13 +60,19 @@ def search(pattern: str, text: str) -> Match | None:
     return _match(found) if found else None
 
 
-def replaced(pattern: str, text: str, replacement: Callable[[Match], str]) -> tuple[str, int]:
-    """The text with the first `MAX_REPLACED` matches replaced, and how many there were. :raises Unfit: no pattern."""
+def replaced(pattern: str, text: str, replacement: Callable[[Match], str], effort: Effort) -> tuple[str, int]:
+    """The text with the first `MAX_REPLACED` matches replaced, and how many there were.
+
+    :raises Unfit: the pattern is none, or takes or makes too much.
+    """
     parts: list[str] = []
-    end = 0
+    end = grown = 0
     for found in islice(_found(pattern, text), MAX_REPLACED):
+        effort.go_on()
         parts += text[end : found.start()], replacement(_match(found))
-        end = found.end()
+        end, grown = found.end(), grown + len(parts[-1])
+        if grown > MAX_GROWN:
+            raise Unfit(f"makes more than {MAX_GROWN} characters of the text")
     return "".join((*parts, text[end:])), len(parts) // 2
 
 

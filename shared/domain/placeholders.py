@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from shared.domain.facts import HEADER, HEADER_NAME, Facts, texts
 from shared.domain.message import Address
-from shared.domain.patterns import Match, groups
+from shared.domain.patterns import Effort, Match, groups
 
 MAX_RENDERED = 100_000
 
@@ -46,8 +46,11 @@ def is_constant(template: str) -> bool:
     return not _PLACEHOLDER.search(template)
 
 
-def rendered(template: str, facts: Facts | None = None, match: Match | None = None) -> str:
-    """The text, with nothing where a message has nothing to put in. The template has no fault."""
+def rendered(template: str, effort: Effort, facts: Facts | None = None, match: Match | None = None) -> str:
+    """The text, with nothing where a message has nothing to put in. The template has no fault.
+
+    :raises Unfit: there is too much to do.
+    """
 
     def value(found: re.Match[str]) -> str:
         name, filters = _read(found[1])
@@ -57,7 +60,8 @@ def rendered(template: str, facts: Facts | None = None, match: Match | None = No
         elif facts and name in _VALUES:
             text = _VALUES[name](facts)
         for each in filters:
-            text = _FILTERS[each](text)
+            effort.go_on()
+            text = _FILTERS[each](text[:MAX_RENDERED])
         return text[:MAX_RENDERED]
 
     return _PLACEHOLDER.sub(value, template)[:MAX_RENDERED]

@@ -12,7 +12,7 @@ from pydantic import Field, StringConstraints
 
 from shared.domain.explain import Step, one_by_one
 from shared.domain.fields import Model, Name, told
-from shared.domain.patterns import Pattern, replaced
+from shared.domain.patterns import Effort, Pattern, replaced
 from shared.domain.placeholders import TemplateText, beside_pattern, rendered
 from shared.domain.ready_made import TABLES, whole
 
@@ -55,12 +55,13 @@ class OwnStrip(Model):
 Preprocessing = Annotated[ReadyMadeStrip | OwnStrip, Field(discriminator="kind")]
 
 
-def preprocess(rules: Sequence[Preprocessing], text: str) -> tuple[str, tuple[Step, ...]]:
+def preprocess(rules: Sequence[Preprocessing], text: str, effort: Effort) -> tuple[str, tuple[Step, ...]]:
     """The text with what the rules strip left out, unless nothing remained."""
     enabled = [_BY_ID[rule.id] if isinstance(rule, ReadyMadeStrip) else rule for rule in rules if rule.enabled]
-    return one_by_one("preprocessing", ((each.name, partial(_stripped, each)) for each in enabled), text)
+    return one_by_one("preprocessing", ((each.name, partial(_stripped, each, effort)) for each in enabled), text)
 
 
-def _stripped(rule: StripPreset | OwnStrip, text: str) -> tuple[str, str] | None:
-    after, count = replaced(rule.pattern, text, lambda match: rendered(rule.replacement, match=match))
+def _stripped(rule: StripPreset | OwnStrip, effort: Effort, text: str) -> tuple[str, str] | None:
+    effort.go_on()
+    after, count = replaced(rule.pattern, text, lambda match: rendered(rule.replacement, effort, match=match), effort)
     return (after.strip(), f"replaced {count}") if count and after.strip() else None

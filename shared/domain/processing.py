@@ -79,7 +79,7 @@ class Processed:
 
 def process(processing: Processing, types: Types, facts: Facts, draft: Draft) -> Processed:
     """Fill in the draft of a new ticket. It never raises: what fails is noted in the steps."""
-    text, stripped = preprocess(processing.preprocessing, draft.text)
+    text, stripped = preprocess(processing.preprocessing, draft.text, facts.effort)
     draft = replace(draft, text=text, type=processing.ticket_types[0])
     draft, defaulted = one_by_one("defaults", _defaults(processing, facts), draft)
     draft, mapped = apply_mapping(processing.mapping, facts, draft)

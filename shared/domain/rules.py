@@ -131,7 +131,7 @@ def _act(action: Action, facts: Facts, result: RuleResult) -> tuple[RuleResult, 
 def _change(action: SetField | Assign | AddTags | NoAcknowledgement, facts: Facts, draft: Draft) -> tuple[Draft, str]:
     match action:
         case SetField():
-            value = rendered(action.value, facts).strip()
+            value = rendered(action.value, facts.effort, facts).strip()
             if value or is_constant(action.value):
                 return with_value(draft, action.field, value), f"set {action.field} to {value}"
             return draft, f"leave {action.field}: there is nothing to set it to"

@@ -4,13 +4,14 @@ from shared.application.validation import validated
 from shared.domain.contact import Contact, Role
 from shared.domain.facts import Facts
 from shared.domain.message import Address, Attachment, InboundMessage
+from shared.domain.patterns import Effort
 from shared.domain.processing import Processing
 
 ANN = Address("Ann@Example.com", "Ann Smith")
 BOB = Contact(ANN, Role.TECHNICIAN, frozenset({"Network", "Night"}), "Example Ltd")
 
 
-def facts(*, size=1000, contact=None, **changed):
+def facts(*, size=1000, contact=None, effort=None, **changed):
     message = {
         "message_id": "<1@example.com>",
         "subject": "Order 4711: printer",
@@ -21,7 +22,7 @@ def facts(*, size=1000, contact=None, **changed):
         "attachments": (Attachment(0, "Photo.JPG", "image/jpeg", 10), Attachment(1, "log.txt", "text/plain", 5)),
         "headers": (("x-order", "O-99"), ("x-order", "O-100"), ("importance", "high")),
     }
-    return Facts(InboundMessage(**{**message, **changed}), size, contact)
+    return Facts(InboundMessage(**{**message, **changed}), size, contact, effort or Effort())
 
 
 def saved(**settings):

@@ -1,11 +1,12 @@
 """A pattern that somebody writes costs a bounded amount of time, or is refused when it is saved."""
 
 import time
+from itertools import count
 
 import pytest
 
 from shared.domain.errors import Unfit
-from shared.domain.patterns import MAX_READ, MAX_REPLACED, groups, replaced, search
+from shared.domain.patterns import MAX_GROWN, MAX_READ, MAX_REPLACED, Effort, groups, replaced, search
 from tests.domain.mail import refused
 
 
@@ -53,7 +54,7 @@ def test_a_pattern_that_hangs_others_takes_a_moment(pattern):
     before = time.process_time()
 
     search(pattern, text)
-    replaced(pattern, text, lambda _: "")
+    replaced(pattern, text, lambda _: "", Effort())
 
     assert not refused(mapping=[mapping(pattern)])
     assert time.process_time() - before < 2  # the CPU that one message may cost (req X1)
@@ -70,13 +71,24 @@ def test_a_text_that_is_not_read_to_its_end_does_not_end_where_reading_does():
 
 
 def test_no_more_than_so_many_matches_are_replaced():
-    text, count = replaced("a", "a" * (MAX_REPLACED + 7), lambda _: "")
+    text, count = replaced("a", "a" * (MAX_REPLACED + 7), lambda _: "", Effort())
 
     assert (text, count) == ("a" * 7, MAX_REPLACED)
 
 
+def test_replacements_that_make_much_of_a_text_are_given_up():
+    with pytest.raises(Unfit, match=f"makes more than {MAX_GROWN} characters"):
+        replaced("a", "a" * MAX_REPLACED, lambda _: "b" * (MAX_GROWN // 10), Effort())
+
+
+def test_a_text_is_left_as_it_was_where_its_matches_take_too_long():
+    """Each of them is looked for in all of the rest."""
+    with pytest.raises(Unfit, match="took all the time"):
+        replaced("a(.*x)?", "a" * 100, lambda _: "", Effort(count(step=0.1).__next__))
+
+
 def test_what_is_beyond_the_beginning_stays():
-    text, _ = replaced("[ab]", "a" + "." * MAX_READ + "b", lambda _: "")
+    text, _ = replaced("[ab]", "a" + "." * MAX_READ + "b", lambda _: "", Effort())
 
     assert text == "." * MAX_READ + "b"
 

@@ -4,7 +4,7 @@
 
 import pytest
 
-from shared.domain.patterns import MAX_READ
+from shared.domain.patterns import MAX_READ, Effort
 from shared.domain.preprocessing import STRIP_PRESETS, preprocess
 from tests.domain.mail import refused, saved
 
@@ -21,7 +21,7 @@ def ready_made(*names):
 
 
 def stripped(rules, text):
-    return preprocess(saved(preprocessing=rules).preprocessing, text)[0]
+    return preprocess(saved(preprocessing=rules).preprocessing, text, Effort())[0]
 
 
 def test_nothing_is_stripped_unless_it_is_turned_on():
@@ -49,7 +49,7 @@ def test_a_text_of_which_nothing_would_remain_is_kept():
 def test_the_steps_tell_which_rules_found_something():
     rules = saved(preprocessing=[own("a"), own("x", name="Other")]).preprocessing
 
-    assert [(step.name, step.matched, step.detail) for step in preprocess(rules, "banana")[1]] == [
+    assert [(step.name, step.matched, step.detail) for step in preprocess(rules, "banana", Effort())[1]] == [
         ("Own", True, "replaced 3"),
         ("Other", False, ""),
     ]
@@ -58,7 +58,7 @@ def test_the_steps_tell_which_rules_found_something():
 def test_a_rule_that_fails_leaves_the_text_to_the_next_one():
     broken = saved(preprocessing=[own("a")]).preprocessing[0].model_copy(update={"pattern": "("})
 
-    text, steps = preprocess([broken, *saved(preprocessing=[own("a")]).preprocessing], "ab")
+    text, steps = preprocess([broken, *saved(preprocessing=[own("a")]).preprocessing], "ab", Effort())
 
     assert (text, [step.matched for step in steps]) == ("b", [False, True])
 

@@ -1,9 +1,12 @@
 """All that a mailbox says about its tickets, in the order it applies, and checked when it is saved (req K)."""
 
+from itertools import count
+
 import pytest
 
 from shared.domain.draft import Draft
 from shared.domain.incidents import Incident
+from shared.domain.patterns import Effort
 from shared.domain.processing import Processing, header_names, process, processing_problems, stated_priority
 from shared.domain.ticket_types import BUILT_IN, TicketTypeSettings
 from tests.domain.mail import ANN, BOB, facts, refused, saved
@@ -51,6 +54,24 @@ def test_a_ticket_has_the_mailboxs_defaults():
     assert (draft.priority, draft.group, draft.assignee) == ("low", "Buying", "bob@example.org")
     assert (draft.category, draft.service, draft.company) == ("Orders", "Goods", "Unknown")
     assert (draft.tags, draft.custom) == (("mail", "order"), {"currency": "EUR"})
+
+
+def test_what_one_message_may_take_is_bounded_over_everything_and_the_message_is_a_ticket_all_the_same():
+    rule = {"conditions": [{"field": "body", "operator": "matches", "value": "o"}], **set_("group", "{{ body|lower }}")}
+    settings = {
+        "preprocessing": [{"kind": "own", "name": "strip", "pattern": "o"}] * 3,
+        "mapping": [{"target": "category", "pattern": "(o)"}],
+        "rules": [{**rule, "name": f"rule {number}"} for number in range(200)],
+    }
+
+    done = drafted(settings, effort=Effort(count(step=0.02).__next__))
+
+    failed = [
+        step for step in done.steps if step.detail.startswith("failed: the patterns and templates before it took")
+    ]
+    assert 100 < len(failed) < 200
+    assert failed[-1].name == "rule 199"
+    assert done.draft.type == "request"
 
 
 def test_the_company_is_the_requesters_own_where_it_is_known():
