@@ -125,4 +125,4 @@ def _by_addresses(message: "InboundMessage") -> Iterator[str]:
 
 
 def _local(address: "Address") -> str:
-    return re.sub(r"[-_.]+", "-", address.key.partition("@")[0])
+    return re.sub(r"[-_. ]+", "-", address.key.partition("@")[0].strip('"'))

@@ -16,6 +16,9 @@ MAX_LOOKED_AT = 2_000
 _ANSWERS = ("reply", "counter", "declinecounter")
 _LIST_FIELDS = ("list-id", "list-post", "mailing-list", "x-mailing-list")
 _BULK = ("bulk", "junk")
+_TITLES = (("out of office", "absence"), ("automatic reply", "automatic_reply"))
+_BEGINS_WITH = r"\s*(?:[^\n?]{{0,60}}\n\s*)?(?:{})"
+"""The form of a text that begins with one of a table, below whom it greets."""
 _METHOD = re.compile(rb"^METHOD[^:\n]{0,100}:\s*([A-Z]+)", re.IGNORECASE | re.MULTILINE)
 
 
@@ -46,29 +49,25 @@ def _method(mail: Mail, part: Part) -> str:
 
 
 def _automatic_reply(_: Mail, message: InboundMessage) -> Finding | None:
-    reasons, is_away = tuple(_declarations(message)), False
-    for title, titles in (("out of office", "absence"), ("automatic reply", "automatic_reply")):
-        if pattern(titles, form=TITLE).match(message.subject):
-            is_away = title == "out of office" or bool(message.header("x-auto-response-suppress"))
-            reasons += (*_hints(message), *_hints_beside(title, message))
-            reasons += (f"subject: {title}",) if reasons else ()
-            break
-    else:
-        if not reasons and message.header("return-path") in ("", "<>") and (message.in_reply_to or message.references):
-            reasons = tuple(_hints(message))
+    reasons = tuple(_declarations(message))
+    title = next((title for title, table in _TITLES if pattern(table, form=TITLE).match(message.subject)), "")
+    is_courteous = bool(pattern("courtesy", form=_BEGINS_WITH).match(message.text[:MAX_LOOKED_AT]))
+    is_answer = is_courteous or bool(message.in_reply_to or message.references)
+    if title or (not reasons and is_answer and message.header("return-path") in ("", "<>")):
+        reasons += (*_hints(message), *_hints_beside(title, message))
+        reasons += ("text: automatic reply",) if is_courteous or (title and _says(message, "declared")) else ()
     if not reasons:
         return None
-    is_away = is_away or "vacation" in (message.header("auto-submitted") or "").lower()
-    is_away = is_away or _says(message, "absence", "away")
+    is_away = title == "out of office" or "vacation" in (message.header("auto-submitted") or "").lower()
+    is_away = is_away or "x-auto-response-suppress" in reasons or _says(message, "absence", "away")
+    reasons += (f"subject: {title}",) if title else ()
     return Finding(Kind.OUT_OF_OFFICE if is_away else Kind.AUTOMATIC_REPLY, reasons)
 
 
 def _hints_beside(title: str, message: InboundMessage) -> Iterator[str]:
-    """Signals that mean something beside such a title only; people's mail has them, too."""
+    """A signal that means something beside such a title only; people's mail has it, too."""
     if title == "automatic reply" and message.header("x-auto-response-suppress"):
         yield "x-auto-response-suppress"
-    if _says(message, "courtesy", "away"):
-        yield "text: automatic reply"
 
 
 def _declarations(message: InboundMessage) -> Iterator[str]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from shared.mime.body import Mail
 from shared.mime.headers import Fields, read_fields, text
 from shared.mime.structure import Part
 from shared.mime.values import message_ids
-from shared.mime.wordings import BEGINS, TITLE, pattern
+from shared.mime.wordings import BEGINS, TITLE, label_kinds, pattern
 
 MAX_SOURCE = 64 * 1024
 """Characters of a report, and bytes of each of its parts, that are looked at."""
@@ -27,27 +28,25 @@ _ORIGINAL_TYPES = (
     *("message/rfc822", "message/global"),
     *("text/rfc822-headers", "message/rfc822-headers", "message/global-headers"),
 )
-_SERVER_NAMES = re.compile(
-    r"mail delivery|mail(?:er)?[- ]daemon|(?:system|mail) ?administrator|postmaster|delivery (?:sub)?system",
-    re.IGNORECASE,
-)
+_SERVER_NAMES = re.compile(r"mail delivery|mail(?:er)?[- ]daemon|delivery (?:sub)?system", re.IGNORECASE)
+_OFFICES = re.compile(r"(?!.*daemon).*(?:post|admin)", re.IGNORECASE)
+"""Addresses of mail servers that are those of somebody, too."""
 _BLANK_LINES = re.compile(rb"\n[ \t\r]*(?:\n[ \t\r]*)+")
 _STATUS = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.]*\d)")
 _SMTP = re.compile(r"(?<![\d.:-])([45])[0-5]\d(?=[\s:#-])")
-_ADDRESS = re.compile(r"[^\s<>()\[\]\",;:@\\=]{1,64}@[^\s<>()\[\]\"',;:@/\\]{1,255}")
-_LINE_START = re.compile(r"(?:^|\n)[>*•\-<'\" \t]{0,20}(?:to: ?|recipient: ?|mailto:)?[<'\"]?$", re.IGNORECASE)
+_ADDRESS = re.compile(  # full-width signs end one, and letters of another script what is a host without them
+    r"[^\s<>()\[\]\",;:@\\=\u3000-\u303f\uff00-\uff1f]{1,64}@"
+    r"(?:[a-z0-9.-]{1,250}\.[a-z]{2,63}|[^\s<>()\[\]\"',;:@/\\\u3000-\u303f\uff00-\uff1f]{1,255})",
+    re.IGNORECASE,
+)
+_LINE_START = re.compile(
+    r"[>*•\-<'\" \t]{0,20}(?:[\w ]{0,30}(?:to|recipient|user|address): ?|mailto:)?[<'\"]?$", re.IGNORECASE
+)
 _IN_TEXT = re.compile(r"^[> \t]{0,8}(?:Final|Original)-Recipient:", re.IGNORECASE | re.MULTILINE)
 _BELOW = r"(?m)^[ \t>]{{0,8}}(?:[-_=*]{{2,}}[ \t]*)?(?:{})"
 _QUOTED_ID = re.compile(
     r"^[>| \t]{0,20}(?:Original-)?Message[- ]?ID:\s{0,9}(<[^<>\s]{1,900}>)", re.IGNORECASE | re.MULTILINE
 )
-_QUOTED_SUBJECT = re.compile(
-    r"^[>| \t]{0,20}(?:Original )?(?:Subject|Betreff|Objet|Asunto|Oggetto|Assunto|Onderwerp|Ämne|Emne|Aihe"
-    r"|Temat|Předmět|Tárgy|Konu"
-    r"|Тема|件名|主题|主旨|제목)[ \t]{0,9}[:\uff1a][ \t]{0,20}(\S[^\n]{0,998})",
-    re.IGNORECASE | re.MULTILINE,
-)
-_QUOTED_TO = re.compile(r"^[>| \t]{0,20}To:[ \t]{0,20}(\S[^\n]{0,998})", re.IGNORECASE | re.MULTILINE)
 _TITLE_REST = re.compile(
     r"[^:\uff1a]{1,60}[:\uff1a]\s*"
     r"(?!returning|see transcript|(?:user|host) unknown|service|delivery |unable|could not)(\S.*)",
@@ -85,7 +84,7 @@ def delivery_report(mail: Mail, message: InboundMessage) -> Finding | None:
     if (found := _IN_TEXT.search(body)) and (is_daemon(message.sender) or is_report):
         status = body[max(body.rfind("\n\n", 0, found.start()), 0) :].strip()
         return _structured(mail, message, status.encode(), signs)
-    return _in_words(mail, message, body, signs)
+    return _in_words(mail, message, signs)
 
 
 def read_receipt(mail: Mail, message: InboundMessage) -> Finding | None:
@@ -93,16 +92,15 @@ def read_receipt(mail: Mail, message: InboundMessage) -> Finding | None:
     is_report = mail.root.type.value == "multipart/report"
     if (is_report or is_titled) and (source := _part(mail, _RECEIPT_TYPES)):
         fields, _ = read_fields(source, 0, len(source), [])
-        original = _original(mail, message, fields)
-        if pattern("undeliverable", form=BEGINS).match(message.subject):  # so does Dovecot refuse a message
-            failed = FailedDelivery(_recipient(fields), permanent=True)
-            report = DeliveryReport((failed,) if failed.address else (), original.id, original.subject)
-            return Finding(
-                Kind.DELIVERY_FAILURE, ("report: disposition-notification", "subject: undeliverable"), report
-            )
-        report = DeliveryReport((), original.id, original.subject)
-        return Finding(Kind.READ_RECEIPT, ("report: disposition-notification",), report)
-    if is_titled and pattern("was_read").search(message.text[:2_000]):
+        original, reasons = _original(mail, message, fields), ("report: disposition-notification",)
+        if not pattern("undeliverable", form=BEGINS).match(message.subject):
+            return Finding(Kind.READ_RECEIPT, reasons, DeliveryReport((), original.id, original.subject))
+        failed = FailedDelivery(_recipient(fields), permanent=True)  # so does Dovecot refuse a message
+        report = DeliveryReport((failed,) if failed.address else (), original.id, original.subject)
+        return Finding(Kind.DELIVERY_FAILURE, (*reasons, "subject: undeliverable"), report)
+    begin = message.text[:2_000]
+    is_about_ours = message.in_reply_to or message.references or _quoted("subject").search(begin)
+    if is_titled and is_about_ours and pattern("was_read").search(begin):
         original = _original(mail, message)
         report = DeliveryReport((), original.id, original.subject)
         return Finding(Kind.READ_RECEIPT, ("subject: read", "text: was read"), report)
@@ -110,12 +108,13 @@ def read_receipt(mail: Mail, message: InboundMessage) -> Finding | None:
 
 
 def _signs(message: InboundMessage) -> Iterator[str]:
-    """That no person wrote it, but a mail server."""
-    if message.header("return-path") in ("", "<>"):
+    """That no person wrote it, but a mail server. A form of a web site says whom to answer."""
+    if message.header("return-path") in ("", "<>") and not message.reply_to:
         yield "null return path"
     if message.header("x-failed-recipients"):
         yield "x-failed-recipients"
-    if is_daemon(message.sender) or (message.sender and _SERVER_NAMES.match(message.sender.name)):
+    sender = message.sender or Address("")
+    if is_daemon(Address(sender.address or sender.name)) or _SERVER_NAMES.match(sender.name):
         yield "sender: mail server"
 
 
@@ -130,11 +129,14 @@ def _structured(mail: Mail, message: InboundMessage, source: bytes, signs: tuple
     original = _original(mail, message, *groups)
     recipients = [(_action(group), group) for group in groups if group.first("action") or _recipient(group)]
     failed = [_failed(group, action, original) for action, group in recipients if action in ("failed", "delayed")]
+    failed = sorted((each for each in failed if each.address), key=lambda each: bool(each.status))
     actions = {action for action, _ in recipients}
     action = next((each for each in ("failed", "delayed") if each in actions), next(iter(actions), "failed"))
     kind = {"failed": Kind.DELIVERY_FAILURE, "delayed": Kind.DELIVERY_DELAY}.get(action, Kind.AUTOMATIC_REPLY)
-    report = DeliveryReport(tuple(each for each in failed if each.address), original.id, original.subject)
-    return Finding(kind, (f"report: {action}", *signs), report)
+    if not failed and kind is not Kind.AUTOMATIC_REPLY:
+        failed = list(_described(message, _said(message), original, is_final=action == "failed"))
+    each_once = {each.address: each for each in failed}.values()
+    return Finding(kind, (f"report: {action}", *signs), DeliveryReport(tuple(each_once), original.id, original.subject))
 
 
 def _action(group: Fields) -> str:
@@ -176,7 +178,7 @@ def _original(mail: Mail, message: InboundMessage, *reported: Fields) -> _Origin
     fields, _ = read_fields(source.lstrip(), 0, len(source.lstrip()), [])
     ids = [group.first(name) for group in reported for name in ("original-message-id", "x-original-message-id")]
     said = message.text[:MAX_SOURCE]
-    quoted = [_as_field(_first(pattern, said)) for pattern in (_QUOTED_ID, _QUOTED_SUBJECT, _QUOTED_TO)]
+    quoted = [_as_field(_first(pattern, said)) for pattern in (_QUOTED_ID, _quoted("subject"), _quoted("to"))]
     candidates = map(message_ids, (fields.first("message-id"), *ids, quoted[0]))
     known = next(filter(None, candidates), message.in_reply_to or message.references[-1:])
     title = pattern("undeliverable", "delayed", "read", form=BEGINS).match(message.subject)
@@ -185,6 +187,16 @@ def _original(mail: Mail, message: InboundMessage, *reported: Fields) -> _Origin
         id=known[0] if known else None,
         subject=text(fields.first("subject") or quoted[1]) or (_first(_TITLE_REST, message.subject) if title else ""),
         recipients=frozenset(address.key for address in addresses(recipients) if "@" in address.address),
+    )
+
+
+@cache
+def _quoted(*fields: str) -> re.Pattern[str]:
+    """A line that begins with the label of one of the fields, in any language, and what follows."""
+    labels = "|".join(label for label, field in label_kinds().items() if field in fields)
+    return re.compile(
+        rf"^[>| \t]{{0,20}}(?:original )?(?:{labels})[ \t]{{0,9}}[:\uff1a][ \t]{{0,20}}(\S[^\n]{{0,998}})",
+        re.IGNORECASE | re.MULTILINE,
     )
 
 
@@ -198,14 +210,20 @@ def _first(pattern: re.Pattern[str], source: str) -> str:
     return found[1].strip() if found else ""
 
 
-def _in_words(mail: Mail, message: InboundMessage, body: str, signs: tuple[str, ...]) -> Finding | None:
-    ours = pattern("copy_below", form=_BELOW).search(body)
-    said = body[: ours.start() if ours else len(body)]
+def _said(message: InboundMessage) -> str:
+    """The text of a report, without the copy of our message below it."""
+    return pattern("copy_below", form=_BELOW).split(message.text[:MAX_SOURCE], maxsplit=1)[0]
+
+
+def _in_words(mail: Mail, message: InboundMessage, signs: tuple[str, ...]) -> Finding | None:
+    said = _said(message)
     is_delay = pattern("delayed", form=BEGINS).match(message.subject)
     is_failure = pattern("undeliverable", form=BEGINS).match(message.subject)
     if not (is_delay or is_failure or _says_so(message, said, signs)):
         return None
-    is_final = not (is_delay or (not is_failure and pattern("still_trying").search(said[:4_000])))
+    if signs == ("null return path",) and not (_has_code(said) or _names_another(message, said)):
+        return None
+    is_final = not (is_delay or pattern("still_trying").search(said[:4_000]))
     original = _original(mail, message)
     failed = tuple(_described(message, said, original, is_final=is_final))
     kind = Kind.DELIVERY_FAILURE if is_final else Kind.DELIVERY_DELAY
@@ -217,10 +235,15 @@ def _says_so(message: InboundMessage, said: str, signs: tuple[str, ...]) -> bool
     """Without a title that we know: a server says it in words, or names the code of an error in whatever language."""
     if "x-failed-recipients" not in signs and "sender: mail server" not in signs:
         return False
-    if pattern("undeliverable", "not_delivered").search(said[:4_000]):
+    if "null return path" in signs and (pattern("undeliverable").search(message.subject) or _has_code(said)):
         return True
-    untitled = pattern("undeliverable").search(message.subject) or _has_code(said)
-    return "null return path" in signs and bool(untitled)
+    is_somebody = len(signs) == 1 and message.sender is not None and _OFFICES.match(message.sender.address)
+    return not is_somebody and bool(pattern("undeliverable", "not_delivered").search(said[:4_000]))
+
+
+def _names_another(message: InboundMessage, said: str) -> bool:
+    known = [address.key for address in (message.sender, *message.to) if address]
+    return any(found[0].casefold() not in known for found in _ADDRESS.finditer(said))
 
 
 def _described(message: InboundMessage, said: str, original: _Original, *, is_final: bool) -> Iterator[FailedDelivery]:
@@ -251,12 +274,22 @@ def _chosen(
     """Of the addresses in a report, those that failed: named in a field, written to, or standing first in a line."""
     fields = ",".join(value for name, value in message.headers if name == "x-failed-recipients")
     named = [address.key for address in addresses([_as_field(fields)]) if "@" in address.address]
-    ours = {address.key for address in (*message.to, *message.cc)} - original.recipients
-    other = [(address, found) for address, found in mentions if address not in ours and not is_daemon(Address(address))]
-    written_to = [address for address, _ in other if address in original.recipients]
-    in_front = [
-        address for address, found in other if _LINE_START.search(said, max(found.start() - 40, 0), found.start())
+    ours = {address.key for address in (*message.to, *message.cc)}
+    other = [
+        (address, found)
+        for address, found in mentions
+        if address in original.recipients or not (address in ours or is_daemon(Address(address)))
     ]
-    first = [address for address, _ in other[:1]]
-    lonely = list(original.recipients) if len(original.recipients) == 1 else []
-    return list(dict.fromkeys(named or written_to or in_front or first or lonely))[:MAX_RECIPIENTS]
+    written_to = [address for address, _ in other if address in original.recipients]
+    aside = _quoted("to", "cc", "from")
+    told = [address for address, found in other if not aside.match(said, _line_start(said, found), found.end())]
+    named = named or [address for address in told if address in original.recipients]
+    in_front = [address for address, found in other if _LINE_START.match(said, _line_start(said, found), found.start())]
+    lonely = list(original.recipients - ours) if len(original.recipients) == 1 else []
+    return list(
+        dict.fromkeys(named or written_to or in_front or (told or [address for address, _ in other])[:1] or lonely)
+    )[:MAX_RECIPIENTS]
+
+
+def _line_start(said: str, found: re.Match[str]) -> int:
+    return said.rfind("\n", 0, found.start()) + 1

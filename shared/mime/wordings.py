@@ -9,11 +9,11 @@ from typing import Any
 
 _FORMAT_CHARACTERS = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 _WIDE_SPACES = re.compile("[\xa0\u2000-\u200a\u202f\u3000]")
-BEGINS = r"\s*(?:\[[^\]]{{1,40}}\]\s*|\*{{2,5}}\s*|auto:\s*)?(?:{})"
+BEGINS = r"\s*(?:\[[^\]]{{1,40}}\]\s*|\*{{2,5}}\s*|auto:\s*|\[)?(?:{})"
 """The form of a subject that begins with one of a table,"""
 TITLE = (
     BEGINS + r"(?:[- ]+(?:auto\w*[- ]?)?(?:reply|response|message|notification|notice|assistant|re|aw))?"
-    "[\\s!.*]*(?:$|[:\uff1a;,(\\[\u2013\u2014-])"
+    "[\\s!.*]*(?:$|[:\uff1a;,(\\[\\]\u2013\u2014-])"
 )
 """... and of one that is one of them, or begins with one as with a title."""
 

@@ -34,7 +34,10 @@ def mail(
         "Автоматический ответ: Принтер", "Автоответ: Принтер", "Вне офиса", "Автоматична відповідь: Принтер",
         "Αυτόματη απάντηση: Εκτυπωτής", "自動応答: プリンター",
         "自动答复: 打印机", "自動回覆: 印表機", "자동 회신: 프린터",
-        "رد تلقائي: طابعة", "תשובה אוטומטית: מדפסת", "Trả lời tự động: Máy in",
+        "رد تلقائي: طابعة", "תשובה אוטומטית: מדפסת", "Trả lời tự động: Máy in", "Sjálfvirkt svar: Prentari",
+        "Automātiska atbilde: Printeris", "Resposta automàtica: Impressora", "پاسخ خودکار: چاپگر",
+        "AUTO: Jean est absent (retour 05/08/2026)", "AUTO: Ana está ausente de la oficina (vuelve 05/08/2026)",
+        "[Autoreply] Printer",
     ],
 )  # fmt: skip
 def test_a_title_of_automatic_replies_counts_together_with_a_second_signal(subject):
@@ -97,15 +100,38 @@ def test_an_automatic_reply_of_somebody_who_is_away_is_an_out_of_office_one(text
 
 
 def test_an_automatic_reply_of_a_desk_is_no_out_of_office_one():
-    text = "We have received your request. Its number is 4711.\n\n> I am out of the office"
+    text = "This is an automatically generated message. Your number is 4711.\n\n> I am out of the office"
 
     assert mail("Your request", "Auto-Submitted: auto-replied\n", text).kind is Kind.AUTOMATIC_REPLY
 
 
 def test_a_title_and_the_words_of_a_machine_are_enough_without_any_field():
-    message = mail("Automatic reply: Printer", text="Thank you for your message. I am away until 3 July.")
+    message = mail("Automatic reply: Printer", text="Dear Sir,\n\nThank you for your message. I am not in the office.")
 
     assert (message.kind, message.kind_reasons[-1]) == (Kind.OUT_OF_OFFICE, "subject: automatic reply")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Back on Monday.\n\nNote: This is an automated response to your message.",
+        "Ich bin ab Montag wieder da. Dies ist eine automatische Antwort.",
+        "Ceci est une réponse automatique.",
+        "Esta es una respuesta automática a su mensaje.",
+        "To jest automatyczna odpowiedź.",
+        "Это автоматический ответ.",
+        "このメールは自動返信メールです。",
+        "这是来自邮箱的假期自动回复邮件。",
+    ],
+)
+def test_a_title_of_absence_is_believed_where_the_text_says_that_a_machine_wrote_it(text):
+    assert mail("Abwesenheit", text=text).kind is Kind.OUT_OF_OFFICE
+
+
+def test_thanks_without_a_return_path_are_an_automatic_reply():
+    message = mail("We got it", "Return-Path: <>\nPrecedence: bulk\n", "Hello,\n\nThank you for your mail.")
+
+    assert (message.kind, message.kind_reasons[-1]) == (Kind.AUTOMATIC_REPLY, "text: automatic reply")
 
 
 @pytest.mark.parametrize(
@@ -114,6 +140,13 @@ def test_a_title_and_the_words_of_a_machine_are_enough_without_any_field():
         ("Out of office: who covers next week?", "", "I'll be out of the office next week. Who takes my calls?"),
         ("Out of office calendar does not sync", "X-Auto-Response-Suppress: DR, RN, NRN, OOF, AutoReply\n", "Help!"),
         ("How do I set an out of office reply?", ANSWER, "Please tell me."),
+        ("Out of office", "", "I will be away from Monday, please switch my automatic reply on."),
+        ("Automatic reply", "", "The automatic response of our shop is wrong. Thank you for your help."),
+        ("Abwesenheit", "", "Ich bin ab Montag im Urlaub, bitte leiten Sie meine Mails um."),
+        ("自动回复", "", "您好, 请问如何设置自动回复"),
+        ("不在", "", "来週は不在にしております。"),
+        ("Delivery failure: order 7", "Return-Path: <>\nReply-To: bob@shop.example\n", "Not delivered, 550 EUR."),
+        ("Rejected: my card", "Return-Path: <>\n", "It was rejected."),
         ("Re: Automatic reply: Printer", ANSWER, "Are you back?"),
         ("Automatic reply does not work", "", "Thank you for your message, but it does not."),
         ("Printer", "X-Auto-Response-Suppress: All\n", "It is on fire"),
@@ -121,6 +154,7 @@ def test_a_title_and_the_words_of_a_machine_are_enough_without_any_field():
         ("Undeliverable: mail to Bob", "", "My mail could not be delivered, why?"),
         ("Fwd: Undelivered Mail Returned to Sender", "", "<bob@shop.example>: 550 5.1.1 unknown"),
         ("Read: the manual", "", "I did, and it does not help."),
+        ("Read receipt", "", "The message was opened on his side, but no receipt came."),
         ("Accepted: your offer of 3 July", "", "We accept. Please deliver."),
         ("Order 4711", "List-Unsubscribe: <mailto:u@shop.example>\n", "Thank you for your order."),
         ("Disk full on db1", "Auto-Submitted: auto-generated\nPrecedence: bulk\n", "98 %"),
@@ -133,6 +167,17 @@ def test_people_and_machines_with_something_to_say_are_no_automatic_replies(subj
     message = mail(subject, fields, text)
 
     assert (message.kind, message.kind_reasons, message.report) == (Kind.PERSON, (), None)
+
+
+@pytest.mark.parametrize(
+    ("sender", "subject"),
+    [
+        ("Jim <postmaster@host.example>", "Your server"),
+        ("Mail Administrator <jim@host.example>", "Undeliverable items"),
+    ],
+)
+def test_people_look_after_mail_servers_too(sender, subject):
+    assert mail(subject, text="Mail of yours was not delivered: user unknown.", sender=sender).kind is Kind.PERSON
 
 
 @pytest.mark.parametrize(
@@ -230,7 +275,8 @@ def test_a_read_receipt_names_the_message_that_was_read():
     ],
 )
 def test_a_read_receipt_in_words_is_told_by_its_title_and_its_text(subject, text):
-    assert mail(subject, text=text).kind is Kind.READ_RECEIPT
+    assert mail(subject, ANSWER, text).kind is Kind.READ_RECEIPT
+    assert mail(subject, text=f"To: Anna\nSubject: Printer\n\n{text}").kind is Kind.READ_RECEIPT
 
 
 @pytest.mark.parametrize(
