@@ -17,7 +17,7 @@ param alertEmail string
 @description('Application (client) id of the Entra app registration that signs people in. Empty: no sign-in, function keys only.')
 param consoleClientId string = ''
 
-@description('Whether the app may write secrets (through its API, and renewed refresh tokens) or only read them.')
+@description('Whether the app may write secrets (through its API, renewed refresh tokens, and the key that it signs with) or only read them.')
 param allowSecretWrites bool = false
 
 @description('true: storage and vault are reachable over private endpoints only. false: from anywhere, guarded by identity.')

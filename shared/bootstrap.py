@@ -25,7 +25,7 @@ from shared.adapters.tokens import Tokens
 from shared.adapters.tokens.browser import BrowserSignIns
 from shared.adapters.vault import KeyVaultSecrets
 from shared.adapters.webhooks import HttpsWebhooks
-from shared.application.own_ids import OwnIds
+from shared.application.own_ids import KEY_SECRET, MAKING, OwnIds
 from shared.application.ports.platform import Clock, SecretStore
 from shared.application.services import Services
 from shared.domain.announcements import Announcement
@@ -57,11 +57,16 @@ def compose(settings: Settings, clock: Clock = utc_now) -> Services:
     credential = app_identity(settings)
     clients = StorageClients(settings.storage, credential)
     vault = KeyVaultSecrets(settings, credential, clock)
+    watches = TableWatchStore(clients)
     vault_tokens = Tokens(settings, vault, clock)
 
     def with_secrets(secrets: SecretStore | None) -> SourceServices:
         tokens = Tokens(settings, secrets, clock) if secrets else vault_tokens
         return SourceServices(settings, secrets or vault, tokens, clock)
+
+    def may_make_key() -> bool:
+        now = clock()
+        return settings.allow_secret_writes and watches.ask(f"secret|{KEY_SECRET}", now, now + MAKING)
 
     return Services(
         installation=TableDocuments(clients, "mailboxes", "installation", Installation),
@@ -81,11 +86,11 @@ def compose(settings: Settings, clock: Clock = utc_now) -> Services:
         contacts=TableContactStore(clients),
         audit=TableAuditStore(clients),
         schedule=TableScheduleStore(clients),
-        watches=TableWatchStore(clients),
+        watches=watches,
         polls=StoragePollQueue(clients),
         deliveries=StorageDeliveryQueue(clients),
         secrets=vault,
-        own_ids=OwnIds(vault),
+        own_ids=OwnIds(vault, may_make_key),
         open_source=lambda mailbox, secrets=None: open_source(mailbox, with_secrets(secrets)),
         open_sender=lambda sender, secrets=None: open_sender(sender, with_secrets(secrets)),
         open_watcher=lambda mailbox: open_watcher(mailbox, with_secrets(None)),

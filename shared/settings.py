@@ -19,7 +19,7 @@ NAMES = {
     "LOGIN_ENDPOINT": "Entra ID, https://login.microsoftonline.com unless set",
     "GRAPH_ENDPOINT": "Microsoft Graph, https://graph.microsoft.com unless set",
     "PUBLIC_URL": "where browsers reach this app, to come back from signing in with Microsoft, Google and others",
-    "ALLOW_SECRET_WRITES": "true where the app may write secrets: through its API, from sign-ins and when they renew",
+    "ALLOW_SECRET_WRITES": "true where the app may write secrets: by API, sign-in and renewal, and its signing key",
     "GOOGLE_TOKEN_ENDPOINT": "Google's sign-in, https://oauth2.googleapis.com/token unless set; local only",
     "GMAIL_ENDPOINT": "Gmail API, https://gmail.googleapis.com unless set; local only",
     "GOOGLE_LOGIN_ENDPOINT": "where people sign in with Google, https://accounts.google.com unless set; local only",

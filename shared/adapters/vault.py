@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from shared.application.ports.platform import Clock
-from shared.domain.errors import Conflict, SecretMissing, SecretsReadOnly, StoreUnavailable
+from shared.domain.errors import Conflict, SecretMissing, SecretsReadOnly, SecretUnusable, StoreUnavailable
 from shared.settings import Settings
 
 _MAX_AGE = timedelta(minutes=5)
@@ -57,7 +57,7 @@ class KeyVaultSecrets:
         with _vault_errors(name):
             secret = self._client.get_secret(name)
         if not secret.value:
-            raise SecretMissing(f"The secret `{name}` is empty.", advice="Set its value in Key Vault.")
+            raise SecretUnusable(f"The secret `{name}` is empty.", advice="Set its value in Key Vault.")
         return _Known(self._clock(), secret.value, secret.properties.expires_on)
 
     @cached_property
@@ -102,7 +102,7 @@ def _vault_errors(name: str) -> Iterator[None]:
     except HttpResponseError as exc:
         if _inner_code(exc) == "SecretDisabled":
             advice = "Enable it in Key Vault, or add a new version."
-            raise SecretMissing(f"The secret `{name}` is disabled.", advice=advice) from exc
+            raise SecretUnusable(f"The secret `{name}` is disabled.", advice=advice) from exc
         if exc.status_code == 403:
             role = "Key Vault Secrets User (to write, Key Vault Secrets Officer)"
             advice = f"Give the app's identity the role {role}, and check the vault's firewall."

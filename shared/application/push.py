@@ -11,7 +11,6 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import timedelta
 
-from shared.application.own_ids import KEY_SECRET
 from shared.application.ports.connections import Watcher
 from shared.application.ports.platform import PollRequest
 from shared.application.services import Services
@@ -31,7 +30,7 @@ _MOST_AT_ONCE = 200
 
 def notified(services: Services, notifications: Sequence[object]) -> None:
     """Handle what was posted to us; whatever is not about a mailbox of ours is ignored."""
-    keys, pushed = _keys(services), _pushed(services)
+    keys, pushed = services.own_ids.signing_keys(), _pushed(services)
     polled, marked, ignored = set[str](), set[str](), 0
     for each in notifications:
         notice = each if isinstance(each, dict) else {}
@@ -78,7 +77,7 @@ def look_after_watches(services: Services) -> None:
     if not due:
         return
     try:
-        key = _keys(services)[0]
+        key = services.own_ids.signing_keys()[0]
     except AppError as error:
         emit(Event.PUSH_FAILED, level=logging.WARNING, error=error.code)
         return
@@ -150,7 +149,3 @@ def _made_for(services: Services, mailbox: Mailbox) -> str:
     """Other settings need other watches."""
     text = f"{services.settings.public_url} {mailbox.address} {mailbox.source.model_dump_json()}"
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _keys(services: Services) -> list[bytes]:
-    return [each.strip().encode() for each in services.secrets.get(KEY_SECRET).split(",")]

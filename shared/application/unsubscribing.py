@@ -5,7 +5,6 @@ import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import TYPE_CHECKING
 
-from shared.application.own_ids import KEY_SECRET
 from shared.application.services import Services
 from shared.domain.errors import NotFound
 
@@ -42,5 +41,4 @@ def _ciphers(services: Services) -> "list[AESSIV]":
     """AES-SIV (RFC 5297): without a nonce, so that it is the same each time. The first is of the key in use."""
     from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
-    keys = (each.strip().encode() for each in services.secrets.get(KEY_SECRET).split(","))
-    return [AESSIV(hmac.new(key, _PURPOSE[0], hashlib.sha512).digest()) for key in keys]
+    return [AESSIV(hmac.new(key, _PURPOSE[0], hashlib.sha512).digest()) for key in services.own_ids.signing_keys()]

@@ -86,6 +86,10 @@ class SecretMissing(MailboxError):
     code = "secret_missing"
 
 
+class SecretUnusable(SecretMissing):
+    """It is there, and has no value that may be read."""
+
+
 class SecretsReadOnly(MailboxError):
     code = "secrets_read_only"
 

@@ -5,7 +5,7 @@ import pytest
 from local.simulators import Simulators
 from shared.adapters.identity import app_identity
 from shared.adapters.vault import KeyVaultSecrets
-from shared.domain.errors import AppError, SecretMissing, StoreUnavailable
+from shared.domain.errors import AppError, SecretMissing, SecretUnusable, StoreUnavailable
 from tests.adapters.conftest import APP, APP_SECRET
 from tests.clock import MovableClock
 
@@ -60,14 +60,14 @@ def test_an_unknown_secret_is_missing(secrets: KeyVaultSecrets) -> None:
 def test_a_disabled_secret_is_missing(simulators: Simulators, secrets: KeyVaultSecrets) -> None:
     simulators.vault.put("mail-password", "x", enabled=False)
 
-    with pytest.raises(SecretMissing, match="disabled"):
+    with pytest.raises(SecretUnusable, match="disabled"):
         secrets.get("mail-password")
 
 
 def test_an_empty_secret_is_missing(simulators: Simulators, secrets: KeyVaultSecrets) -> None:
     simulators.vault.put("mail-password", "")
 
-    with pytest.raises(SecretMissing, match="empty"):
+    with pytest.raises(SecretUnusable, match="empty"):
         secrets.get("mail-password")
 
 

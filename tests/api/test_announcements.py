@@ -10,6 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from local.smtp_server import SmtpServer
+from shared.application.own_ids import OwnIds
 from shared.application.services import Services
 from shared.domain.errors import StoreUnavailable
 from shared.entrypoints.http.app import build
@@ -331,7 +332,7 @@ def test_nothing_begins_where_nothing_can_be_sent(api: TestClient, asked):
 
 
 def test_nothing_begins_where_nobody_could_unsubscribe(services: Services, desk: Desk, sender, asked):
-    without_key = TestClient(build(replace(services, secrets=Secrets({}))))
+    without_key = TestClient(build(replace(services, own_ids=OwnIds(Secrets({})))))
     without_url = TestClient(build(replace(services, settings=replace(services.settings, public_url=""))))
 
     refused = [each.post("/api/announcements", json=asked).json()["type"] for each in (without_key, without_url)]

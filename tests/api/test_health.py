@@ -249,6 +249,16 @@ def test_exchange_whose_certificate_is_not_checked_is_warned_of(api: TestClient,
     assert [each["code"] for each in mailbox["findings"]] == ["insecure"]
 
 
+def test_a_key_that_the_app_may_make_is_made_and_not_missed(api: TestClient, services: Services, vault):
+    del vault.vault._secrets["message-id-key"]
+    services.secrets.forget("message-id-key")
+    services.watches.delete("secret|message-id-key")
+    api.post("/api/senders", json={"name": "Relay", "from_address": "a@example.com", "transport": SMTP})
+
+    assert codes(api.get("/api/health").json()) == []
+    assert services.secrets.get("message-id-key")
+
+
 def test_a_key_that_nobody_has_created_is_missed_where_there_is_a_sender(services: Services, sender: str):
     without = replace(services, own_ids=OwnIds(Secrets({})))
 

@@ -41,7 +41,7 @@ def test_indexing_the_functions_imports_nothing_that_only_requests_need(said):
 
 def test_health_is_answered_without_app_settings_and_tells_what_is_missing(said):
     assert said["health"]["status"] == 503
-    assert [text.partition(" ")[0] for text in said["health"]["body"]["problems"]] == [
+    assert [each["text"].partition(" ")[0] for each in said["health"]["body"]["findings"]] == [
         "POLL_SCHEDULE",
         "DATA_STORAGE__tableServiceUri",
         "DATA_STORAGE__blobServiceUri",

@@ -16,6 +16,7 @@ from local.simulators.graph_subscriptions import Subscription, Subscriptions
 from shared.adapters.sources import open_watcher
 from shared.adapters.sources.services import SourceServices
 from shared.adapters.tokens import Tokens
+from shared.application.own_ids import OwnIds
 from shared.application.ports.platform import PollRequest
 from shared.application.push import look_after_watches
 from shared.application.services import Services
@@ -145,6 +146,7 @@ def pushed(
         compose(settings, clock),
         polls=requests,
         secrets=secrets,
+        own_ids=OwnIds(secrets),
         open_watcher=lambda mailbox: open_watcher(mailbox, for_sources),
     )
     monkeypatch.setattr("shared.bootstrap.services", lambda: services)

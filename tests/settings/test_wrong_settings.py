@@ -21,8 +21,8 @@ def test_wrong_settings_are_told_by_health_and_log_all_at_once_and_nothing_is_po
         told = until(lambda: [line for line in host.log.read_text().splitlines() if "settings.invalid" in line])
         log = host.log.read_text()
 
-    problems = health.json()["problems"]
-    assert (health.status_code, health.json()["status"]) == (503, "broken")
+    problems = [each["text"] for each in health.json()["findings"]]
+    assert (health.status_code, health.json()["level"]) == (503, "error")
     assert [problem.split()[0] for problem in problems] == ["KEY_VAULT_URI", "LOGIN_ENDPOINT", "ALLOW_LOOPBACK_TARGETS"]
     assert json.loads(told[0][told[0].index("{") :])["problems"] == problems
     assert mailboxes.status_code == 503
