@@ -38,8 +38,8 @@ class Checked(Generic[D]):
 @dataclass(frozen=True, slots=True)
 class Kind(Generic[D]):
     """One kind of configuration. `read_only` is what an answer shows beside the settings; it is ignored when it comes
-    back. `exported` is what an export has beside the settings. `saving` is called before a change is stored, `deleted`
-    after it is gone; what is `needed_by` others cannot be deleted.
+    back. `exported` is what an export has beside the settings. `saving` is called before a change is stored,
+    `deleting` before it goes and `deleted` after that; what is `needed_by` others cannot be deleted.
     """
 
     noun: str
@@ -50,6 +50,7 @@ class Kind(Generic[D]):
     read_only: Sequence[str] = ()
     exported: Sequence[str] = ()
     saving: Callable[[Services, D], None] = field(default=lambda _services, _document: None)
+    deleting: Callable[[Services, D], None] = field(default=lambda _services, _document: None)
     deleted: Callable[[Services, D], None] = field(default=lambda _services, _document: None)
     needed_by: Callable[[Services, D], Iterable[str]] = field(default=lambda _services, _document: ())
 
@@ -111,8 +112,9 @@ def delete(services: Services, kind: Kind[D], current: Versioned[D]) -> None:
     """
     gone = current.value
     if reason := kept_by(services, kind, gone):
-        raise Conflict(reason, advice="Have them name another, or none; what is only disabled can stay.")
+        raise Conflict(reason, advice="Have them name another, or none; or disable it instead.")
     with audited(services, kind.noun, gone.id, "deleted", before=values(gone)), _unchanged(kind):
+        kind.deleting(services, gone)
         kind.store(services).delete(gone.id, current.etag)
         kind.deleted(services, gone)
 

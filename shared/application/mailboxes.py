@@ -5,11 +5,12 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 
 from shared.application.configuration import Checked, Kind, find, text_at
+from shared.application.intake import taking_in
 from shared.application.ports.stores import Versioned
 from shared.application.services import Services
-from shared.domain.errors import Problem
+from shared.domain.errors import Conflict, Problem
 from shared.domain.mailbox import Mailbox, MailboxSettings
-from shared.domain.processing import processing_problems
+from shared.domain.processing import processing_problems, routes
 from shared.domain.settlement import Keep, MarkRead
 from shared.domain.sources import GraphSource
 from shared.domain.ticket_types import all_types
@@ -27,8 +28,29 @@ def _poll_soon(services: Services, mailbox: Mailbox) -> None:
     services.schedule.begin([mailbox.id], services.clock())
 
 
+def _needed_by(services: Services, mailbox: Mailbox) -> Iterator[str]:
+    """What has come in is found through the mailbox, by its prefix, and kept as long as it says."""
+    store, id_ = services.tickets, mailbox.id
+    if store.tickets(id_, open_only=False, limit=1, before=None):
+        yield "its tickets"
+    if store.quarantine(id_):
+        yield "its messages in quarantine"
+    if store.owed(id_, None, 1):
+        yield "what it has to send"
+    for other in services.mailboxes.cached():
+        if id_ in routes(other):
+            yield f"a rule of mailbox {other.id}"
+
+
+def _stop_polls(services: Services, mailbox: Mailbox) -> None:
+    """What a poll has begun to take in comes to nothing. :raises Conflict: it was faster."""
+    with taking_in(services, mailbox) as intake:
+        intake.lease()
+        if [*_needed_by(services, mailbox)]:
+            raise Conflict
+
+
 def _forget(services: Services, mailbox: Mailbox) -> None:
-    """It is not read any more; its tickets stay in the store."""
     services.schedule.delete(mailbox.id)
 
 
@@ -147,5 +169,7 @@ MAILBOXES = Kind(
     check=_problems,
     read_only=("health",),
     saving=_poll_soon,
+    needed_by=_needed_by,
+    deleting=_stop_polls,
     deleted=_forget,
 )

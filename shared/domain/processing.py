@@ -98,6 +98,11 @@ def header_names(processing: Processing) -> frozenset[str]:
     return frozenset(map(str.lower, re.findall(f"{HEADER}({HEADER_NAME})", processing.model_dump_json())))
 
 
+def routes(processing: Processing) -> set[str]:
+    """The mailboxes that rules hand messages to."""
+    return {action.mailbox for _, action in _actions(processing) if isinstance(action, Route)}
+
+
 def stated_priority(message: InboundMessage) -> Priority | None:
     """What the sender says of the message's importance; None for the usual, which most programs always state."""
     for name, value in message.headers:

@@ -14,6 +14,7 @@ from shared.domain.errors import StoreUnavailable
 from shared.domain.installation import INSTALLATION_ID
 from shared.entrypoints.http.app import build
 from tests.api.conftest import IMAP
+from tests.api.desk import mail
 from tests.clock import MovableClock
 from tests.emptied import empty
 
@@ -141,6 +142,18 @@ def test_a_sender_that_a_section_left_out_still_names_cannot_go(api: TestClient,
 
     assert found.keys() == {"$.senders"}
     assert f"is needed by outgoing rule {configured['outgoing-rules']}" in found["$.senders"]
+
+
+def test_a_mailbox_with_tickets_cannot_be_left_out(api: TestClient, desks):
+    support, _ = desks
+    support.take_in(mail("Printer").as_bytes())
+
+    planned = api.post("/api/configuration/plan", json={"schema_version": 1, "mailboxes": []})
+
+    assert planned.status_code == 422
+    assert planned.json()["problems"] == [
+        {"path": "$.mailboxes", "message": f"the mailbox {support.id} is needed by its tickets"}
+    ]
 
 
 def test_sections_that_are_left_out_stay_as_they_are(api: TestClient, configured):

@@ -1,12 +1,19 @@
 """Configured mailboxes through the API (req C8, C10)."""
 
 import re
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from fastapi.testclient import TestClient
 
+from shared.application.arrivals import parsed
+from shared.application.intake import Intake
+from shared.application.ports.tickets import Fenced
 from shared.application.services import Services
+from shared.domain.message import MessageRef, RawMessage
+from tests.api.desk import Desk, mail
 from tests.clock import MovableClock
 
 
@@ -124,6 +131,44 @@ def test_a_deleted_mailbox_is_gone_with_its_schedule(api: TestClient, services: 
     assert answer.status_code == 204
     assert api.get(f"/api/mailboxes/{mailbox_id}").status_code == 404
     assert services.schedule.get(mailbox_id) is None
+
+
+def test_a_mailbox_with_tickets_stays_because_they_are_found_by_its_prefix(api: TestClient, desks):
+    support, billing = desks
+    support.take_in(mail("Printer").as_bytes())
+    settings = api.get(f"/api/mailboxes/{billing.id}").json()
+    route = {"name": "Printers", "actions": [{"action": "route", "mailbox": support.id}]}
+    api.put(f"/api/mailboxes/{billing.id}", json={**settings, "rules": [route]}, headers={"If-Match": "*"})
+
+    refused = api.delete(f"/api/mailboxes/{support.id}", headers={"If-Match": "*"})
+
+    assert refused.status_code == 409
+    assert f"is needed by its tickets, a rule of mailbox {billing.id}" in refused.json()["detail"]
+    assert api.get("/api/tickets/SUP-1").status_code == 200
+
+
+def test_a_poll_that_goes_on_while_its_mailbox_is_deleted_takes_nothing_in(api: TestClient, desk: Desk):
+    """It may have read the configuration some seconds ago."""
+    state, etag = desk.services.tickets.state(desk.id)
+    mailbox = desk.services.mailboxes.get(desk.id)
+    begun = Intake(desk.services, mailbox.value, state, etag, owner="a poll")
+    raw = RawMessage(MessageRef("INBOX", "1"), mail("Printer").as_bytes(), None, 0)
+
+    assert api.delete(f"/api/mailboxes/{desk.id}", headers={"If-Match": "*"}).status_code == 204
+
+    with closing(begun), pytest.raises(Fenced):
+        begun.take_in([parsed(raw, frozenset())])
+
+
+def test_a_mailbox_is_not_deleted_while_it_is_polled(api: TestClient, desk: Desk):
+    state, etag = desk.services.tickets.state(desk.id)
+    with closing(
+        Intake(desk.services, desk.services.mailboxes.get(desk.id).value, state, etag, owner="a poll")
+    ) as poll:
+        poll.lease()
+
+        assert api.delete(f"/api/mailboxes/{desk.id}", headers={"If-Match": "*"}).status_code == 412
+        poll.release(None)
 
 
 def test_what_does_not_exist_is_not_found(api: TestClient, support):
