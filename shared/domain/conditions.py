@@ -1,6 +1,6 @@
 """Conditions on a message (req K4). Upper and lower case are the same to all of them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, ValidationInfo
@@ -13,7 +13,8 @@ from shared.domain.kinds import Kind
 from shared.domain.patterns import Pattern
 
 _WORDS: Mapping[str, tuple[str, ...]] = {"kind": tuple(Kind), "sender_role": (*Role, "guest")}
-_HOLDS: Mapping[str, Callable[[str, str], bool]] = {
+Operator = Literal["equals", "contains", "starts", "ends"]
+_HOLDS: Mapping[Operator, Callable[[str, str], bool]] = {
     "equals": str.__eq__,
     "contains": str.__contains__,
     "starts": str.startswith,
@@ -21,10 +22,15 @@ _HOLDS: Mapping[str, Callable[[str, str], bool]] = {
 }
 
 
-class _Condition(Model):
+class Negatable(Model):
     model_config = ConfigDict(serialize_by_alias=True)
 
     not_: bool = Field(default=False, alias="not", description="true turns the condition round")
+
+
+def any_holds(operator: Operator, value: str, texts: Iterable[str]) -> bool:
+    """Whether one of the texts has the value in that way."""
+    return any(_HOLDS[operator](text.casefold(), value.casefold()) for text in texts)
 
 
 def _possible(value: str, info: ValidationInfo) -> str:
@@ -34,15 +40,15 @@ def _possible(value: str, info: ValidationInfo) -> str:
     return value
 
 
-class Compare(_Condition):
+class Compare(Negatable):
     """Holds where one of the texts does: an address matches by itself or by the name beside it."""
 
     field: TextField
-    operator: Literal["equals", "contains", "starts", "ends"]
+    operator: Operator
     value: Annotated[str, StringConstraints(min_length=1, max_length=1000), AfterValidator(_possible)]
 
 
-class Matches(_Condition):
+class Matches(Negatable):
     """A pattern is found in the text."""
 
     field: TextField
@@ -50,12 +56,12 @@ class Matches(_Condition):
     value: Pattern
 
 
-class Exists(_Condition):
+class Exists(Negatable):
     field: TextField
     operator: Literal["exists"]
 
 
-class Measure(_Condition):
+class Measure(Negatable):
     """`size` is in bytes."""
 
     field: Literal["size", "attachment_count"]
@@ -81,5 +87,4 @@ def _holds(condition: Condition, facts: Facts) -> bool:
         case Matches():
             return found(facts, condition.field, condition.value) is not None
         case Compare():
-            value = condition.value.casefold()
-            return any(_HOLDS[condition.operator](text.casefold(), value) for text in texts(facts, condition.field))
+            return any_holds(condition.operator, condition.value, texts(facts, condition.field))

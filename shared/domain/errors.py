@@ -19,7 +19,7 @@ AppError
 ├── MessageError             this message only
 │   ├── MessageGone          deleted or moved by somebody else meanwhile
 │   └── AddressUnusable      it is to be sent to what is no address
-├── SendError                this message could not be sent; others can
+├── SendError                this message could not be sent; the sender works
 │   ├── MessageRefused       not in this form, now or later
 │   │   └── MessageTooLarge
 │   └── OutcomeUnknown       it was handed over, and nobody knows whether it was taken
@@ -73,8 +73,6 @@ class SettingsError(AppError):
 
 
 class MailboxError(AppError):
-    """The mailbox or sender does not work until its configuration, its secret or the provider's side is changed."""
-
     code = "mailbox_error"
 
 
@@ -132,8 +130,6 @@ class TargetRefused(SourceMisconfigured):
 
 
 class SourceError(AppError):
-    """The provider cannot serve us right now."""
-
     code = "source_error"
 
 
@@ -160,8 +156,6 @@ class SourceMisbehaved(SourceError):
 
 
 class MessageError(AppError):
-    """This message cannot be fetched or settled; the others can."""
-
     code = "message_error"
 
 
@@ -174,14 +168,10 @@ class AddressUnusable(MessageError):
 
 
 class SendError(AppError):
-    """This message could not be sent; the sender works."""
-
     code = "send_error"
 
 
 class MessageRefused(SendError):
-    """Nothing was sent, and the same message will not be taken later either."""
-
     code = "message_refused"
 
 
@@ -190,10 +180,6 @@ class MessageTooLarge(MessageRefused):
 
 
 class OutcomeUnknown(SendError):
-    """The connection ended after the message was handed over and before the answer: it was sent or not. Sending it
-    again may send it twice.
-    """
-
     code = "outcome_unknown"
 
     def __init__(self) -> None:
@@ -208,8 +194,6 @@ class StoreError(AppError):
 
 
 class Conflict(StoreError):
-    """Somebody else changed the row first."""
-
     code = "conflict"
 
 
@@ -237,8 +221,6 @@ class Unfit(AppError):
 
 
 class RequestError(AppError):
-    """An API call that cannot be served as it stands."""
-
     code = "bad_request"
 
 

@@ -117,9 +117,13 @@ Guid = Annotated[
 
 
 def _https(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme != "https" or not parts.hostname or parts.username or parts.fragment:
-        raise PydanticCustomError("https", "must be an https:// address without user and fragment")
+    try:
+        parts = urlsplit(url)
+        fits = parts.scheme == "https" and parts.hostname and parts.port != 0
+    except ValueError:  # a port that is none
+        fits = False
+    if not fits or parts.username or parts.fragment:
+        raise PydanticCustomError("https", "must be an https:// address with a possible port, no user and no fragment")
     return url
 
 

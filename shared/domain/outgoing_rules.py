@@ -1,26 +1,24 @@
 """Outgoing rules: which sender an e-mail is sent through, by what it is about and whom it goes to (req M4)."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
-from shared.domain.fields import Document, DocumentId, Model, Settings
+from shared.domain.conditions import Negatable, Operator, any_holds
+from shared.domain.fields import Document, DocumentId, Settings
 from shared.domain.ticket import Ticket
 
 
-class SendingCondition(Model):
+class SendingCondition(Negatable):
     """Upper and lower case are the same. Holds where one of the texts does; `recipient` is any of the addresses."""
-
-    model_config = ConfigDict(serialize_by_alias=True)
 
     field: Literal[
         "mailbox", "notice", "recipient", "requester", "type", "priority", "group", "assignee", "category", "service",
         "company", "tag", "subject",
     ]  # fmt: skip
-    operator: Literal["equals", "contains", "starts", "ends"] = "equals"
+    operator: Operator = "equals"
     value: Annotated[str, StringConstraints(min_length=1, max_length=500)]
-    not_: bool = Field(default=False, alias="not", description="true turns the condition round")
 
 
 class OutgoingRuleSettings(Settings):
@@ -36,28 +34,18 @@ class OutgoingRule(OutgoingRuleSettings, Document):
     """A rule as it is stored."""
 
 
-_HOLDS: Mapping[str, Callable[[str, str], bool]] = {
-    "equals": str.__eq__,
-    "contains": str.__contains__,
-    "starts": str.startswith,
-    "ends": str.endswith,
-}
-
-
 def chosen_by_rules(
     rules: Iterable[OutgoingRule], mailbox_id: str, notice: str, recipients: Iterable[str], ticket: Ticket | None
 ) -> str | None:
     """The id of the sender that they choose, if any."""
     seen = {"mailbox": [mailbox_id], "notice": [notice], "recipient": [*recipients]}
     if ticket:
+        seen |= {name: [value] for name, value in ticket.values().items() if isinstance(value, str) and value}
         seen |= {"requester": [ticket.requester.address], "tag": [*ticket.tags]}
-        names = ("type", "priority", "group", "assignee", "category", "service", "company", "subject")
-        seen |= {name: [getattr(ticket, name)] for name in names}
-    ordered = sorted((each for each in rules if each.enabled), key=lambda each: (each.position, each.name))
-    return next((each.sender_id for each in ordered if all(_holds(one, seen) for one in each.conditions)), None)
+    fitting = [rule for rule in rules if rule.enabled and all(_holds(each, seen) for each in rule.conditions)]
+    first = min(fitting, key=lambda rule: (rule.position, rule.name), default=None)
+    return first.sender_id if first else None
 
 
-def _holds(condition: SendingCondition, seen: Mapping[str, list[str]]) -> bool:
-    value = condition.value.casefold()
-    found = any(_HOLDS[condition.operator](text.casefold(), value) for text in seen.get(condition.field, ()) if text)
-    return found is not condition.not_
+def _holds(condition: SendingCondition, seen: Mapping[str, Iterable[str]]) -> bool:
+    return any_holds(condition.operator, condition.value, seen.get(condition.field, ())) is not condition.not_

@@ -3,27 +3,24 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from shared.domain.errors import MessageError
+from shared.domain.fields import Model
 from shared.domain.message import MessageRef
 
 
-class _Settlement(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Keep(_Settlement):
+class Keep(Model):
     """Leave the message as it is."""
 
     action: Literal["keep"] = "keep"
 
 
-class MarkRead(_Settlement):
+class MarkRead(Model):
     action: Literal["mark_read"] = "mark_read"
 
 
-class Move(_Settlement):
+class Move(Model):
     """Move to a folder, which is created first where it is missing and `create` allows it."""
 
     action: Literal["move"] = "move"
@@ -31,7 +28,7 @@ class Move(_Settlement):
     create: bool = True
 
 
-class Delete(_Settlement):
+class Delete(Model):
     action: Literal["delete"] = "delete"
 
 

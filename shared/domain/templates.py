@@ -113,15 +113,13 @@ PART_TYPES = {
 }
 _TICKET = ("mailbox", "recipient", "requester", "ticket")
 PARTS: dict[TemplateKind, tuple[str, ...]] = {
-    TemplateKind.ACKNOWLEDGEMENT: _TICKET,
-    TemplateKind.NOTIFICATION: (*_TICKET, "comment"),
-    TemplateKind.REPLY: (*_TICKET, "comment"),
-    TemplateKind.NOTE_NOTIFICATION: (*_TICKET, "comment"),
-    TemplateKind.CLOSED: _TICKET,
-    TemplateKind.REOPENED: _TICKET,
-    TemplateKind.REFUSED: ("mailbox", "recipient", "message"),
-    TemplateKind.ANNOUNCEMENT: ("mailbox", "recipient", "message"),
-    TemplateKind.ALERT: ("mailbox", "recipient", "message"),
+    **dict.fromkeys((TemplateKind.ACKNOWLEDGEMENT, TemplateKind.CLOSED, TemplateKind.REOPENED), _TICKET),
+    **dict.fromkeys(
+        (TemplateKind.NOTIFICATION, TemplateKind.REPLY, TemplateKind.NOTE_NOTIFICATION), (*_TICKET, "comment")
+    ),
+    **dict.fromkeys(
+        (TemplateKind.REFUSED, TemplateKind.ANNOUNCEMENT, TemplateKind.ALERT), ("mailbox", "recipient", "message")
+    ),
 }
 """What each kind of message can speak of."""
 

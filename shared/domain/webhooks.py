@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 from pydantic_core import PydanticCustomError
@@ -24,14 +23,6 @@ def _one_that_is_told(event: EventType) -> EventType:
     return event
 
 
-def _with_a_port(url: str) -> str:
-    try:
-        _ = urlsplit(url).port
-    except ValueError:
-        raise PydanticCustomError("port", "must have a port from 1 to 65535, or none") from None
-    return url
-
-
 class SubscriptionSettings(Settings):
     """A webhook subscription as people write it."""
 
@@ -39,8 +30,7 @@ class SubscriptionSettings(Settings):
     url: Annotated[
         HttpsUrl,
         StringConstraints(pattern=r"^[\x21-\x7e]+$"),
-        told("an https:// address in ASCII (xn-- for other names), without user, fragment and blanks"),
-        AfterValidator(_with_a_port),
+        told("an https:// address in ASCII (xn-- for other names), with a possible port, no user, fragment and blanks"),
     ] = Field(description="where events are posted to")
     signing_secret: SecretName = Field(
         description="its value is `whsec_` and the base64 of 24 to 64 bytes; after a comma follow those used before"

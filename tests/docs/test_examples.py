@@ -72,3 +72,10 @@ def test_every_setting_of_replies_is_documented_with_its_values():
     for name, field in Replies.model_fields.items():
         assert f"`{name}`" in page
         assert all(f"`{value}`" in page for value in get_args(field.annotation) if isinstance(value, str))
+
+
+def test_every_page_but_the_guides_is_in_the_index():
+    index = Path("docs/README.md").read_text()
+    pages = {page.relative_to("docs").as_posix() for page in Path("docs").rglob("*.md") if page.parent != GUIDES}
+
+    assert {page for page in pages - {"README.md"} if f"({page})" not in index} == set()
