@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 
 from shared.mime.wordings import label_kinds, plain, words
 
@@ -16,14 +17,15 @@ _MIN_LABELS = 3
 _SHORT, _FEW_WORDS = 100, 12
 _MAX_HEADER = 16
 _MAX_FOLDED = 4
+_MAX_LEADING = 4
 
-_QUOTE = re.compile(r"\s{0,3}>")
+_QUOTE = re.compile(r"\s{0,3}>(?!>> .{5,300} >>>\s*$)")
 _LABEL = re.compile(r"[\s*_|\"'•]{0,6}([^\s*_|\"'•:][^:*|]{0,30}?)[\s*_|]{0,6}:(?!//)\s*[*_|]*\s*")
 _BEFORE_COLON = re.compile(r"([^\s:*]{1,30})\*?\s?:\s")
 _RULE = re.compile(r"[-_=*\s]{5,}")
 _DASHES = re.compile(r"[-_=*+#~ ]{2,}")
 _AROUND = "-_=*+#~: "
-_TIME = r"\d{1,2}[:.h時时點点시][ ]?\d{2}"
+_TIME = r"(?<![\d./])\d{1,2}[:.h时時點点시][ ]?\d{2}(?!\d|\.\d)"
 _DAY = r"(?<!\d)\d{4}(?!\d)|\d{1,2}[./-] ?\d{1,2}[./-] ?\d{2,4}"
 _DATE = re.compile(f"{_DAY}|{_TIME}")
 _EXACT_DATE = re.compile(_DAY)
@@ -33,6 +35,9 @@ _AUTHOR = re.compile(
     r"(?:[\"„“«]([^\"„“”«»]{1,100})[\"”“»]\s{0,3})?[<(\[]?([^\s<>\[\]():@\"]{1,64}@[^\s<>\[\]():@\",]{1,200})"
 )
 _OPEN_ADDRESS = re.compile(r"<[^<>\s]{1,64}@")
+_WITHIN_ADDRESS = re.compile(r"<[^<>]*$")
+_BETWEEN_ARROWS = re.compile(r">>> (.{5,300}) >>>")
+_SPECIFIC = re.compile(r"[\d<@\"]")
 _ADDRESS_AT_END = re.compile(r"@[^\s@]{1,200}\s?:[\s*_]*$")
 _ENDS = re.compile(r"(?::|-{2,})[\s*_]*$")
 
@@ -95,6 +100,8 @@ class Text:
 
     def _separator(self, start: int) -> Introduction | None:
         line = self.plain[start] if start < len(self.plain) else ""
+        if between := _BETWEEN_ARROWS.fullmatch(line):
+            return Introduction(start, start + 1, _author(between[1])) if _DATE.search(line) else None
         inner = line.strip(_AROUND).casefold()
         has_dashes = bool(_DASHES.match(line))
         if inner in words("forwarded") and (has_dashes or line.endswith(":")):
@@ -117,7 +124,8 @@ class Text:
             values |= self._labelled_in_line(start)
         whole = " ".join(self.plain[start:end])
         has_date, has_address = _CLOCK.search(whole) and _EXACT_DATE.search(whole), "@" in whole
-        is_exact = (has_date and has_address) if any_language else ("subject" in values or has_date or has_address)
+        has_fields = has_address or has_date or values.keys() >= {"date", "subject"}
+        is_exact = (has_date and has_address) if any_language else has_fields
         if not ("from" in values or any_language) or len(values) < _MIN_LABELS or not is_exact:
             return None
         sender = values.get("from", "") or next((value for value in values.values() if "@" in value), "")
@@ -156,10 +164,11 @@ class Text:
         joined = ""
         for index in range(start, min(start + _MAX_WINDOW, len(self.plain))):
             line = self.plain[index]
-            if not line or self.is_quoted(index) or len(joined) > _MAX_ATTRIBUTION:
+            is_quoted = self.is_quoted(index) and not _WITHIN_ADDRESS.search(joined)
+            if not line or is_quoted or len(joined) > _MAX_ATTRIBUTION:
                 return None
             joined = f"{joined} {line}" if joined else line
-            if _ENDS.search(line):
+            if _ENDS.search(line) or line.rsplit(" ", 1)[-1].casefold() in words("wrote"):
                 is_quote_next = self.is_quoted(self.written_from(index + 1))
                 is_attribution = _attributes(joined, is_quote_next=is_quote_next)
                 return Introduction(start, index + 1, _author(joined)) if is_attribution else None
@@ -181,15 +190,31 @@ def _begins_attribution(line: str) -> bool:
 
 def _attributes(joined: str, *, is_quote_next: bool) -> bool:
     """Whether this line says who wrote what follows. Above quoted lines, less has to be in it to be sure."""
-    spoken = {word.strip(_AROUND + ",\"'") for word in joined.casefold().split()}
-    verb = spoken & words("wrote") or any(word in joined for word in words("wrote_without_spaces"))
-    exact, clock = _EXACT_DATE.search(joined), _CLOCK.search(joined)
-    if not (joined.rstrip("*_ ").endswith(":") or verb):
+    spoken = [word.strip(_AROUND + ",\"'") for word in joined.casefold().split()]
+    verb = words("wrote").intersection(spoken) or any(word in joined for word in words("wrote_without_spaces"))
+    exact, clock, address = _EXACT_DATE.search(joined), _CLOCK.search(joined), _ADDRESS.search(joined)
+    has_colon = joined.rstrip("*_ ").endswith((":", "-"))
+    if not (has_colon or (verb and exact and clock and address)) or _is_narrated(joined):
         return False
-    if (verb and _ADDRESS.search(joined)) or (exact and clock and (verb or _ADDRESS_AT_END.search(joined))):
+    if (verb and address) or (exact and clock and (verb or _ADDRESS_AT_END.search(joined))):
         return True
     is_short = len(joined) <= _SHORT and joined.count(" ") < _FEW_WORDS
-    return is_quote_next and bool((verb and (is_short or exact or clock)) or (exact and clock))
+    is_exact = bool(exact and clock)
+    return is_quote_next and (is_exact or bool((verb and (is_short or exact or clock)) or (is_short and address)))
+
+
+def _is_narrated(joined: str) -> bool:
+    """Whether a person says it: many words before the first name or date, a sentence there, or behind the verb."""
+    leading = _SPECIFIC.split(joined, maxsplit=1)[0].split()
+    is_sentence = any(
+        a[-1] in "!?" or (a[-1] == "." and a[0].islower() and b[0].isupper()) for a, b in pairwise(leading)
+    )
+    if is_sentence or sum(word[0].islower() for word in leading) > _MAX_LEADING:
+        return True
+    spoken = [word.strip(_AROUND + ",\"'") for word in joined.split()]
+    verb = next((index for index, word in enumerate(spoken) if word.casefold() in words("wrote")), len(spoken))
+    behind = " ".join(spoken[verb + 1 :])
+    return behind[:1].islower() and not (_DATE.search(behind) or _ADDRESS.search(behind)) and len(behind.split()) > 1
 
 
 def _author(attribution: str) -> str:

@@ -14,11 +14,16 @@ from shared.mime.signatures import MAX_LINES as MAX_SIGNATURE_LINES
 from shared.mime.signatures import without_lines_of_programs, without_signature
 from shared.mime.wordings import pattern
 
-_LONG_LINE = 64
-_MAX_REMNANT = 30
+_FULL_LINE = 72
+_MAX_REMNANT = 76
 _MAX_REQUEST = 160
 _MAX_SEARCHED = 5_000
 _BLANK_LINES = re.compile(r"\n{3,}")
+_GREETING = re.compile(r"[^\n]{1,60}[,\uff0c]")
+"""Above a quote alone, it says that the answers are within."""
+_SENTENCE_ENDS = tuple(".?!:;\u2026\u3002\uff1f")
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s|\n\n")
+_DECORATION = re.compile(r"[-=#*_\u2013\u2014]{2}")
 _QUOTE_MARK = re.compile(r"\A\s{0,3}> ?")
 
 
@@ -33,6 +38,13 @@ class _Run:
     @property
     def is_blank(self) -> bool:
         return not self.is_quote and not any(line[:MAX_LINE].strip("-_=* \t") for line in self.lines)
+
+    @property
+    def cites(self) -> bool:
+        """Whether a sentence of the author leads to what is quoted next: `The manual says:`."""
+        last = next((line.rstrip() for line in reversed(self.lines) if line.strip()), "")
+        leads_on = last.endswith((":", "\uff1a")) and last.count(" ") > 1 and not any(map(str.isdigit, last))
+        return not self.is_quote and (leads_on or bool(_QUOTE_MARK.match(last)))
 
 
 def new_text(content: bytes) -> str | None:
@@ -52,18 +64,25 @@ def split(text: str) -> str | None:
     new = _new(unsigned)
     if not new and SIGNATURE_STARTS in text:
         new = _new(text.replace(SIGNATURE_STARTS, "").replace(SIGNATURE_ENDS, ""))
-    return new if new and new != whole else None
+    return new if new and new != whole and not _GREETING.fullmatch(new) else None
 
 
 def _until_request(text: str) -> str:
     """The text above a line such as `## reply above this line ##`, if anything new is there."""
-    request = pattern("reply_above")
     lines = Text(text)
     for index, line in enumerate(lines.plain):
-        if len(line) < _MAX_REQUEST and request.search(line):
+        if _is_request(line, lines.plain[index - 1] if index else ""):
             above = "\n".join(lines.lines[:index])
             return above if _new(above) else text
     return text
+
+
+def _is_request(line: str, above: str) -> bool:
+    """Whether a help desk asks for something, and not a person who speaks of such a line."""
+    request = pattern("reply_above").search(line) if len(line) < _MAX_REQUEST else None
+    if request is None:
+        return False
+    return not line[: request.start()].strip("> ") or any(map(_DECORATION.search, (line, above)))
 
 
 def _without_marked_signatures(text: str) -> str:
@@ -94,7 +113,7 @@ def _runs(text: Text) -> list[_Run]:
         if text.is_quoted(index) or _is_remnant(text, index):
             if len(runs) == 1 and text.is_forward(index):
                 return []
-            if not runs[-1].is_quote:
+            if not (runs[-1].is_quote or runs[-1].cites):
                 runs.append(_Run(is_quote=True))
         elif QUOTED_BEHIND in text.lines[index]:
             return _cut(runs)
@@ -116,20 +135,23 @@ def _runs(text: Text) -> list[_Run]:
 
 def _is_remnant(text: Text, index: int) -> bool:
     """The end of a long quoted line that was wrapped on its way, so that it has lost its mark."""
+    if not (0 < index < len(text.lines) - 1 and text.is_quoted(index - 1) and text.is_quoted(index + 1)):
+        return False
+    above, line = text.plain[index - 1], text.plain[index]
     return (
-        0 < index < len(text.lines) - 1
-        and len(text.plain[index - 1]) > _LONG_LINE
-        and 0 < len(text.plain[index]) < _MAX_REMNANT
-        and not text.plain[index][0].isupper()
-        and text.is_quoted(index - 1)
-        and text.is_quoted(index + 1)
+        0 < len(line) <= _MAX_REMNANT
+        and not line[0].isupper()
+        and not above.endswith(_SENTENCE_ENDS)
+        and len(above) + len(line.split(maxsplit=1)[0]) >= _FULL_LINE
     )
 
 
 def _cut(runs: list[_Run]) -> list[_Run]:
     """All that follows is quoted, without a mark on each line; so answers within it can't be told from it."""
     written = "\n".join(line for run in runs for line in run.lines if not run.is_quote)[:_MAX_SEARCHED]
-    return [] if pattern("answers_below").search(written) else runs
+    answers, below = pattern("answers"), pattern("answers_below")
+    is_below = any(answers.search(said) and below.search(said) for said in _SENTENCE_END.split(written))
+    return [] if is_below else runs
 
 
 def _joined(runs: list[_Run]) -> str:

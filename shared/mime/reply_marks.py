@@ -18,12 +18,12 @@ _MAX_ATTRIBUTES = 10_000
 _NAMES = re.compile(r"[\w-]+")
 _PREFIXES = re.compile(r"^(?:(?:x|m|zm)_-?\d{0,20}_?|ydp[0-9a-f]{1,12}|ecx|yiv\d{1,20})+(?=[a-z_])")
 _LIKELY = re.compile(
-    r"quot|sign|fwdmsg|gmail_attr|olk_src|reference-message|zwchr|divider|stopspelling|replycontent|reply139"
+    r"quot|sign|sgn|fwdmsg|gmail_attr|olk_src|reference-message|zwchr|divider|stopspelling|replycontent|reply139"
     r"|outlookmessageheader|orimsg|origbody|border",
     re.IGNORECASE,
 )
 """What one of the names and styles below has to have."""
-_SIGNATURE = re.compile(r"signature(?!_prefix)|(?:^|[_-])sig$")
+_SIGNATURE = re.compile(r"signature(?!_prefix)|(?:^|[_-])(?:sig|sgn)$")
 _NO_SIGNATURE = re.compile(r"linebreak|empty")
 _OUTLOOK_LINE = re.compile(
     r"border:\s*none;\s*border-top:\s*solid\s+(?:#[0-9a-f]{6}|windowtext)\s+1\.0pt;\s*padding:\s*3\.0pt 0"

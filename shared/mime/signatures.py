@@ -6,21 +6,24 @@ from shared.mime.wordings import pattern, plain
 
 MAX_LINES = 15
 _MAX_CARD_LINE = 90
-_MIN_CONFIDENTIAL = 80
+_MIN_CONFIDENTIAL, _LEGAL_TERMS = 80, 3
 _MAX_LINE = 200
 _MAX_PARAGRAPH = 3_000
+_MAX_BEHIND_DEVICE = 3
 
 _DELIMITER = re.compile(r"--|__")
 _RULE = re.compile(r"[-_=*]{3,}")
 _ONLY_RULES = re.compile(r"[-_=*\s|]*")
 _POSTSCRIPT = re.compile(r"P\.? ?S\.?\b", re.IGNORECASE)
-_LINK = re.compile(r"\s*<https?://[^\s<>]*>")
+_LINK = re.compile(r"\s*<https?://[^\s<>]*>|\s*(?:\( ?)?https?://\S+(?: ?\))?$")
+_CLAUSE = re.compile(r"[.,;!]\s{1,3}| -+ ")
+_QUESTION = re.compile(r"\?(?:\s|$)")
 _NAME = re.compile(r"[^\d:?!]{2,60}(?<![.;])")
 _PHONE = re.compile(r"\+?\d(?:[ ()/.-]{0,3}\d){6,}")
 _CONTACT = re.compile(
     r"https?://|www\.|@|\b(?:tel|fon|phone|mob|fax|gmbh|ltd|llc|inc|s\.?a\.?|b\.?v\.?)\b", re.IGNORECASE
 )
-_WHOLE_LINE = "[(<*_ ]{{0,3}}(?:{})[.!,>)*_ ]{{0,3}}"
+_WHOLE_LINE = "[(<*_ ]{{0,3}}(?:{0})(?:\\s*[/|]\\s*(?:{0}))?[^\\w?]{{0,4}}"
 
 
 def without_signature(lines: list[str]) -> list[str]:
@@ -29,15 +32,26 @@ def without_signature(lines: list[str]) -> list[str]:
 
 
 def without_lines_of_programs(lines: list[str]) -> list[str]:
-    """Without lines such as `Sent from my iPhone`, wherever they are."""
-    return [line for line in lines if not _is_of_program(plain(line[:_MAX_LINE]))]
+    """Without lines such as `Sent from my iPhone`, wherever they are, and the link below one."""
+    kept: list[str] = []
+    is_behind = False
+    for line in lines:
+        shown = plain(line[:_MAX_LINE])
+        is_behind = _is_of_program(shown) or (is_behind and bool(_LINK.fullmatch(shown)))
+        if not is_behind:
+            kept.append(line)
+    return kept
 
 
 def _is_of_program(line: str) -> bool:
-    line = _LINK.sub("", line)
-    return bool(
-        pattern("sent_from", form=_WHOLE_LINE).fullmatch(line) and pattern("devices").search(line) and "?" not in line
-    )
+    """Whether a program signs; not where a person says from what something was sent, and then goes on."""
+    shown = _LINK.sub("", line)
+    if "?" in shown or not pattern("sent_from", form=_WHOLE_LINE).fullmatch(shown):
+        return False
+    signed, *excuse = _CLAUSE.split(shown, maxsplit=1)
+    *_, behind = pattern("devices").split(signed)
+    is_device = behind != signed or shown != line
+    return is_device and len(behind.split()) <= _MAX_BEHIND_DEVICE and all(map(pattern("excuses").search, excuse))
 
 
 def _above_delimiter(lines: list[str]) -> list[str]:
@@ -46,8 +60,11 @@ def _above_delimiter(lines: list[str]) -> list[str]:
     for index, line in enumerate(lines):
         left -= bool(line.strip())
         if left <= MAX_LINES and not line[:1].isalnum():
-            shown = plain(line[:_MAX_LINE])
-            if _DELIMITER.fullmatch(shown) or (_RULE.fullmatch(shown) and _repeats_name(last, lines[index + 1 :])):
+            shown, below = plain(line[:_MAX_LINE]), [line.strip() for line in lines[index + 1 :] if line.strip()]
+            is_signature = _RULE.fullmatch(shown) and _repeats_name(last, below)
+            if _DELIMITER.fullmatch(shown):
+                is_signature = not (any(map(_QUESTION.search, below)) or any(map(_is_said, below[:1])))
+            if is_signature:
                 return lines[:index]
         last = line.strip() or last
     return lines
@@ -55,8 +72,7 @@ def _above_delimiter(lines: list[str]) -> list[str]:
 
 def _repeats_name(last: str, below: list[str]) -> bool:
     """Whether a card begins with the name that the text ends with."""
-    card = [line.strip() for line in below if line.strip()]
-    return bool(card and last) and last.rsplit(maxsplit=1)[-1] in card[0].split() and _is_card(card[1:])
+    return bool(below and last) and last.rsplit(maxsplit=1)[-1] in below[0].split() and _is_card(below[1:])
 
 
 def _above_confidential(lines: list[str]) -> list[str]:
@@ -68,13 +84,17 @@ def _above_confidential(lines: list[str]) -> list[str]:
         lines = lines[:start]
         while start and lines[start - 1].strip():
             start -= 1
-        paragraph = " ".join(map(plain, lines[start:]))[:_MAX_PARAGRAPH]
-        if not pattern("confidential" if len(paragraph) >= _MIN_CONFIDENTIAL else "confidential_titles").match(
-            paragraph
-        ):
+        if not _is_confidential(" ".join(map(plain, lines[start:]))[:_MAX_PARAGRAPH]):
             break
         lines = lines[:start]
     return lines
+
+
+def _is_confidential(paragraph: str) -> bool:
+    """Whether lawyers wrote it: one term of theirs may be anybody's, several are not."""
+    if len(paragraph) < _MIN_CONFIDENTIAL:
+        return bool(pattern("confidential_titles").match(paragraph))
+    return len({term[0].casefold() for term in pattern("legal_terms").finditer(paragraph)}) >= _LEGAL_TERMS
 
 
 def _above_card(lines: list[str]) -> list[str]:
@@ -89,6 +109,15 @@ def _above_card(lines: list[str]) -> list[str]:
 
 
 def _is_card(lines: list[str]) -> bool:
-    if any(len(line) > _MAX_CARD_LINE or line.endswith(("?", "!")) or _POSTSCRIPT.match(line) for line in lines):
+    if any(len(line) > _MAX_CARD_LINE or _is_said(line) for line in lines):
         return False
     return any(map(_PHONE.search, lines)) or (len(lines) > 1 and any(map(_CONTACT.search, lines)))
+
+
+def _is_said(line: str) -> bool:
+    """Whether somebody says this for this message: it asks, exclaims or adds, or is a sentence, as no card has them."""
+    if _QUESTION.search(line) or line.rstrip().endswith("!") or _POSTSCRIPT.match(line):
+        return True
+    spoken = [word.strip("().,;") for word in line.split() if any(map(str.isalpha, word))]
+    lower = sum(word.isalpha() and word.islower() for word in spoken)
+    return lower > max(3, len(spoken) // 2) and bool(_PHONE.search(line) or line.rstrip().endswith("."))
