@@ -29,7 +29,7 @@ _HIDDEN = re.compile(
 )
 """Not `mso-hide` and not `font-size:0`: newsletters have them on what all programs but Outlook show, and on layout."""
 
-_UNSEEN = frozenset({"iframe", "noembed", "noframes", "script", "style", "textarea", "title", "xmp"})
+_UNSEEN = frozenset({"iframe", "noembed", "noframes", "script", "select", "style", "textarea", "title", "xmp"})
 VOID = frozenset({"br", "col", "hr", "img", "wbr"})
 _CELLS = frozenset({"caption", "table", "td", "th"})
 _BLOCKS = frozenset(

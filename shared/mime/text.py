@@ -1,10 +1,11 @@
 """Readable plain text: of HTML (req X3), and of flowed paragraphs (RFC 3676)."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from html import unescape
+from itertools import count
 
-from shared.mime.html import INLINE, Token, attributes, well_nested
+from shared.mime.html import INLINE, VOID, Token, attributes, well_nested
 
 MAX_NESTING = 12
 """How many quotes, list items and cells inside each other are shown as such."""
@@ -13,15 +14,21 @@ _SPACES = re.compile(r"[ \t\r\n\f]+")
 _UNMARKED = INLINE - {"a", "br", "img"}
 _CONTAINERS = frozenset({"blockquote", "li", "td", "th", "tr"})
 _BLANK_LINE_AROUND = frozenset({"dl", "figure", "h1", "h2", "h3", "h4", "h5", "h6", "pre"})
-_NO_MARGIN = re.compile(r"MsoNormal|MsoPlainText|margin(?:-top|-bottom)?\s*:\s*0", re.IGNORECASE)
+_NO_MARGIN = re.compile(r"Mso(?:Normal|PlainText|ListParagraph)|margin(?:-top|-bottom)?\s*:\s*0", re.IGNORECASE)
 _WEB = re.compile(r"https?://[^\s<>]+|mailto:[^\s<>?]+", re.IGNORECASE)
-_SCHEME = re.compile(r"https?://(?:www\.)?|mailto:", re.IGNORECASE)
+_SCHEME = re.compile(r"(?:https?://)?(?:www\.)?|mailto:", re.IGNORECASE)
 _FILLER = re.compile("(?:[\u00ad\u034f\u061c\u180e\u200b-\u200f\u2007\u2060\ufeff][ \xa0]*){4,}|[\u00ad\u200b\ufeff]+")
 """What newsletters put behind their preview, and characters that only say where a line may be broken."""
 _DRAWN_MARK = re.compile(
     "^(?:([\u00b7\u2022\u25aa\u00a7\uf0b7\uf0a7o])|(\\w{1,3}[.)]))(?: ?\xa0){2,}[ \xa0]*", re.MULTILINE
 )
 """Of a list item in Word's HTML, where it is text."""
+_VERBATIM = re.compile(r"white-space\s*:\s*(?:pre|break)", re.IGNORECASE)
+_BLOCK = re.compile(r"display\s*:\s*(?:block|flex|grid|list-item|table)(?![-\w])", re.IGNORECASE)
+_LETTERED = re.compile(r"""type\s*[:=]\s*["']?(?:a\b|lower-(?:alpha|latin))""", re.IGNORECASE)
+_PIXEL = re.compile(r"""(?<![-\w])(?:width|height)\s*[:=]\s*["']?[012](?:px)?(?![\w.%])""", re.IGNORECASE)
+"""Of an image that tells the sender of its reader, or only takes up room."""
+_BLANK_LINES = re.compile(r"\n{3,}")
 _RULE = "_" * 32
 """What Outlook makes of a ruler."""
 
@@ -31,7 +38,8 @@ def of_html(source: str) -> str:
 
 
 def of_tokens(tokens: Iterable[Token]) -> str:
-    renderer = _Renderer()
+    tokens = list(tokens)
+    renderer = _Renderer(verbatim=_is_plain(tokens))
     for token in tokens:
         match token.kind:
             case "text":
@@ -41,6 +49,13 @@ def of_tokens(tokens: Iterable[Token]) -> str:
             case "end":
                 renderer.end(token.value)
     return renderer.text()
+
+
+def _is_plain(tokens: list[Token]) -> bool:
+    """Whether it is plain text called HTML: paragraphs, and no tag that makes one."""
+    return all(token.kind == "text" or token.value in INLINE - {"br"} for token in tokens) and any(
+        "\n\n" in token.value for token in tokens
+    )
 
 
 class _Container:
@@ -79,6 +94,16 @@ class _Container:
         self._pieces.append(text)
         self._breaks, self._is_blank = 0, False
 
+    def attach(self, text: str) -> None:
+        """Put it behind the text that is there, even where a new line has begun since."""
+        last = ""
+        while self._pieces and not last:
+            last = self._pieces.pop().rstrip(" \xa0")
+        self._pieces += [last, text]
+
+    def ends_with(self, mark: str) -> bool:
+        return bool(self._pieces) and not self._breaks and self._pieces[-1].endswith(mark)
+
     def text(self) -> str:
         text = "".join(self._pieces)
         if not text.isascii():
@@ -88,17 +113,21 @@ class _Container:
 
 
 class _Renderer:
-    def __init__(self) -> None:
+    def __init__(self, *, verbatim: bool) -> None:
         self._stack = [_Container()]
         self._too_deep = 0
-        self._lists: list[int | None] = []
-        self._pre = 0
+        self._tables: list[list[list[str]]] = []
+        self._lists: list[Iterator[str]] = []
+        self._depth = 0
+        self._styled: list[tuple[int, bool]] = []
+        """The open elements that are verbatim, or blocks, by their style: how deep they are, and whether verbatim."""
+        self._pre = int(verbatim)
         self._paragraph_gap = 2
         self._link = ""
         self._link_text: list[str] = []
 
     def text(self) -> str:
-        return self._stack[0].text()
+        return _BLANK_LINES.sub("\n\n", self._stack[0].text())
 
     def write(self, text: str) -> None:
         if self._link:
@@ -109,40 +138,66 @@ class _Renderer:
             self._stack[-1].write_verbatim(text.replace("\r", ""))
 
     def start(self, token: Token) -> None:
-        name, top = token.value, self._stack[-1]
+        name = token.value
+        if name not in VOID:
+            self._depth += 1
+            if token.attributes:
+                self._start_styled(name, token.attributes)
         if name in _UNMARKED:
             return
         if name in _CONTAINERS:
             self._open_container(name)
         elif name == "br":
-            top.add_break()
+            self._stack[-1].add_break()
         elif name == "hr":
             self._write_block(_RULE)
         elif name == "img":
-            self.write(f"[{alt}]" if (alt := attributes(token.attributes).get("alt", "").strip()) else "")
+            self.write(_instead_of_image(token.attributes))
         elif name == "a":
-            href = _WEB.match(attributes(token.attributes).get("href", "").strip())
-            self._link, self._link_text = href[0] if href else "", []
+            self._start_link(token.attributes)
         else:
-            if name == "p":
-                self._paragraph_gap = 1 if _NO_MARGIN.search(token.attributes) else 2
-            top.break_line(self._gap(name))
-            self._pre += name == "pre"
-            if name in ("ol", "ul"):
-                self._lists.append(_first_number(token) if name == "ol" else None)
+            self._start_block(name, token.attributes)
+
+    def _start_styled(self, name: str, source: str) -> None:
+        if "white-space" in source and _VERBATIM.search(source):
+            self._styled.append((self._depth, True))
+            self._pre += 1
+        elif name in INLINE and "display" in source and _BLOCK.search(source):
+            self._styled.append((self._depth, False))
+            self._stack[-1].break_line()
+
+    def _start_block(self, name: str, source: str) -> None:
+        if name == "p":
+            self._paragraph_gap = 1 if _NO_MARGIN.search(source) else 2
+        self._stack[-1].break_line(self._gap(name))
+        if name == "pre":
+            self._pre += 1
+        elif name == "table":
+            self._tables.append([])
+        elif name in ("ol", "ul"):
+            self._lists.append(_markers(name, source))
 
     def end(self, name: str) -> None:
-        if name in _UNMARKED:
-            return
         if name in _CONTAINERS:
             self._close_container(name)
         elif name == "a":
             self._end_link()
-        else:
-            self._pre -= name == "pre"
-            if name in ("ol", "ul"):
-                self._lists.pop()
-            self._stack[-1].break_line(self._gap(name))
+        elif name not in _UNMARKED:
+            self._end_block(name)
+        if self._styled and self._styled[-1][0] == self._depth:
+            _, is_verbatim = self._styled.pop()
+            self._pre -= is_verbatim
+            self._stack[-1].break_line(0 if is_verbatim else 1)
+        self._depth -= 1
+
+    def _end_block(self, name: str) -> None:
+        if name == "pre":
+            self._pre -= 1
+        elif name == "table":
+            self._write_rows(self._tables.pop())
+        elif name in ("ol", "ul"):
+            self._lists.pop()
+        self._stack[-1].break_line(self._gap(name))
 
     def _gap(self, name: str) -> int:
         """2 where a blank line separates an element from its neighbours."""
@@ -153,14 +208,8 @@ class _Renderer:
             self._too_deep += 1
             self._stack[-1].break_line()
             return
-        self._stack.append(_Container(name, self._marker() if name == "li" else ""))
-
-    def _marker(self) -> str:
-        number = self._lists[-1] if self._lists else None
-        if number is None:
-            return "- "
-        self._lists[-1] = number + 1
-        return f"{number}. "
+        marker = next(self._lists[-1], "- ") if name == "li" and self._lists else "- "
+        self._stack.append(_Container(name, marker))
 
     def _close_container(self, name: str) -> None:
         if self._too_deep:
@@ -169,18 +218,21 @@ class _Renderer:
             return
         closed = self._stack.pop()
         text = closed.text()
-        row = self._stack[-1].cells
-        if name in ("td", "th") and row is not None:
-            row.append(text)
-            return
-        if closed.cells:
-            cells = [cell for cell in (text, *closed.cells) if cell.strip()]
-            text = ("\n" if any("\n" in cell for cell in cells) else " | ").join(cells)
+        if closed.cells is not None:
+            self._tables[-1].append([text, *closed.cells] if text.strip() else closed.cells)
+        elif name in ("td", "th"):
+            row = self._stack[-1].cells
+            self._tables[-1].append([text]) if row is None else row.append(text)
         elif name == "li":
-            text = closed.marker + text.replace("\n", "\n" + " " * len(closed.marker))
-        elif name == "blockquote":
-            text = "\n".join(f"> {line}".rstrip() for line in text.split("\n"))
-        self._write_block(text)
+            self._write_block(closed.marker + text.replace("\n", "\n" + " " * len(closed.marker)))
+        else:
+            self._write_block("\n".join(f"> {line}".rstrip() for line in text.split("\n")))
+
+    def _write_rows(self, rows: list[list[str]]) -> None:
+        """A column that is empty from top to bottom is a margin; in others an empty cell keeps its place."""
+        used = {column for row in rows for column, cell in enumerate(row) if cell.strip()}
+        for row in rows:
+            self._write_block(_line([cell for column, cell in enumerate(row) if column in used]))
 
     def _write_block(self, text: str) -> None:
         self._stack[-1].break_line()
@@ -188,16 +240,43 @@ class _Renderer:
             self._stack[-1].write_verbatim(text)
         self._stack[-1].break_line()
 
+    def _start_link(self, source: str) -> None:
+        href = _WEB.match(attributes(source).get("href", "").strip())
+        self._link, self._link_text = href[0] if href else "", []
+        if self._stack[-1].ends_with(">"):
+            self._stack[-1].write(" ")
+
     def _end_link(self) -> None:
         shown = "".join(self._link_text).strip()
         if self._link and shown and _SCHEME.sub("", shown).rstrip("/") != _SCHEME.sub("", self._link).rstrip("/"):
-            self._stack[-1].write(f" <{self._link}>")
+            self._stack[-1].attach(f" <{self._link}>")
         self._link = ""
 
 
-def _first_number(token: Token) -> int:
-    start = attributes(token.attributes).get("start", "1")
-    return int(start) if start.isdecimal() and len(start) < 6 else 1
+def _line(row: list[str]) -> str:
+    """A row of a table on one line where it can be; below it what a single cell of several lines has more."""
+    filled = [cell for cell in row if cell.strip()]
+    several = [cell for cell in filled if "\n" in cell]
+    if len(filled) < 2 or len(several) > 1 or (several and len(filled) < 3):
+        return "\n".join(filled)
+    line = " |".join(f" {first}" if (first := cell.partition("\n")[0]) else "" for cell in row)
+    return "\n".join([line.strip().rstrip(" |"), *(cell.partition("\n")[2] for cell in several)])
+
+
+def _instead_of_image(source: str) -> str:
+    """What its sender says that it shows; smileys without brackets."""
+    alt = " ".join(attributes(source).get("alt", "").split())
+    if not alt or _PIXEL.search(source):
+        return ""
+    return f"[{alt}]" if any(map(str.isalnum, alt)) else alt
+
+
+def _markers(name: str, source: str) -> Iterator[str]:
+    if name == "ul":
+        return iter(())
+    start = attributes(source).get("start", "1")
+    numbers = count(int(start) if start.isdecimal() and len(start) < 6 else 1)
+    return (f"{chr(96 + number) if 0 < number < 27 and _LETTERED.search(source) else number}. " for number in numbers)
 
 
 def unflowed(text: str, *, delete_space: bool) -> str:

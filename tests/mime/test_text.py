@@ -36,7 +36,14 @@ def test_paragraphs_and_lines_stay_apart(html, text):
         ("<li>alone", "- alone"),
         ("<dl><dt>word<dd>meaning</dl>", "word\nmeaning"),
         ("<table><tr><th>A<th>B<tr><td>1<td>2</table>", "A | B\n1 | 2"),
+        ("<ol type=a><li>one<li>two</ol>", "a. one\nb. two"),
+        ("<ol style='list-style-type: lower-alpha'><li>one</ol>", "a. one"),
+        ("<table><tr><th><th>May<th>June<tr><td>Rent<td>9<td></table>", "| May | June\nRent | 9"),
+        ("<table><tr><th>A<th>B<th>C<tr><td>1<td>&nbsp;<td>3</table>", "A | B | C\n1 | | 3"),
+        ("<table><tr><td>1<td>&nbsp;<td>3<tr><td>4<td><td>6</table>", "1 | 3\n4 | 6"),
         ("<table><tr><td>one<br>two<td>three</table>", "one\ntwo\nthree"),
+        ("<table><tr><td>Shirt<br>blue<td>2<td>9</table>", "Shirt | 2 | 9\nblue"),
+        ("<table><tr><td>one</td></tr><td>two</td></table>", "one\ntwo"),
         ("<table><tr><td><table><tr><td>inner</table></table>", "inner"),
         ("<table><td>no row<td>at all</table>", "no row\nat all"),
         ("<table><tr>no cell</table>", "no cell"),
@@ -58,11 +65,40 @@ def test_lists_tables_and_quotes_are_readable(html, text):
         ("<a href='mailto:a@example.org'>a@example.org</a>", "a@example.org"),
         ("<a href='javascript:alert(1)'>click</a>", "click"),
         ("<a name=top>top</a>", "top"),
+        ("<a href='http://www.x.example/'>www.x.example</a>", "www.x.example"),
+        (
+            "<a href='https://x.example/y'>Yes</a><a href='https://x.example/n'>No</a>, really",
+            "Yes <https://x.example/y> No <https://x.example/n>, really",
+        ),
+        ("<a href='https://x.example'>Go&nbsp;&nbsp;<br></a>on", "Go <https://x.example>\non"),
+        ("<a href='https://x.example'><div>Go</div></a>on", "Go <https://x.example>\non"),
+        ("Hi <img alt='\U0001f600'>", "Hi \U0001f600"),
         ("<img src='cid:1' alt='Chart'> <img alt=''>", "[Chart]"),
     ],
 )
 def test_links_and_images_are_named(html, text):
     assert of_html(html) == text
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("<div style='white-space: pre-wrap'>one\n  two</div>three\nfour", "one\n  two\nthree four"),
+        ("<div style='white-space:pre-line'>\n<p>one</p>\n<p>two</p>\n</div>\nthree", "one\n\ntwo\n\nthree"),
+        (
+            "<span style='display:block'>one</span><span style='display:block;white-space:pre'>t\nwo</span>",
+            "one\nt\nwo",
+        ),
+        ("<b style='display:inline-block'>one</b> two", "one two"),
+        ("<pre>one\n</pre>two", "one\n\ntwo"),
+    ],
+)
+def test_lines_that_a_style_makes_are_lines(html, text):
+    assert of_html(html) == text
+
+
+def test_plain_text_that_is_called_html_keeps_its_lines():
+    assert of_html("<html>Dear <b>team</b>,\r\n\r\nit broke.\n\nAnn</html>") == "Dear team,\n\nit broke.\n\nAnn"
 
 
 @pytest.mark.parametrize(
@@ -80,6 +116,9 @@ def test_links_and_images_are_named(html, text):
         "<div style='max-height:0px;overflow:hidden'>x</div>",
         "<p style='opacity:0'>x",
         "<p hidden>x",
+        "<select><option>x</select>",
+        "<img src=https://t.example/o?i=1 width=1 height=1 alt=pixel>",
+        "<img style='width: 0px' alt=pixel>",
         '<p hidden class="a">x',
         "<style>never closed",
         "<!-- never closed",
