@@ -88,6 +88,8 @@ def _drafts(value: str) -> Iterator[_Draft]:
     draft = _Draft()
     for kind, text in _tokens(value):
         match kind, text:
+            case "separator", ":" if draft.words and ";" not in value and draft.words != ["mailto"]:
+                draft.words[-1] += ":"
             case "separator", ":":
                 if not draft.angle:  # the name of a group, or `mailto:`
                     draft.words.clear()
@@ -120,6 +122,7 @@ def _spec(text: str) -> str:
     """An address without comments, white space, a source route (RFC 5322 section 4.4) and `mailto:`."""
     spec = one_line(decode_words(_COMMENT.sub("", text)))
     spec = spec if '"' in spec else "".join(spec.split())
+    spec = spec.strip("[]") if spec.startswith("[") else spec
     spec = spec.removeprefix("mailto:").removeprefix("MAILTO:")
     if spec.startswith("@"):
         spec = spec.rpartition(":")[2]

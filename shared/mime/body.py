@@ -31,7 +31,10 @@ MAX_CONTENT_ID = 998
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?([\w-]{1,40})", re.IGNORECASE)
 _DATA_IMAGE = re.compile(rb"data:image/[\w.+-]{1,40}+;base64,[\w+/=%\s-]{100,}+", re.IGNORECASE)
-_STUB = re.compile(r"html|multi-?part message in mime", re.IGNORECASE)
+_STUB = re.compile(r"html|browser|navigateur|navegador|multi-?part message in mime", re.IGNORECASE)
+_STYLES = re.compile(r"\s*[.#@]?\w[^{}\n]{0,200}\{\s*[a-z-]{1,40}\s*:[^{}]{0,1000}\}")
+"""At the beginning of text that a program made of HTML by leaving out its tags."""
+_FILE_NAME = re.compile(r"[^?#]{1,1000}\.[A-Za-z0-9]{2,5}")
 _ENRICHED = re.compile(r"<param>[^<]{0,1000}</param>|<(?!<)/?[a-z-]{1,60}>|<(?=<)", re.IGNORECASE)
 _CID = re.compile(r"cid:([^\"'\s<>)]+)", re.IGNORECASE)
 _WORD_CHARSET = re.compile(r"=\?([^?*]{1,40})")
@@ -96,7 +99,8 @@ class Mail:
 
     def _name(self, part: Part, data: bytes, index: int) -> str:
         declared = part.disposition.text("filename", self.sibling) or part.type.text("name", self.sibling)
-        if name := safe_name(declared):
+        others = (unquote(field_text(part.fields.first(f"content-{field}"))) for field in ("description", "location"))
+        if name := safe_name(declared or next(filter(_FILE_NAME.fullmatch, others), "")):
             return name
         if part.type.value == "message/rfc822" and index < MAX_NAMED_BY_SUBJECT:
             fields, _ = read_fields(data, 0, len(data), [])
@@ -112,12 +116,12 @@ class Mail:
 
     def _segment_text(self, segment: Segment) -> str:
         plain = "\n\n".join(self._plain(part) for part in segment.plain)
-        is_blank = not plain.strip()
-        if not segment.html or not (is_blank or (len(plain) < MAX_STUB and _STUB.search(plain))):
+        is_stub = (len(plain) < MAX_STUB and _STUB.search(plain)) or _STYLES.match(plain)
+        if not segment.html or not (is_stub or not plain.strip()):
             return plain
         rendered = "\n\n".join(map(self._rendered, segment.html))
-        is_same = "".join(plain.split()[:9]) in "".join(rendered.split())
-        return rendered if is_blank or (rendered and not is_same) else plain
+        is_same = "".join(plain.split()[:9]) in "".join(rendered.split()) and len(rendered) < 2 * len(plain)
+        return plain if is_same else rendered or plain
 
     def _rendered(self, part: Part, render: Callable[[str], str] = of_html) -> str:
         if not is_html(part):

@@ -71,9 +71,9 @@ def _is_evidently_wrong(raw: bytes, name: str) -> bool:
     return name not in _MULTIBYTE and name != "utf_8" and not raw.isascii() and _is_utf8(raw)
 
 
-def _is_utf8(raw: bytes) -> bool:
+def _is_utf8(raw: bytes, errors: str = "strict") -> bool:
     try:
-        raw.decode("utf-8")
+        raw.decode("utf-8", errors)
     except UnicodeDecodeError:
         return False
     return True
@@ -85,6 +85,8 @@ def _rescue(raw: bytes, name: str, sibling: str) -> tuple[str, Defect]:
         return _japanese(raw), Defect.CHARSET_DAMAGED
     if _is_utf8(raw):
         return raw.decode("utf-8"), Defect.CHARSET_WRONG
+    if name == "utf_8" and _is_utf8(raw, "surrogatepass"):  # each half of a character by itself (CESU-8)
+        return _without_surrogates(raw.decode("utf-8", "surrogatepass")), Defect.CHARSET_DAMAGED
     text = _without_surrogates(raw.decode(name, "replace"))
     sample = [character for character in text[:10_000] if character > "\x7f"]
     if name == "utf_8" and sample.count("\ufffd") * 3 > len(sample):

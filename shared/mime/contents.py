@@ -56,8 +56,8 @@ def sort(part: Part, *, is_whole: bool = True) -> Contents:
             [segment for child in children for segment in child.spare],
         )
     if not _is_text(part, is_whole=is_whole):
-        return Contents(attachments=[part])
-    return Contents([Segment(html=(part,)) if is_html(part) else Segment(plain=(part,))])
+        return Contents(attachments=[part], spare=[_segment(part)] if _is_text(part, is_whole=True) else [])
+    return Contents([_segment(part)])
 
 
 def _sort_alternatives(whole: Part) -> Contents:
@@ -75,6 +75,10 @@ def _sort_alternatives(whole: Part) -> Contents:
         [part for each in alternatives for part in each.attachments if not _is_rendering(part)],
         [spare for each in alternatives for spare in each.spare],
     )
+
+
+def _segment(part: Part) -> Segment:
+    return Segment(html=(part,)) if is_html(part) else Segment(plain=(part,))
 
 
 def _is_rendering(part: Part) -> bool:

@@ -9,7 +9,8 @@ from typing import Any
 from shared.mime.headers import text
 from shared.mime.wordings import lines
 
-_NAMED_OFFSET = re.compile(r"\b(?:GMT|UTC?)(?=[+-]\d)")
+_UNREAD = re.compile(r"\b(?:GMT|UTC?)(?=[+-]\d)|(?<=:\d\d:\d\d)\.\d+|(?<=[+-]\d\d):(?=\d\d)")
+"""What the standard library does not read: `GMT+0200`, parts of seconds, `+02:00`."""
 _HALF = re.compile(r"\d\s?[ap]m\b", re.IGNORECASE)
 _CLOCK = re.compile(r"(?<!\d)(\d{1,2})[:h.](\d{2})(?::(\d{2}))?(?![.\d])(?:\s?([ap]m)\b)?", re.IGNORECASE)
 _OFFSET = re.compile(r"(?<!\d)([+-])(\d{2}):?(\d{2})(?!\d)")
@@ -32,15 +33,21 @@ def moment(value: str) -> datetime | None:
 
 
 def _by_the_standard(value: str) -> tuple[Any, ...]:
-    read = parsedate_tz(_NAMED_OFFSET.sub("", value)) or ()
+    value = _UNREAD.sub("", value)
+    read = parsedate_tz(value) or ()
     if value[-5:-4] in ("+", "-") and value[-4:].isdigit() and not _HALF.search(value):
         return read
-    zone = next((word for word in value.upper().split() if word in _ZONES), "")
+    zone = _zone(value)
     if (zone and _OFFSET.search(value)) or not read:
         return read
     if _HALF.search(value):
         raise ValueError
-    return (*read[:-1], _ZONES[zone] * 3_600) if zone else read
+    return (*read[:-1], zone) if zone else read
+
+
+def _zone(value: str) -> int:
+    """Seconds east of Greenwich of the zone that it names; 0 where it names none that is known."""
+    return next((_ZONES[word] * 3_600 for word in value.upper().split() if word in _ZONES), 0)
 
 
 def _iso(value: str) -> tuple[int, ...]:
@@ -54,7 +61,7 @@ def _by_words(value: str) -> tuple[int, ...]:
     hour, minute, second, half = clock.groups() if clock else ("0", "0", "0", "")
     rest = f"{value[: clock.start()]} {value[clock.end() :]}" if clock else value
     offset = _OFFSET.search(rest)
-    seconds = int(f"{offset[1]}1") * (int(offset[2]) * 60 + int(offset[3])) * 60 if offset else 0
+    seconds = int(f"{offset[1]}1") * (int(offset[2]) * 60 + int(offset[3])) * 60 if offset else _zone(rest)
     if half:
         hour = str(int(hour) % 12 + 12 * (half.lower() == "pm"))
     return *_day(rest[: offset.start()] if offset else rest), int(hour), int(minute), int(second or 0), seconds
@@ -66,8 +73,9 @@ def _day(value: str) -> tuple[int, int, int]:
         year, month, day = numbers[:3]
     elif months := [month for word in _WORD.findall(_folded(value)) if (month := _month(word))]:
         (day, year), month = numbers[:2], months[-1]
-    else:  # 9.3.2026
+    else:  # 9.3.2026, 3/25/2026
         day, month, year = numbers[:3]
+        day, month = (month, day) if month > 12 else (day, month)
     if year < 1970:
         raise ValueError
     return year, month, day

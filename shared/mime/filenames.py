@@ -16,6 +16,7 @@ _TABLES = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
 def safe_name(name: str) -> str:
     """The name without its path and without characters that are invisible, forbidden or reserved; may be empty."""
     name = unicodedata.normalize("NFC", _INVISIBLE.sub("", name[:4_000]))
+    name = name[1:-1] if name[:1] == name[-1:] == "'" else name
     name = re.split(r"[/\\]", name.rstrip("/\\"))[-1]
     name = _FORBIDDEN.sub("_", name).strip(" .\u3000\xa0")
     stem, dot, extension = name.rpartition(".")

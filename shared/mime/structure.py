@@ -29,6 +29,9 @@ _FULL_TYPES = {"text": "text/plain", "plain": "text/plain", "html": "text/html",
 _LIKELY_BOUNDARY = re.compile(rb"\n--(\S[^\r\n]{0,200}+)\r?\nContent-", re.IGNORECASE)
 _BEFORE_HEADER = re.compile(rb"(?:\xef\xbb\xbf)?[\r\n]*")
 _HTML = re.compile(rb"\s{0,1000}+<(?:!doctype\s+html|html|head|body)[\s>]", re.IGNORECASE)
+_FRAGMENT = re.compile(
+    rb"\s{0,1000}+<(?:p|div|table|h[1-6]|center|ul|ol|b|strong|font|span)(?:\s[^<>]{0,1000}+)?>", re.IGNORECASE
+)
 _UUENCODED = re.compile(rb"^begin(?:-base64)? [0-7]{3,4} ([^\r\n]{1,255})\r?\n(?=[!-`][ -`]*+\r?\n)", re.MULTILINE)
 _UUENCODED_END = re.compile(rb"^(?:end|====)[ \t]*\r?(?:\n|\Z)", re.MULTILINE)
 _FIRST_LINE_END = re.compile(rb"\r*\n|\r")
@@ -140,12 +143,18 @@ class _Splitter:
     def _plain(self, part: Part) -> Part:
         """What is declared as plain text, or not at all, and may be HTML or hold uuencoded files."""
         is_attached = part.disposition.value == "attachment"
-        if _HTML.match(self._content, part.start, part.end) and not (is_attached or part.declared_name):
+        if self._is_html(part) and not (is_attached or part.declared_name):
             return replace(part, type=Typed("text/html", part.type.parameters))
         if self._content.find(b"begin ", part.start, part.end) < 0 or is_attached:
             return part
         parts = tuple(self._uuencoded(part))
         return replace(part, parts=parts) if len(parts) > 1 else part
+
+    def _is_html(self, part: Part) -> bool:
+        if _HTML.match(self._content, part.start, part.end):
+            return True
+        end = self._content[max(part.start, part.end - 100) : part.end].rstrip()
+        return end.endswith(b">") and _FRAGMENT.match(self._content, part.start, part.end) is not None
 
     def _uuencoded(self, part: Part) -> Iterator[Part]:
         text_start = part.start

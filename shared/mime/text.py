@@ -59,10 +59,11 @@ def _is_plain(tokens: list[Token]) -> bool:
 
 
 class _Container:
-    """An element whose text is changed as a whole when it ends; `cells` are those of a table row."""
+    """An element whose text is changed as a whole when it ends; `cells` are those of a table row, `span` is of one."""
 
-    def __init__(self, name: str = "", marker: str = "") -> None:
+    def __init__(self, name: str = "", marker: str = "", span: int = 1) -> None:
         self.marker = marker
+        self.span = span
         self.cells: list[str] | None = [] if name == "tr" else None
         self._pieces: list[str] = []
         self._breaks = 0
@@ -146,7 +147,7 @@ class _Renderer:
         if name in _UNMARKED:
             return
         if name in _CONTAINERS:
-            self._open_container(name)
+            self._open_container(name, token.attributes)
         elif name == "br":
             self._stack[-1].add_break()
         elif name == "hr":
@@ -203,13 +204,13 @@ class _Renderer:
         """2 where a blank line separates an element from its neighbours."""
         return self._paragraph_gap if name == "p" else 1 + (name in _BLANK_LINE_AROUND)
 
-    def _open_container(self, name: str) -> None:
+    def _open_container(self, name: str, source: str) -> None:
         if len(self._stack) > MAX_NESTING:
             self._too_deep += 1
             self._stack[-1].break_line()
             return
         marker = next(self._lists[-1], "- ") if name == "li" and self._lists else "- "
-        self._stack.append(_Container(name, marker))
+        self._stack.append(_Container(name, marker, _number(source, "colspan") if "colspan" in source else 1))
 
     def _close_container(self, name: str) -> None:
         if self._too_deep:
@@ -222,7 +223,8 @@ class _Renderer:
             self._tables[-1].append([text, *closed.cells] if text.strip() else closed.cells)
         elif name in ("td", "th"):
             row = self._stack[-1].cells
-            self._tables[-1].append([text]) if row is None else row.append(text)
+            cells = [*[""] * (min(closed.span, MAX_NESTING) - 1), text]
+            self._tables[-1].append(cells) if row is None else row.extend(cells)
         elif name == "li":
             self._write_block(closed.marker + text.replace("\n", "\n" + " " * len(closed.marker)))
         else:
@@ -231,8 +233,9 @@ class _Renderer:
     def _write_rows(self, rows: list[list[str]]) -> None:
         """A column that is empty from top to bottom is a margin; in others an empty cell keeps its place."""
         used = {column for row in rows for column, cell in enumerate(row) if cell.strip()}
-        for row in rows:
-            self._write_block(_line([cell for column, cell in enumerate(row) if column in used]))
+        for number, row in enumerate(rows):
+            line = _line([cell for column, cell in enumerate(row) if column in used])
+            self._write_block(line.lstrip(" |") if number else line)
 
     def _write_block(self, text: str) -> None:
         self._stack[-1].break_line()
@@ -254,10 +257,10 @@ class _Renderer:
 
 
 def _line(row: list[str]) -> str:
-    """A row of a table on one line where it can be; below it what a single cell of several lines has more."""
+    """A row of a table on one line where it can be; below it what a single cell of a few lines has more."""
     filled = [cell for cell in row if cell.strip()]
     several = [cell for cell in filled if "\n" in cell]
-    if len(filled) < 2 or len(several) > 1 or (several and len(filled) < 3):
+    if len(filled) < 2 or "".join(several).count("\n") > 3 or len(several) > 1 or several == filled[1:2] == filled[-1:]:
         return "\n".join(filled)
     line = " |".join(f" {first}" if (first := cell.partition("\n")[0]) else "" for cell in row)
     return "\n".join([line.strip().rstrip(" |"), *(cell.partition("\n")[2] for cell in several)])
@@ -274,9 +277,16 @@ def _instead_of_image(source: str) -> str:
 def _markers(name: str, source: str) -> Iterator[str]:
     if name == "ul":
         return iter(())
-    start = attributes(source).get("start", "1")
-    numbers = count(int(start) if start.isdecimal() and len(start) < 6 else 1)
-    return (f"{chr(96 + number) if 0 < number < 27 and _LETTERED.search(source) else number}. " for number in numbers)
+    is_lettered = _LETTERED.search(source)
+    return (
+        f"{chr(96 + number) if is_lettered and 0 < number < 27 else number}. "
+        for number in count(_number(source, "start"))
+    )
+
+
+def _number(source: str, attribute: str) -> int:
+    value = attributes(source).get(attribute, "1")
+    return int(value) if value.isdecimal() and len(value) < 6 else 1
 
 
 def unflowed(text: str, *, delete_space: bool) -> str:

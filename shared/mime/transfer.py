@@ -12,6 +12,8 @@ _BASE64 = f"{string.ascii_letters}{string.digits}+/=".encode()
 _NOT_BASE64 = bytes(set(range(256)) - set(_BASE64))
 _BASE64_LINE = re.compile(rb"\s*+[A-Za-z0-9+/]++={0,2}[ \t]*+(?:[\r\n]|$)")
 _SPACE_BEHIND_SOFT_BREAK = re.compile(rb"=[ \t]++(?=\r?\n)")
+_GAP = re.compile(rb"\n[ \t\r]*+(?:\n\s*+|(?=[_*#-]{4}))")
+"""Behind it, a mailing list may have appended plain text."""
 _CHUNK = 1024 * 1024
 _MAX_CHUNKS = 1_000
 
@@ -65,10 +67,13 @@ def decode_transfer(raw: bytes, encoding: str) -> tuple[bytes, Defect | None]:
     """The content behind a Content-Transfer-Encoding; what is not encoded as declared stays as it is."""
     match "".join(filter(str.isalnum, encoding.lower())):
         case "base64":
-            if raw and not raw.isspace() and not _BASE64_LINE.match(raw, 0, 1_000):
-                return raw, Defect.BASE64_INVALID
-            data, valid = unbase64(raw)
-            return data, None if valid else Defect.BASE64_INVALID
+            first = _BASE64_LINE.match(raw, 0, 1_000)
+            if not first:
+                return raw, Defect.BASE64_INVALID if raw.strip() else None
+            gap = _GAP.search(raw, first.end() - 1)
+            is_appended = gap and gap.end() < len(raw) and not _BASE64_LINE.match(raw, gap.end(), gap.end() + 1_000)
+            data, valid = unbase64(raw[: gap.start()] if gap and is_appended else raw)
+            return data, None if valid and not is_appended else Defect.BASE64_INVALID
         case "quotedprintable":
             is_damaged = _SPACE_BEHIND_SOFT_BREAK.search(raw)
             data = b"".join(_unquote(chunk) for chunk in _lines(raw)) if is_damaged else binascii.a2b_qp(raw)

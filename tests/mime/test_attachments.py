@@ -30,6 +30,7 @@ from shared.mime.filenames import MAX_BYTES, name_by_type, safe_name
         (".htaccess", "htaccess"),
         ("e\u0301.txt", "é.txt"),
         ("報告書.pdf", "報告書.pdf"),
+        ("'quoted.pdf'", "quoted.pdf"),
     ],
 )
 def test_a_name_is_safe_on_every_system(name, safe):
@@ -52,6 +53,7 @@ def test_a_long_name_is_cut_before_its_extension(character):
         ("application/x-whatever", "application-2.bin"),
         ("text/calendar", "invitation.ics"),
         ("application/pkcs7-mime", "smime.p7m"),
+        ("application/x-zip-compressed", "application-2.zip"),
         ("application/ms-tnef", "winmail.dat"),
     ],
 )

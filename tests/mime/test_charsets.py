@@ -64,6 +64,7 @@ def test_what_is_no_charset_of_text_is_unknown(name):
         ("日本語".encode("cp932"), "iso-2022-jp", "日本語", Defect.CHARSET_DAMAGED),
         ("您好".encode("gb18030"), "gb2312", "您好", None),
         ("喆镕".encode("gb18030"), "gb2312", "喆镕", None),
+        ("caf\u00e9 \ud83d\ude00".encode(errors="surrogatepass"), "utf-8", "café 😀", Defect.CHARSET_DAMAGED),
         (b"+2AA-x", "utf-7", "\ufffdx", None),
     ],
 )

@@ -73,6 +73,7 @@ def test_the_body_is_found_behind_a_header_that_is_too_large():
         ("=?utf-8?B?w6k?=", "é"),
         ("=?utf-8?Q?Really?_Yes!?=", "Really? Yes!"),
         ("=?x-unknown?Q?caf=C3=A9?=", "café"),
+        ('=?"utf-8"?Q?caf=C3=A9?=', "café"),
         ("=?utf-8?Q??=", ""),
         ("=?utf-8?Q?open", "open"),
         ("=?utf-8?X?what?=", "=?utf-8?X?what?="),

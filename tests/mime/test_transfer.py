@@ -21,6 +21,8 @@ def test_base64_gives_the_bytes():
         (b"YWI=\r\nY2Q=\r\n", b"abcd"),
         (b"YWI=\r\n_____\r\nA mailing list", b"ab"),
         (b"YWJj=", b"abc"),
+        (b"YWJj\r\n\r\n___\r\nA mailing list", b"abc"),
+        (b"YWJj\n____\nlist\n", b"abc"),
         (b"not encoded, whatever the header says", b"not encoded, whatever the header says"),
     ],
 )
