@@ -8,7 +8,7 @@ from shared.domain.message import InboundMessage
 from shared.mime.body import Mail
 from shared.mime.reports import Finding, delivery_report, leaves, read_receipt
 from shared.mime.structure import Part
-from shared.mime.wordings import TITLE, pattern, words
+from shared.mime.wordings import TITLE, pattern, plain, words
 
 MAX_LOOKED_AT = 2_000
 """Characters of a text in which a machine says what it is."""
@@ -51,11 +51,10 @@ def _method(mail: Mail, part: Part) -> str:
 def _automatic_reply(_: Mail, message: InboundMessage) -> Finding | None:
     reasons = tuple(_declarations(message))
     title = next((title for title, table in _TITLES if pattern(table, form=TITLE).match(message.subject)), "")
-    is_courteous = bool(pattern("courtesy", form=_BEGINS_WITH).match(message.text[:MAX_LOOKED_AT]))
-    is_answer = is_courteous or bool(message.in_reply_to or message.references)
+    is_said = _tells_so(message, title)
+    is_answer = is_said or bool(message.in_reply_to or message.references)
     if title or (not reasons and is_answer and message.header("return-path") in ("", "<>")):
-        reasons += (*_hints(message), *_hints_beside(title, message))
-        reasons += ("text: automatic reply",) if is_courteous or (title and _says(message, "declared")) else ()
+        reasons += (*_hints(message, title), *(("text: automatic reply",) if is_said else ()))
     if not reasons:
         return None
     is_away = title == "out of office" or "vacation" in (message.header("auto-submitted") or "").lower()
@@ -64,10 +63,13 @@ def _automatic_reply(_: Mail, message: InboundMessage) -> Finding | None:
     return Finding(Kind.OUT_OF_OFFICE if is_away else Kind.AUTOMATIC_REPLY, reasons)
 
 
-def _hints_beside(title: str, message: InboundMessage) -> Iterator[str]:
-    """A signal that means something beside such a title only; people's mail has it, too."""
-    if title == "automatic reply" and message.header("x-auto-response-suppress"):
-        yield "x-auto-response-suppress"
+def _tells_so(message: InboundMessage, title: str) -> bool:
+    """Thanks come first; below a title the text says what it is, or that somebody is away, and asks nothing."""
+    text = message.text[:MAX_LOOKED_AT]
+    if pattern("courtesy", form=_BEGINS_WITH).match(text) or (title and _says(message, "declared")):
+        return True
+    is_about_ours = title == "automatic reply" and ":" in plain(message.subject)
+    return is_about_ours and "?" not in text and _says(message, "away")
 
 
 def _declarations(message: InboundMessage) -> Iterator[str]:
@@ -86,7 +88,7 @@ def _declarations(message: InboundMessage) -> Iterator[str]:
             yield f"{name}: autoresponder"
 
 
-def _hints(message: InboundMessage) -> Iterator[str]:
+def _hints(message: InboundMessage, title: str) -> Iterator[str]:
     """Signals that automatic replies have among other messages."""
     if message.header("return-path") in ("", "<>"):
         yield "null return path"
@@ -99,6 +101,8 @@ def _hints(message: InboundMessage) -> Iterator[str]:
             yield name
     if message.in_reply_to or message.references:
         yield "answers a message"
+    if title == "automatic reply" and message.header("x-auto-response-suppress"):
+        yield "x-auto-response-suppress"
 
 
 def _says(message: InboundMessage, *what: str) -> bool:

@@ -111,6 +111,12 @@ def test_a_title_and_the_words_of_a_machine_are_enough_without_any_field():
     assert (message.kind, message.kind_reasons[-1]) == (Kind.OUT_OF_OFFICE, "subject: automatic reply")
 
 
+def test_a_title_of_automatic_replies_above_an_absence_is_enough_too():
+    message = mail("Réponse automatique : Imprimante", text="Je suis absente jusqu'au 30. Pour toute urgence : 12 34.")
+
+    assert (message.kind, message.kind_reasons[0]) == (Kind.OUT_OF_OFFICE, "text: automatic reply")
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -141,6 +147,7 @@ def test_thanks_without_a_return_path_are_an_automatic_reply():
         ("Out of office calendar does not sync", "X-Auto-Response-Suppress: DR, RN, NRN, OOF, AutoReply\n", "Help!"),
         ("How do I set an out of office reply?", ANSWER, "Please tell me."),
         ("Out of office", "", "I will be away from Monday, please switch my automatic reply on."),
+        ("Automatic reply: when", "", "I am out of the office next week. Does it start by itself?"),
         ("Automatic reply", "", "The automatic response of our shop is wrong. Thank you for your help."),
         ("Abwesenheit", "", "Ich bin ab Montag im Urlaub, bitte leiten Sie meine Mails um."),
         ("自动回复", "", "您好, 请问如何设置自动回复"),
@@ -256,6 +263,15 @@ def test_a_read_receipt_names_the_message_that_was_read():
     assert message.report is not None
     assert (message.report.failed, message.report.original_id) == ((), "<ack.1@desk.example>")
     assert message.report.original_subject == "[SUP-1042] Printer"
+
+
+def test_a_read_receipt_may_say_nothing_in_its_structure():
+    fields = f"{ANSWER}Content-Type: multipart/report; report-type=disposition-notification; boundary=b\n"
+    message = mail("Re: Printer", fields, "--b\n\nRead.\n--b\nContent-Type: message/disposition-notification\n\n--b--")
+
+    assert message.kind is Kind.READ_RECEIPT
+    assert message.report is not None
+    assert message.report.original_id == "<ack.1@desk.example>"
 
 
 @pytest.mark.parametrize(
