@@ -53,7 +53,7 @@ def step(services: Services, mailbox: Mailbox, event: OutboxEntry) -> list[Outbo
     if found is None or found.value.cancelled_at:
         return []
     announcement, now = found.value, services.clock()
-    asked = _asked(services, announcement)
+    asked = asked_for(services, announcement)
     people, after = _page(services, asked.audience, event.payload["after"], _BATCH)
     insiders = Finder(services, mailbox).insiders
     told = [each for each in people if not left_out(each, insiders, required=asked.required)]
@@ -76,7 +76,7 @@ def words(services: Services, told: Mapping[str, Any]) -> TextValues:
     found = services.announcements.get(told["announcement"])
     if found is None:
         raise NotFound("the announcement is gone")
-    asked = _asked(services, found.value)
+    asked = asked_for(services, found.value)
     text, html = (asked.text, html_of_text(asked.text)) if asked.text else text_and_html(asked.html or "")
     url = "" if asked.required else unsubscribe_url(services, told["to"][0][0])
     return TextValues(asked.subject, text, html, url)
@@ -123,7 +123,8 @@ def _limit(services: Services, mailbox: Mailbox, asked: NewAnnouncement) -> int:
     return (chosen.limits if chosen else Limits()).messages_per_minute
 
 
-def _asked(services: Services, announcement: Announcement) -> NewAnnouncement:
+def asked_for(services: Services, announcement: Announcement) -> NewAnnouncement:
+    """:raises NotFound: that is past its retention."""
     pointer = RawPointer(announcement.sha256, announcement.size, inline=False)
     return NewAnnouncement.model_validate_json(services.raws.get(announcement.mailbox_id, pointer))
 

@@ -8,11 +8,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from shared.application.announcing import asked_for
 from shared.application.auditing import audited
 from shared.application.ports.stores import Versioned
 from shared.application.ports.tickets import ChangedEntry, ChangedQuarantine, ChangedTicket, Commit
 from shared.application.services import Services
 from shared.application.validation import validated
+from shared.domain.announcements import AddressesAudience, Announcement
 from shared.domain.contact import contact_id, same_address
 from shared.domain.erasures import Erasure, ErasureRequest, erased_comment, erased_ticket, is_about
 from shared.domain.errors import Conflict, Invalid, NotFound
@@ -24,6 +26,8 @@ _BUDGET = timedelta(minutes=1)
 """Of one request; what has begun is finished after it."""
 
 _PAGE = 1000
+_NOBODY_LISTED = "no-reply@erased.invalid"
+"""A list has at least one address; to such a one nothing is sent."""
 
 
 def erase(services: Services, data: object) -> tuple[ErasureRequest, Erasure]:
@@ -53,7 +57,8 @@ def _new(services: Services, address: str) -> Erasure:
 
 
 def _planned(services: Services, address: str) -> Erasure:
-    counts = Counter[str](contacts=len(services.contacts.read([address])))
+    announced = len([*_announced(services, same_address(address))])
+    counts = Counter[str](contacts=len(services.contacts.read([address])), announcements=announced)
     for mailbox_id in _mailbox_ids(services):
         counts.update(_Person(services, mailbox_id, address).counted())
     return _new(services, address).model_copy(update={"counts": dict(+counts)})
@@ -87,10 +92,10 @@ def _worked(services: Services, address: str, record: Versioned[Erasure]) -> Era
         etag = services.erasures.replace(erasure, etag)
         if not is_done:
             return erasure
-    known = services.contacts.read([address])
+    announced, known = _unlisted(services, same_address(address)), services.contacts.read([address])
     for found in known.values():  # last: it tells how the person's comments are treated
         services.contacts.delete(found.value.address.address, found.etag)
-    counts = dict(Counter(erasure.counts) + Counter(contacts=len(known)))
+    counts = dict(Counter(erasure.counts) + Counter(contacts=len(known), announcements=announced))
     erasure = erasure.model_copy(update={"counts": counts, "finished_at": services.clock()})
     services.erasures.replace(erasure, etag)
     return erasure
@@ -98,6 +103,30 @@ def _worked(services: Services, address: str, record: Versioned[Erasure]) -> Era
 
 def _mailbox_ids(services: Services) -> list[str]:
     return sorted(each.value.id for each in services.mailboxes.all())
+
+
+def _announced(services: Services, person: str) -> Iterator[tuple[Versioned[Announcement], AddressesAudience]]:
+    """The announcements that were asked for with a list that has the person, and that list."""
+    for found in services.announcements.all():
+        with suppress(NotFound):
+            audience = asked_for(services, found.value).audience
+            if isinstance(audience, AddressesAudience) and person in map(same_address, audience.addresses):
+                yield found, audience
+
+
+def _unlisted(services: Services, person: str) -> int:
+    """All lists are written anew before the old ones go: two announcements may have one list."""
+    listed = [*_announced(services, person)]
+    for found, audience in listed:
+        left = tuple(each for each in audience.addresses if same_address(each) != person) or (_NOBODY_LISTED,)
+        asked = asked_for(services, found.value).model_copy(update={"audience": AddressesAudience(addresses=left)})
+        pointer = services.raws.keep(found.value.mailbox_id, asked.model_dump_json().encode())
+        rest = found.value.model_copy(update={"sha256": pointer.sha256, "size": pointer.size})
+        services.announcements.replace(rest, found.etag)
+    for found, _ in listed:
+        old = RawPointer(found.value.sha256, found.value.size, inline=False)
+        services.retention.remove_raws(found.value.mailbox_id, [old])
+    return len(listed)
 
 
 @dataclass

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from shared.cli.client import Api, Failed
-from shared.cli.terminal import Progress, printable, table
+from shared.cli.client import Api, Failed, Misused
+from shared.cli.terminal import Progress, confirmed, printable, table
 
 _PAGE = 200
 
@@ -76,6 +76,22 @@ def _tickets(api: Api, limit: int, query: dict[str, str]) -> Iterator[dict[str, 
         if not page["continuation"]:
             return
         query = {**query, "continuation": page["continuation"]}
+
+
+def erase(api: Api, given: Namespace) -> int:
+    """Counted first; then it goes on a minute at a time."""
+    asked = {"address": given.address}
+    _answer(given, *_counted(api.post("erasures", json=asked)))
+    if not (given.yes or confirmed("Erase?")):
+        raise Misused("nothing was erased: use --yes where nobody is there to confirm")
+    while not (erased := api.post("erasures", json={**asked, "plan": False}))["finished_at"]:
+        pass
+    _answer(given, *_counted(erased))
+    return 0
+
+
+def _counted(erasure: dict[str, Any]) -> tuple[Any, tuple[str, ...], list[dict[str, Any]]]:
+    return erasure, ("what", "count"), [{"what": what, "count": count} for what, count in erasure["counts"].items()]
 
 
 def quarantine(api: Api, given: Namespace) -> int:

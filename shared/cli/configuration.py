@@ -1,13 +1,12 @@
 """`config`: export, plan and apply all configuration as one document (req O11)."""
 
 import json
-import sys
 from argparse import Namespace
 from typing import Any
 
 from shared.cli import documents
 from shared.cli.client import Api, Misused
-from shared.cli.terminal import printable
+from shared.cli.terminal import confirmed, printable
 
 CHANGES = 4
 """The exit code of `config plan --check` where something would change."""
@@ -30,19 +29,12 @@ def apply(api: Api, given: Namespace) -> int:
     planned = _planned(api, given, document)
     if not _changes(planned):
         return 0
-    if not given.yes:
-        _confirmed()
+    if not (given.yes or confirmed("Apply?")):
+        raise Misused("nothing was changed: use --yes where nobody is there to confirm")
     api.post("configuration/apply", params={"digest": planned["digest"]}, data=document, headers=_JSON)
     if not given.json:
         print("done")
     return 0
-
-
-def _confirmed() -> None:
-    if not sys.stdin.isatty():
-        raise Misused("nobody is there to confirm: look at `config plan`, then use --yes")
-    if input("Apply? [y/N] ").strip().lower() not in ("y", "yes"):
-        raise Misused("nothing was changed")
 
 
 def _changes(planned: dict[str, Any]) -> bool:

@@ -6,7 +6,7 @@ from time import sleep
 from typing import Any
 
 from shared.cli.client import Api, Failed, Misused
-from shared.cli.terminal import Progress, printable
+from shared.cli.terminal import Progress, confirmed, printable
 
 _SECONDS = 2
 _ENDED = ("done", "failed", "cancelled")
@@ -21,7 +21,7 @@ def import_(api: Api, given: Namespace) -> int:
     counted = _followed(api, path, "planned", Progress("count"))
     at_most = "" if counted["found_is_exact"] else "at most "
     print(f"{at_most}{counted['found']} messages{', silently' if counted['silent'] else ''}")
-    if not _confirmed(given):
+    if not (given.yes or confirmed("Import?")):
         api.post(f"{path}/cancel")
         raise Misused("nothing is imported: use --yes where nobody is there to confirm")
     api.post(f"{path}/start")
@@ -37,10 +37,6 @@ def import_(api: Api, given: Namespace) -> int:
 def _moment(text: str | None) -> str | None:
     """A day begins at midnight UTC."""
     return f"{text}T00:00:00Z" if text and len(text) == len("2026-01-31") else text
-
-
-def _confirmed(given: Namespace) -> bool:
-    return given.yes or (sys.stdin.isatty() and input("Import? [y/N] ").strip().lower() in ("y", "yes"))
 
 
 def _followed(api: Api, path: str, goal: str, progress: Progress) -> dict[str, Any]:

@@ -12,6 +12,10 @@ def printable(text: object) -> str:
     return "".join(character if character.isprintable() else "?" for character in str(text))
 
 
+def confirmed(question: str) -> bool:
+    return sys.stdin.isatty() and input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+
+
 def table(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
     """One line a row, below the names of the columns; None is left empty."""
     lines = [[*columns]]

@@ -10,6 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from local.smtp_server import SmtpServer
+from shared.application.announcing import asked_for
 from shared.application.own_ids import OwnIds
 from shared.application.services import Services
 from shared.domain.errors import StoreUnavailable
@@ -356,3 +357,20 @@ def test_announcements_are_listed_newest_first(
     shown = [each["subject"] for each in api.get("/api/announcements").json()["announcements"]]
 
     assert [each for each in shown if group.name in each] == [f"Two {group.name}", f"One {group.name}"]
+
+
+def test_who_is_erased_is_taken_out_of_the_lists_of_announcements(api: TestClient, services, sender, group, asked, run):
+    ann, bob = group.address("ann"), group.address("bob")
+    lists = [[ann, bob], [ann.upper(), bob], [ann]]
+    begun = [
+        api.post("/api/announcements", json={**asked, "audience": {"kind": "addresses", "addresses": each}}).json()
+        for each in (*lists, lists[0])
+    ]
+    run(5)
+
+    counts = api.post("/api/erasures", json={"address": ann, "plan": False}).json()["counts"]
+
+    kept = [str(asked_for(services, services.announcements.get(each["id"]).value).audience) for each in begun]
+    assert counts["announcements"] == 4
+    assert ann not in "".join(kept).lower()
+    assert [bob in each for each in kept] == [True, True, False, True]

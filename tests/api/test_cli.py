@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -136,6 +137,18 @@ def stuck(desk: Desk) -> list[str]:
     for messages in ([mail("First").as_bytes(), mail("Second").as_bytes()], [], []):
         desk.take_in(*messages)
     return [each.id for each in desk.services.tickets.quarantine(desk.id)]
+
+
+def test_a_person_is_erased_once_somebody_confirms(run: Run, desk: Desk, monkeypatch, capsys):
+    desk.take_in(mail().as_bytes())
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+
+    refused = run("erase", "ann@example.org")
+    assert (refused, desk.services.tickets.ticket(desk.id, 1).value.subject) == (2, "Printer jams")
+
+    assert run("erase", "ann@example.org", "--yes") == 0
+    assert desk.services.tickets.ticket(desk.id, 1).value.subject == "[erased]"
+    assert re.search(r"^tickets +1$", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_quarantine_is_listed_and_all_of_it_retried(run: Run, desk: Desk, stuck: list[str], capsys):

@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from shared.application.arrivals import parsed
-from shared.application.intake import Intake
+from shared.application.intake import Intake, taking_in
 from shared.application.ports.tickets import Fenced
 from shared.application.services import Services
 from shared.domain.message import MessageRef, RawMessage
@@ -161,14 +161,10 @@ def test_a_poll_that_goes_on_while_its_mailbox_is_deleted_takes_nothing_in(api: 
 
 
 def test_a_mailbox_is_not_deleted_while_it_is_polled(api: TestClient, desk: Desk):
-    state, etag = desk.services.tickets.state(desk.id)
-    with closing(
-        Intake(desk.services, desk.services.mailboxes.get(desk.id).value, state, etag, owner="a poll")
-    ) as poll:
+    with taking_in(desk.services, desk.services.mailboxes.get(desk.id).value) as poll:
         poll.lease()
 
         assert api.delete(f"/api/mailboxes/{desk.id}", headers={"If-Match": "*"}).status_code == 412
-        poll.release(None)
 
 
 def test_what_does_not_exist_is_not_found(api: TestClient, support):
