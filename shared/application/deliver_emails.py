@@ -30,6 +30,7 @@ from shared.domain.mailbox import Mailbox
 from shared.domain.message import Address
 from shared.domain.outbox import Delivered, Delivery, EventType, GaveUp, Later, OutboxEntry, event
 from shared.domain.outgoing import OutgoingMail, RefusedRecipient, SendResult
+from shared.domain.schedule import doubled
 from shared.domain.senders import Sender
 from shared.domain.templates import TemplateKind
 from shared.domain.ticket import Comment, CommentKind, Ticket
@@ -234,7 +235,7 @@ class Emails:
         return Later(self._next_try(entry), str(error))
 
     def _next_try(self, entry: OutboxEntry) -> datetime:
-        return self.services.clock() + min(_FIRST_WAIT * (1 << min(entry.attempts, 10)), _LONGEST_WAIT)
+        return self.services.clock() + doubled(_FIRST_WAIT, entry.attempts, _LONGEST_WAIT)
 
     def _settle(
         self, entry: Versioned[OutboxEntry], delivery: Delivery, ticket: Ticket | None, *, note: str = ""

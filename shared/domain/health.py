@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from shared.domain.errors import AppError, MailboxError, SourceUnavailable
+from shared.domain.schedule import doubled
 
 
 class Level(StrEnum):
@@ -100,7 +101,7 @@ class SenderState:
         failures = self.failures + 1
         asked = error.retry_after if isinstance(error, SourceUnavailable) else None
         is_over = failures >= _PATIENCE or isinstance(error, MailboxError) or asked
-        wait = min(_FIRST * (1 << min(max(failures - _PATIENCE, 0), 10)), _LONGEST)
+        wait = doubled(_FIRST, max(failures - _PATIENCE, 0), _LONGEST)
         until = now + max(wait, asked or wait) if is_over else None
         return replace(self, failures=failures, open_until=until, error_code=error.code, error=str(error))
 

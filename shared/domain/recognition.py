@@ -65,20 +65,23 @@ def signed_id(key: bytes, domain: str, mailbox_id: str, ticket_number: int | Non
     """The Message-ID of what is sent for this cause: the same each time, so that a repeated try is recognised."""
     hashed = hashlib.sha256(cause.encode()).hexdigest()[:12]
     signed = f"{mailbox_id}.{ticket_number or 0}.{hashed}"
-    return f"<{signed}.{_signature(key, signed)}@{_NOT_IN_DOMAINS.sub('-', domain.lower())}>"
+    return f"<{signed}.{signature(key, 'message-id', signed, 24)}@{_NOT_IN_DOMAINS.sub('-', domain.lower())}>"
 
 
 def read_id(keys: Iterable[bytes], message_id: str) -> OwnId | None:
     """What a Message-ID of ours says; None for everybody else's. `keys` are the current one and those before it."""
     own = _OWN.match(message_id[:998].lower())
-    if own is None:
-        return None
-    is_ours = [hmac.compare_digest(own[4], _signature(key, own[1])) for key in keys]  # all of them: no early end
-    return OwnId(own[2], int(own[3]) or None) if any(is_ours) else None
+    return OwnId(own[2], int(own[3]) or None) if own and is_signed(keys, "message-id", own[1], own[4]) else None
 
 
-def _signature(key: bytes, signed: str) -> str:
-    return hmac.new(key, b"message-id:" + signed.encode(), hashlib.sha256).hexdigest()[:24]
+def signature(key: bytes, purpose: str, text: str, length: int) -> str:
+    return hmac.new(key, f"{purpose}:{text}".encode(), hashlib.sha256).hexdigest()[:length]
+
+
+def is_signed(keys: Iterable[bytes], purpose: str, text: str, signed: str) -> bool:
+    """Whether one of the keys has signed the text. All of them are tried, so that the time tells nothing."""
+    matches = [hmac.compare_digest(signed, signature(key, purpose, text, len(signed))) for key in keys]
+    return any(matches)
 
 
 MAX_REFERENCES = 20

@@ -105,6 +105,11 @@ def share(text: str) -> float:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4]) / (1 << 32)
 
 
+def doubled(first: timedelta, times: int, longest: timedelta) -> timedelta:
+    """The wait after so many failures more than the first."""
+    return min(first * (1 << min(times, 10)), longest)
+
+
 def next_due(
     schedule: Schedule,
     mailbox_id: str,
@@ -119,6 +124,6 @@ def next_due(
     if failures == 0:
         return schedule.after(started_at + min(gap / 2, _EARLY), mailbox_id)
     jitter = share(f"{mailbox_id} {failures}")
-    wait = min(gap * (1 << min(failures - 1, 10)), LONGEST_BACKOFF) * (1 - _JITTER * jitter)
+    wait = doubled(gap, failures - 1, LONGEST_BACKOFF) * (1 - _JITTER * jitter)
     asked = min(retry_after, LONGEST_ASKED) + _MINUTE * jitter if retry_after else timedelta()
     return started_at + max(wait, asked)

@@ -1,11 +1,12 @@
 """Push: a provider watches a folder for us and notifies us of new mail, until the watch expires (req C14)."""
 
-import hashlib
-import hmac
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from shared.domain.recognition import is_signed, signature
+from shared.domain.schedule import doubled
 
 LIFETIME = timedelta(hours=70)
 """Shorter than every limit that Graph has had for mail (4,230 and 10,080 minutes)."""
@@ -45,23 +46,16 @@ class Watches:
 def next_due(watches: Iterable[Watch], now: datetime, failures: int) -> datetime:
     """After a failure the wait doubles each time; polls go on meanwhile."""
     if failures:
-        return now + min(timedelta(minutes=5) * (1 << min(failures - 1, 10)), _LONGEST_WAIT)
+        return now + doubled(timedelta(minutes=5), failures - 1, _LONGEST_WAIT)
     return min((each.expires_at for each in watches), default=now + LIFETIME) - RENEWED_WITH
 
 
 def client_state(key: bytes, mailbox_id: str) -> str:
     """What notifications about a mailbox bear: nobody else can make it. Graph takes at most 128 characters."""
-    return f"{mailbox_id}.{_signature(key, mailbox_id)}"
+    return f"{mailbox_id}.{signature(key, 'push', mailbox_id, 40)}"
 
 
 def notified_mailbox(keys: Iterable[bytes], state: object) -> str | None:
     """The mailbox that a notification is about; None where it is not one of ours."""
     found = _STATE.fullmatch(state) if isinstance(state, str) else None
-    if found is None:
-        return None
-    is_ours = [hmac.compare_digest(found[2], _signature(key, found[1])) for key in keys]  # all of them: no early end
-    return found[1] if any(is_ours) else None
-
-
-def _signature(key: bytes, mailbox_id: str) -> str:
-    return hmac.new(key, b"push:" + mailbox_id.encode(), hashlib.sha256).hexdigest()[:40]
+    return found[1] if found and is_signed(keys, "push", found[1], found[2]) else None
