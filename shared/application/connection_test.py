@@ -1,16 +1,18 @@
 """Testing a connection stage by stage, for what is saved or still being written (req O3, O4)."""
 
 from collections.abc import Mapping
+from contextlib import closing
 from datetime import datetime
 from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from shared.application.ports.connections import CheckStage, SenderConnection
+from shared.application.notices_written import confirmation
+from shared.application.ports.connections import CheckStage
 from shared.application.ports.platform import SecretStore
 from shared.application.services import Services
 from shared.application.validation import validated
-from shared.domain.errors import Invalid
+from shared.domain.errors import AddressUnusable, Invalid, Problem
 from shared.domain.fields import EmailAddress, told
 from shared.domain.mailbox import Mailbox, MailboxSettings
 from shared.domain.senders import Sender, SenderSettings
@@ -78,31 +80,31 @@ def check_unsaved(services: Services, data: object) -> list[CheckStage]:
 
 
 def check(services: Services, mailbox: Mailbox, secrets: SecretStore | None = None) -> list[CheckStage]:
-    source = services.open_source(mailbox, secrets)
-    try:
+    with closing(services.open_source(mailbox, secrets)) as source:
         return list(source.check())
-    finally:
-        source.close()
 
 
 def check_unsaved_sender(services: Services, data: object) -> list[CheckStage]:
     """:raises Invalid: the data is no such test."""
     test = read(UnsavedSenderTest, data)
     sender = Sender(**dict(test.sender), id="unsaved", created_at=services.clock())
-    return _checked(services.open_sender(sender, GivenFirst(test.secrets, services.secrets)), test)
+    return _checked(services, sender, test.confirm_to, GivenFirst(test.secrets, services.secrets))
 
 
 def check_sender(services: Services, sender: Sender, data: object) -> list[CheckStage]:
     """:raises Invalid: the data is no such test."""
-    test = read(SenderTest, data)
-    return _checked(services.open_sender(sender), test)
+    return _checked(services, sender, read(SenderTest, data).confirm_to)
 
 
-def _checked(connection: SenderConnection, test: SenderTest) -> list[CheckStage]:
+def _checked(
+    services: Services, sender: Sender, confirm_to: str | None, secrets: SecretStore | None = None
+) -> list[CheckStage]:
     try:
-        return list(connection.check(test.confirm_to))
-    finally:
-        connection.close()
+        mail = confirmation(services, sender, confirm_to) if confirm_to else None
+    except AddressUnusable as error:
+        raise Invalid([Problem("$.confirm_to", "cannot be written to")]) from error
+    with closing(services.open_sender(sender, secrets)) as connection:
+        return list(connection.check(mail))
 
 
 def read(model: type[M], data: object) -> M:

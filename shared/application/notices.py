@@ -33,6 +33,7 @@ AUTOMATIC = {
     TemplateKind.NOTE_NOTIFICATION: Automatic.GENERATED,
     TemplateKind.ALERT: Automatic.GENERATED,
     TemplateKind.ANNOUNCEMENT: Automatic.GENERATED,
+    TemplateKind.CONFIRMATION: Automatic.GENERATED,
 }
 """What nobody wrote by hand; the answer of a technician is not among it."""
 

@@ -1,5 +1,6 @@
 """What an e-mail that is owed says: its bytes, the same at each try."""
 
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from shared.application.announcing import words
 from shared.application.notices import AUTOMATIC, own_message_id, reply_id
 from shared.application.services import Services
-from shared.application.templates import render
+from shared.application.templates import BUILT_IN_LANGUAGES, render
 from shared.domain.mailbox import Mailbox
 from shared.domain.message import Address
 from shared.domain.outbox import OutboxEntry
@@ -75,6 +76,32 @@ def written(
     )
     recipients = tuple(people_left(told)[: _most_at_once(sender)])
     return OutgoingMail(message.message_id, sender.from_address, recipients, compose(message)), rendered
+
+
+def confirmation(services: Services, sender: Sender, to: str) -> OutgoingMail:
+    """What shows somebody that a sender works (req O4), in the language of the mailboxes that it sends for.
+
+    :raises AddressUnusable: nobody can be written to there.
+    """
+    mailboxes = services.mailboxes.cached()
+    served = [each for each in mailboxes if each.notices.sender_id == sender.id] or mailboxes
+    language = next((each.notices.language for each in served), BUILT_IN_LANGUAGES[0])
+    kind, named = TemplateKind.CONFIRMATION, PersonValues(sender.from_name or sender.name, sender.from_address)
+    own = own_template(services.templates.cached(), None, kind, language)
+    rendered = render(kind, language, TemplateValues(named, PersonValues("", to)), own)
+    message = OutgoingMessage(
+        message_id=f"<{uuid.uuid4().hex}@mailroom.invalid>",
+        sender=Address(sender.from_address, sender.from_name),
+        to=(Address(to, ""),),
+        at=services.clock(),
+        subject=rendered.subject,
+        text=rendered.text,
+        html=rendered.html,
+        language=language,
+        reply_to=(Address(sender.reply_to, ""),) if sender.reply_to else (),
+        automatic=AUTOMATIC[kind],
+    )
+    return OutgoingMail(message.message_id, sender.from_address, (to,), compose(message))
 
 
 def people_left(told: Mapping[str, Any]) -> list[str]:

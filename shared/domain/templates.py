@@ -24,6 +24,7 @@ class TemplateKind(StrEnum):
     REFUSED = "refused"
     ANNOUNCEMENT = "announcement"
     ALERT = "alert"
+    CONFIRMATION = "confirmation"
 
 
 Language = Annotated[str, StringConstraints(pattern="^[a-z]{2,3}$"), told("a language such as `en`, in lower case")]
@@ -120,6 +121,7 @@ PARTS: dict[TemplateKind, tuple[str, ...]] = {
     **dict.fromkeys(
         (TemplateKind.REFUSED, TemplateKind.ANNOUNCEMENT, TemplateKind.ALERT), ("mailbox", "recipient", "message")
     ),
+    TemplateKind.CONFIRMATION: ("mailbox", "recipient"),
 }
 """What each kind of message can speak of."""
 

@@ -1,5 +1,6 @@
 """Configured senders through the API: settings, the primary one, connection tests (req M1, M2, O3, O4)."""
 
+from email import message_from_bytes, policy
 from typing import Any
 
 import pytest
@@ -200,7 +201,25 @@ def test_a_confirmation_goes_to_whom_it_is_asked_for(api, reachable, smtp_server
     answer = api.post(f"/api/senders/{sender['id']}/test-connection", json={"confirm_to": "me@example.com"})
 
     assert answer.json()["stages"][-1]["name"] == "confirmation"
-    assert [each.recipients for each in smtp_server.received] == [("me@example.com",)]
+    (received,) = smtp_server.received
+    message = message_from_bytes(received.content, policy=policy.default)
+    assert received.recipients == ("me@example.com",)
+    assert (message["Subject"], message["Auto-Submitted"]) == ("Mailroom can send through Out", "auto-generated")
+
+
+def test_a_confirmation_is_in_the_language_of_the_mailbox_that_the_sender_serves(
+    api, reachable, smtp_server, support, billing
+):
+    sender = created(api, **reachable)
+    api.post("/api/mailboxes", json=support).raise_for_status()
+    notices = {"sender_id": sender["id"], "language": "de"}
+    api.post("/api/mailboxes", json={**billing, "notices": notices}).raise_for_status()
+
+    api.post(f"/api/senders/{sender['id']}/test-connection", json={"confirm_to": "me@example.com"})
+
+    message = message_from_bytes(smtp_server.received[0].content, policy=policy.default)
+    assert message["Subject"] == "Mailroom kann über Out senden"
+    assert "Es ist nichts weiter zu tun." in message.get_body(("plain",)).get_content()
 
 
 def test_a_sender_is_tested_before_it_is_saved_with_secrets_that_are_stored_nowhere(api, reachable, smtp_server):

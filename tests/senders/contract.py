@@ -264,15 +264,13 @@ class SenderContract:
         assert all(stage.ok for stage in stages)
         assert provider.delivered() == []
 
-    def test_a_connection_test_can_send_a_message_that_answers_nobody(self, provider, opened):
-        *stages, last = opened(name="To customers").check(ANN)
+    def test_a_connection_test_can_send_a_confirmation(self, provider, opened):
+        *stages, last = opened().check(mail())
 
         assert [stage.name for stage in stages] == list(provider.stages)
         assert (last.name, last.ok) == ("confirmation", True)
         [confirmation] = provider.delivered()
         assert confirmation.recipients == (ANN,)
-        assert b"To customers" in confirmation.content
-        assert b"Auto-Submitted: auto-generated" in confirmation.content
 
     def test_a_connection_test_ends_with_a_wrong_secret(self, provider, opened):
         provider.secrets.values[provider.secret] = "wrong"
@@ -286,7 +284,7 @@ class SenderContract:
     def test_a_connection_test_ends_with_an_address_that_it_may_not_send_as(self, provider, opened):
         provider.refuse_sender()
 
-        *_, last = opened().check(ANN)
+        *_, last = opened().check(mail())
 
         assert (last.ok, last.code) == (False, "access_denied")
         assert last.advice

@@ -20,6 +20,7 @@ from shared.adapters.sources.fetching import SLOWEST_BYTES_PER_SECOND
 from shared.adapters.sources.services import SourceServices
 from shared.application.ports.connections import CheckStage
 from shared.domain.errors import AppError, MessageRefused, OutcomeUnknown, SourceMisbehaved
+from shared.domain.outgoing import OutgoingMail
 from shared.domain.senders import EwsTransport, Sender
 
 _VIEW = '<IndexedPageItemView MaxEntriesReturned="1" Offset="0" BasePoint="Beginning"/>'
@@ -70,8 +71,8 @@ class EwsSender(NamedRecipientsSender):
         request = f"{shape('Item')}{_VIEW}<Restriction>{wanted}</Restriction>{folders}"
         return any(map(_count, self._client.ask("FindItem", request, Traversal="Shallow")))
 
-    def check(self, confirm_to: str | None = None) -> Iterator[CheckStage]:
-        tested = Tested(self._sender, self.send, self._services.clock(), confirm_to)
+    def check(self, confirmation: OutgoingMail | None = None) -> Iterator[CheckStage]:
+        tested = Tested(self._sender, self.send, self._services.clock(), confirmation)
         return EwsSenderCheck(tested, lambda: (self._connection, self._folders)).run()
 
     def close(self) -> None:

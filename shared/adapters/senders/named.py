@@ -58,8 +58,8 @@ class RestSender(NamedRecipientsSender):
     def _permit(self) -> None:
         """Ask for something that shows whether sending is allowed, without sending."""
 
-    def check(self, confirm_to: str | None = None) -> Iterator[CheckStage]:
-        tested = Tested(self._sender, self.send, self._services.clock(), confirm_to)
+    def check(self, confirmation: OutgoingMail | None = None) -> Iterator[CheckStage]:
+        tested = Tested(self._sender, self.send, self._services.clock(), confirmation)
         client, services = self._client, self._services
         return RestSenderCheck(tested, client, services, permit=self._permit, is_there=self._is_there).run()
 

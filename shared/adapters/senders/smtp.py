@@ -60,8 +60,8 @@ class SmtpSender:
     def find_sent(self, message_id: str) -> bool | None:  # noqa: ARG002 - the protocol cannot look for it
         return None
 
-    def check(self, confirm_to: str | None = None) -> Iterator[CheckStage]:
-        return SmtpCheck(self._connection, Tested(self._sender, self.send, self._services.clock(), confirm_to)).run()
+    def check(self, confirmation: OutgoingMail | None = None) -> Iterator[CheckStage]:
+        return SmtpCheck(self._connection, Tested(self._sender, self.send, self._services.clock(), confirmation)).run()
 
     def close(self) -> None:
         self._connection.close()

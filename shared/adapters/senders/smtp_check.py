@@ -29,7 +29,8 @@ class SmtpCheck(SenderCheck):
     def permission(self) -> Finding:
         """As far as a message goes before its first word."""
         sender = self._tested.sender.from_address
-        recipient = self._tested.confirm_to or sender
+        confirmed = self._tested.confirmation
+        recipient = confirmed.recipients[0] if confirmed else sender
         with self._connection.session() as wire:
             wire.request("name the sender", f"MAIL FROM:<{written_address(sender)}>", 250)
             refused = wire.offer(written_address(recipient))

@@ -121,9 +121,9 @@ class SenderConnection(Protocol):
     def find_sent(self, message_id: str) -> bool | None:
         """Whether a message with this Message-ID was sent; None where the provider does not tell."""
 
-    def check(self, confirm_to: str | None = None) -> Iterator[CheckStage]:
-        """Test the sender stage by stage, from the name to its right to send. Sends nothing unless `confirm_to` is
-        an address, who then gets a message. Ends after the first stage that failed; never raises.
+    def check(self, confirmation: OutgoingMail | None = None) -> Iterator[CheckStage]:
+        """Test the sender stage by stage, from the name to its right to send. Sends nothing but the
+        `confirmation`, if all goes well. Ends after the first stage that failed; never raises.
         """
 
     def close(self) -> None:
