@@ -3,6 +3,7 @@
 import base64
 import ssl
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 import trustme
@@ -380,6 +381,41 @@ def uidl(*ids: object) -> str:
 
 def found(page) -> list[str]:
     return [ref.id for ref in refs(page)]
+
+
+SAVED = datetime(2026, 11, 21, 10, tzinfo=UTC)
+
+
+def top(received: str) -> str:
+    header = f"Received: from mx by pop.example; {received}\r\n" if received else ""
+    return f"+OK\r\n{header}Received: from elsewhere by mx; Sat, 21 Nov 2026 10:30:00 +0000\r\n.\r\n"
+
+
+@pytest.mark.parametrize(
+    ("tops", "new"),
+    [
+        ({"TOP 2": "Sat, 21 Nov 2026 11:01:00 +0100", "TOP 3": "Sat, 21 Nov 2026 10:02:00 +0000"}, ["u2", "u3"]),
+        ({"TOP 3": "Sat, 21 Nov 2026 10:59:00 +0100"}, []),
+        ({"TOP 3": "no date"}, []),
+    ],
+)
+def test_mail_that_came_between_saving_and_the_first_poll_is_not_past(serving, reading, tops, new):
+    answers = {"UIDL": uidl(1, 2, 3), "TOP": top("Sat, 21 Nov 2026 09:00:00 +0000")}
+    server = serving(answers=answers | {command: top(received) for command, received in tops.items()})
+
+    page = reading(server, intake={"start_from": "now"}, created_at=SAVED).changes(None, 10)
+
+    assert found(page) == new
+
+
+@pytest.mark.parametrize("script", [{"TOP": "-ERR no\r\n"}, {"CAPA": "+OK\r\nUIDL\r\nUSER\r\n.\r\n"}])
+def test_where_a_server_shows_no_headers_all_is_past_that_is_there_at_the_first_poll(serving, reading, script):
+    source = reading(serving(answers=script), intake={"start_from": "now"}, created_at=SAVED)
+
+    page = source.changes(None, 10)
+
+    assert found(page) == []
+    assert found(source.changes(page.cursor, 10)) == []
 
 
 def test_the_cursor_of_a_full_mailbox_fits_a_property_of_a_table(serving, reading):

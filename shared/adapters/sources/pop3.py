@@ -3,7 +3,9 @@
 import hashlib
 from base64 import b64encode
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 
 from shared.adapters.net import Timeouts
 from shared.adapters.sources.errors import CommandRefused
@@ -24,11 +26,15 @@ from shared.domain.errors import (
 from shared.domain.mailbox import Mailbox
 from shared.domain.message import Cursor, Listed, MessageRef, RawMessage
 from shared.domain.settlement import Delete, Move, Settled, Settlement
+from shared.mime.dates import moment
+from shared.mime.headers import read_fields
 
 _FOLDER = "INBOX"
 _CUT_LINES = CUT_BYTES // 80
 _MARK_CHARACTERS = 8
 _MAX_MARKS = 3500
+_MAX_DATED = 500
+"""Of so many messages at most is asked when they came: only what came since the mailbox was saved is of interest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +78,39 @@ class Pop3Source:
         self._services = services
 
     def changes(self, cursor: Cursor | None, limit: int) -> Page:
-        """What is there at the first listing is past, unless `start_from` is the beginning: POP3 tells no dates."""
+        """POP3 tells no dates: what is past at the first listing, the headers of messages must tell."""
         self._connection.close()  # a session does not see what arrives after it began
         uidls = list(self._connection.numbers())
         marks = [_mark(uidl) for uidl in uidls]
-        first = _Known.all(marks) if self._mailbox.start_from else _Known()
-        known = first if cursor is None else _Known.of(cursor)
+        known = _Known.all(marks[: self._past()]) if cursor is None else _Known.of(cursor)
         place, before = known.place(marks)
         fresh = [index for index in range(place, len(marks)) if marks[index] not in before]
         taken = before | {marks[index] for index in fresh[:limit]}
         following = _Known.all([mark for mark in marks[place:] if mark in taken], place)
         return Page(self._listed([uidls[index] for index in fresh[:limit]]), following.cursor(), len(fresh) > limit)
+
+    def _past(self) -> int:
+        """How many messages came before `start_from`: all but the last ones of which the server itself says that they
+        came later.
+        """
+        start, numbers = self._mailbox.start_from, [*self._connection.numbers().values()]
+        if start is None:
+            return 0
+        past = len(numbers)
+        with suppress(CommandRefused):
+            while past > max(0, len(numbers) - _MAX_DATED) and self._came_after(start, numbers[past - 1]):
+                past -= 1
+        return past
+
+    def _came_after(self, start: datetime, number: int) -> bool:
+        with self._connection.command("tell when a message came") as wire:
+            if not wire.takes("TOP"):
+                return False
+            header, is_whole = wire.download(f"TOP {number} 0", CUT_BYTES)
+        if not is_whole:
+            self._connection.drop()
+        at = _arrived_at(header)
+        return at is not None and at >= start
 
     def _listed(self, uidls: Collection[str]) -> tuple[Listed, ...]:
         if not uidls:
@@ -176,6 +204,12 @@ class Pop3Source:
 
 def _gone() -> MessageGone:
     return MessageGone("The message is not in the mailbox any more.")
+
+
+def _arrived_at(header: bytes) -> datetime | None:
+    """As the last server puts down in front of all others (RFC 5321 section 4.4)."""
+    fields, _ = read_fields(header, 0, len(header), [])
+    return moment(fields.first("received").rpartition(";")[2].strip())
 
 
 def _mark(uidl: str) -> str:
