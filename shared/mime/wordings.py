@@ -9,8 +9,11 @@ from typing import Any
 
 _FORMAT_CHARACTERS = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 _WIDE_SPACES = re.compile("[\xa0\u2000-\u200a\u202f\u3000]")
-BEGINS = r"\s*(?:\[[^\]]{{1,40}}\]\s*|\*{{2,5}}\s*|auto:\s*|\[)?(?:{})"
-"""The form of a subject that begins with one of a table,"""
+BEGINS = (
+    r"\s*(?:(?:\[[^\]]{{1,40}}\]|\{{[^}}]{{1,40}}\}}|\*{{2,5}}(?:\w{{1,20}}\*{{2,5}})?|(?:extern(?:al|e)?|ext|auto)(?=:))"
+    r"[:\s-]*|\[)?(?:{})"
+)
+"""The form of a subject that begins with one of a table, also below what a gateway puts before it,"""
 TITLE = (
     BEGINS + r"(?:[- ]+(?:auto\w*[- ]?)?(?:reply|response|message|notification|notice|assistant|re|aw))?"
     "[\\s!.*]*(?:$|[:\uff1a;,(\\[\\]\u2013\u2014-])"

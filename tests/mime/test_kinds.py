@@ -21,6 +21,8 @@ def mail(
     [
         "Automatic reply: Printer", "Out of Office: Printer", "Out of Office AutoReply: Printer", "Auto-Reply: Printer",
         "Autoreply", "[EXTERNAL] Automatic reply: Printer", "Out of the office", "On vacation",
+        "EXTERN: Automatic reply: Printer", "{Spam?} Automatic reply: Printer",
+        "***SPAM*** Automatic reply: Printer", "[EXTERNAL]: Automatic reply: Printer", "Vacation: Re: Printer",
         "Away from my mail", "AUTO: Bob Miller is out of the office (returning 07/10/2026)",
         "Bob is out of the office.",
         "Automatische Antwort: Drucker", "Abwesenheitsnotiz: Drucker", "Abwesenheit", "Abwesend: Drucker",
@@ -168,6 +170,8 @@ def test_thanks_without_a_return_path_are_an_automatic_reply():
         ("[JIRA] (X-1) Printer", f"Auto-Submitted: auto-generated\nPrecedence: bulk\n{ANSWER}", "Bob commented"),
         ("Cron <root@db1> backup", "Auto-Submitted: auto-generated\nX-Cron-Env: <HOME=/root>\n", "done"),
         ("Job failed", "Return-Path: <>\n", "exit status 1"),
+        ("Contact", "Return-Path: <>\n", "Vielen Dank für Ihre Mühe! Der Drucker geht nicht."),
+        ("Automatische Antwort: ausschalten", "", "Ich bin wieder da, bitte schalten Sie sie aus."),
     ],
 )
 def test_people_and_machines_with_something_to_say_are_no_automatic_replies(subject, fields, text):
@@ -278,7 +282,7 @@ def test_a_read_receipt_may_say_nothing_in_its_structure():
     ("subject", "text"),
     [
         ("Read: Printer", "Your message\n\nTo: Anna\nSubject: Printer\n\nwas read on Monday, 16 November 2026 10:00."),
-        ("Not read: Printer", "Your message was deleted without being read on Monday. It was read on no day."),
+        ("Not read: Printer", "Your message was deleted without being read on Monday."),
         ("Gelesen: Drucker", "Ihre Nachricht wurde am Montag, 16. November 2026 gelesen."),
         ("Lu : Imprimante", "Votre message a été lu le 16 novembre 2026."),
         ("Leído: Impresora", "El mensaje fue leído el lunes."),
