@@ -79,3 +79,10 @@ def test_every_page_but_the_guides_is_in_the_index():
     pages = {page.relative_to("docs").as_posix() for page in Path("docs").rglob("*.md") if page.parent != GUIDES}
 
     assert {page for page in pages - {"README.md"} if f"({page})" not in index} == set()
+
+
+def test_every_module_of_the_domain_is_on_the_map():
+    page = Path("docs/architecture.md").read_text()
+    modules = {module.stem for module in Path("shared/domain").glob("[!_]*.py")}
+
+    assert {module for module in modules if f"`{module}`" not in page} == set()
