@@ -41,7 +41,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """How many contacts a file adds and changes, and how many are as it says already."""
+    """How many contacts a file adds and changes, or would, and how many are as it says already."""
 
     added: int
     changed: int

@@ -1,20 +1,20 @@
 """What would become of the messages that are waiting now, one by one; nothing is stored, marked or moved (req O5)."""
 
-import base64
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field
 
 from shared.application.arrivals import arrivals
 from shared.application.connection_test import GivenFirst, Unsaved
 from shared.application.connection_test import read as _read
-from shared.application.explain import Explanation, explain
+from shared.application.continuations import Continuation
+from shared.application.explain import Explanation, explain, explanation
 from shared.application.intake import Item, of_one_message
 from shared.application.ports.connections import FetchFailure, Page, Source
 from shared.application.services import Services
-from shared.domain.errors import CursorExpired, Invalid, MessageError, MessageGone, Problem
+from shared.domain.errors import CursorExpired, MessageError, MessageGone
 from shared.domain.mailbox import Mailbox, MailboxSettings
 from shared.domain.message import Cursor, InboundMessage, Listed, MessageRef
 from shared.domain.processing import header_names
@@ -44,7 +44,9 @@ class UnsavedDryRun(_Asked):
 
 @dataclass(frozen=True, slots=True)
 class WouldBe:
-    """What would become of each; with a continuation where more may be waiting."""
+    """What would become of each, in the order in which a poll would take them in; with a continuation where more may be
+    waiting.
+    """
 
     messages: list[Explanation]
     continuation: str | None
@@ -75,14 +77,14 @@ class _Place:
     is_first: bool = False
 
 
-_PLACE = TypeAdapter(_Place)
+_PLACE = Continuation[_Place](_Place, "$.continuation")
 
 
 def _walked(
     services: Services, mailbox: Mailbox, asked: _Asked, place: _Place, deferred: Sequence[MessageRef]
 ) -> WouldBe:
     """A connection that settles nothing opens folders for reading only, where the protocol can tell."""
-    place = _read_place(asked.continuation) if asked.continuation else place
+    place = _PLACE.read(asked.continuation) if asked.continuation else place
     reader = mailbox.model_copy(update={"settlement": Keep()})
     secrets = GivenFirst(asked.secrets, services.secrets) if asked.secrets else None
     with closing(services.open_source(reader, secrets)) as source:
@@ -92,8 +94,8 @@ def _walked(
         wanted = listed[place.skip : place.skip + asked.limit]
         found = [_would_be(services, mailbox, item) for item in arrivals(source.fetch(wanted), header_names(mailbox))]
     if place.skip + asked.limit < len(listed):
-        return WouldBe(found, _write_place(replace(place, skip=place.skip + asked.limit)))
-    return WouldBe(found, _write_place(_Place(page.cursor)) if page.more else None)
+        return WouldBe(found, _PLACE.write(replace(place, skip=place.skip + asked.limit)))
+    return WouldBe(found, _PLACE.write(_Place(page.cursor)) if page.more else None)
 
 
 def _page(source: Source, place: _Place, limit: int, *, has_more: bool) -> tuple[Page, _Place]:
@@ -113,20 +115,9 @@ def _page(source: Source, place: _Place, limit: int, *, has_more: bool) -> tuple
 def _would_be(services: Services, mailbox: Mailbox, item: Item) -> Explanation:
     if isinstance(item, FetchFailure):
         is_gone = isinstance(item.error, MessageGone)
-        return Explanation(InboundMessage(), Outcome.IGNORED if is_gone else Outcome.DEFERRED, item.error.code)
+        return explanation(InboundMessage(), Outcome.IGNORED if is_gone else Outcome.DEFERRED, item.error.code)
     try:
         with of_one_message():
             return explain(services, mailbox, [item])[0]
     except MessageError as error:
-        return Explanation(item.message, Outcome.DEFERRED, error.code)
-
-
-def _write_place(place: _Place) -> str:
-    return base64.urlsafe_b64encode(_PLACE.dump_json(place)).decode()
-
-
-def _read_place(continuation: str) -> _Place:
-    try:
-        return _PLACE.validate_json(base64.urlsafe_b64decode(continuation))
-    except ValueError as error:
-        raise Invalid([Problem("$.continuation", "is not the continuation of a dry run")]) from error
+        return explanation(item.message, Outcome.DEFERRED, error.code)

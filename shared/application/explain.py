@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from shared.application.arrived import Arrived
 from shared.application.finding import Finder
@@ -12,6 +13,7 @@ from shared.domain.decision import CommentOn, Elsewhere, Ignore, OpenTicket
 from shared.domain.draft import Draft
 from shared.domain.explain import Step
 from shared.domain.intake import MailboxState
+from shared.domain.kinds import Kind
 from shared.domain.mailbox import Mailbox
 from shared.domain.message import InboundMessage
 from shared.domain.recognition import reused_id_key
@@ -20,11 +22,13 @@ from shared.domain.ticket import CommentKind, Outcome, Status
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """`ticket` is the tag of the ticket that the message would be added to, or linked to where it would open one of its
-    own; `draft` is what that would be, `mailbox_id` where it would be taken in instead.
+    """What would become of a message: `ticket` is the tag of the ticket that it would be added to, or linked to where
+    it would open one of its own (`draft`); `mailbox_id` is the mailbox whose ticket it would be instead.
     """
 
-    message: InboundMessage
+    subject: str
+    kind: Kind
+    kind_reasons: tuple[str, ...]
     outcome: Outcome
     reason: str = ""
     ticket: str | None = None
@@ -33,6 +37,10 @@ class Explanation:
     status: Status | None = None
     mailbox_id: str | None = None
     steps: tuple[Step, ...] = ()
+
+
+def explanation(message: InboundMessage, outcome: Outcome, reason: str = "", **found: Any) -> Explanation:
+    return Explanation(message.subject, message.kind, message.kind_reasons, outcome, reason, **found)
 
 
 def explain(services: Services, mailbox: Mailbox, items: Sequence[Arrived]) -> list[Explanation]:
@@ -46,10 +54,10 @@ def _known(services: Services, mailbox: Mailbox, item: Arrived) -> Explanation |
     keys = [item.key, reused_id_key(item.key, item.fingerprint)]
     for receipt in services.tickets.receipts(mailbox.id, keys).values():
         if receipt.outcome is None:
-            return Explanation(item.message, Outcome.IGNORED, "own_message")
+            return explanation(item.message, Outcome.IGNORED, "own_message")
         if receipt.fingerprint == item.fingerprint:
             tag = f"{mailbox.ticket_prefix}-{receipt.ticket_number}" if receipt.ticket_number else None
-            return Explanation(item.message, Outcome.DUPLICATE, receipt.reason, tag)
+            return explanation(item.message, Outcome.DUPLICATE, receipt.reason, ticket=tag)
     return None
 
 
@@ -61,11 +69,11 @@ def _explained(services: Services, finder: Finder, mailbox: Mailbox, item: Arriv
     match verdict.decision:
         case OpenTicket(draft, linked_to):
             tag = f"{mailbox.ticket_prefix}-{linked_to}" if linked_to else None
-            return Explanation(message, Outcome.CREATED, ticket=tag, draft=draft, steps=steps)
+            return explanation(message, Outcome.CREATED, ticket=tag, draft=draft, steps=steps)
         case CommentOn(number, kind, status):
             tag = f"{mailbox.ticket_prefix}-{number}"
-            return Explanation(message, Outcome.APPENDED, ticket=tag, comment=kind, status=status, steps=steps)
+            return explanation(message, Outcome.APPENDED, ticket=tag, comment=kind, status=status, steps=steps)
         case Elsewhere(mailbox_id):
-            return Explanation(message, Outcome.APPENDED, mailbox_id=mailbox_id, steps=steps)
+            return explanation(message, Outcome.APPENDED, mailbox_id=mailbox_id, steps=steps)
         case Ignore(reason):
-            return Explanation(message, Outcome.IGNORED, reason, steps=steps)
+            return explanation(message, Outcome.IGNORED, reason, steps=steps)

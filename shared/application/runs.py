@@ -1,10 +1,14 @@
 """What the polls did: the runs that found mail or failed, and what they come to, hour by hour (req O8)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from typing import Annotated
 
+from pydantic import AwareDatetime, Field
+
+from shared.application.continuations import Continuation
 from shared.application.services import Services
 from shared.application.side_by_side import for_each, newest_first
 from shared.domain.errors import Invalid, Problem
@@ -15,16 +19,19 @@ LONGEST = timedelta(days=31)
 _YEARS = range(2000, 2200)
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailboxRun(PollRun):
     """A run and whose it is."""
 
     mailbox_id: str
-    run: PollRun
 
     @property
     def place(self) -> tuple[datetime, str]:
-        return self.run.started_at, self.mailbox_id
+        return self.started_at, self.mailbox_id
+
+
+_Moment = Annotated[AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC))]
+_PLACES = Continuation[tuple[datetime, str]](tuple[_Moment, str])
 
 
 def time_range(since: datetime | None, until: datetime | None, now: datetime, usual: timedelta) -> RunFilter:
@@ -40,27 +47,27 @@ def time_range(since: datetime | None, until: datetime | None, now: datetime, us
 
 def newest(
     services: Services, mailbox_ids: Sequence[str], wanted: RunFilter, limit: int, continuation: str | None
-) -> tuple[list[Run], str | None]:
+) -> tuple[list[MailboxRun], str | None]:
     """The next runs of these mailboxes, newest first, and where to continue; None says that there are no more.
 
     :raises Invalid: the continuation is none of ours.
     """
-    last = _read(continuation) if continuation else None
+    last = _PLACES.read(continuation) if continuation else None
     past = timedelta(microseconds=1)
 
-    def page(mailbox_id: str, before: Run | None, size: int) -> Sequence[Run]:
+    def page(mailbox_id: str, before: MailboxRun | None, size: int) -> Sequence[MailboxRun]:
         until = wanted.until
         if before:
-            until = before.run.started_at
+            until = before.started_at
         elif last:
             until = min(until, last[0] + past * (mailbox_id < last[1]))
         found = services.tickets.runs(mailbox_id, size, replace(wanted, until=until))
-        return [Run(mailbox_id, run) for run in found]
+        return [MailboxRun(**asdict(run), mailbox_id=mailbox_id) for run in found]
 
     merged = newest_first(mailbox_ids, limit, page, key=lambda run: run.place)
     listed = list(islice(merged, limit))
     more = next(merged, None) is not None
-    return listed, _written(listed[-1]) if more else None
+    return listed, _PLACES.write(listed[-1].place) if more else None
 
 
 def sums(services: Services, mailbox_ids: Sequence[str], wanted: RunFilter) -> list[RunSums]:
@@ -70,15 +77,3 @@ def sums(services: Services, mailbox_ids: Sequence[str], wanted: RunFilter) -> l
         for each in of_mailbox:
             hours[each.hour] = hours[each.hour].plus(each) if each.hour in hours else each
     return [hours[hour] for hour in sorted(hours)]
-
-
-def _written(run: Run) -> str:
-    return f"{run.run.started_at.isoformat()}|{run.mailbox_id}"
-
-
-def _read(continuation: str) -> tuple[datetime, str]:
-    moment, _, mailbox_id = continuation.partition("|")
-    try:
-        return datetime.fromisoformat(moment).astimezone(UTC), mailbox_id
-    except (ValueError, OverflowError) as error:
-        raise Invalid([Problem("query.continuation", "is not the continuation of a list")]) from error

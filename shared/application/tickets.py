@@ -1,24 +1,20 @@
 """Reading tickets: lists over one mailbox or all of them, one ticket by its tag, and what its messages hold."""
 
-import base64
-import json
 import re
-import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from typing import Annotated
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field
 
+from shared.application.continuations import Continuation
 from shared.application.ports.stores import Versioned
 from shared.application.services import Services
 from shared.application.side_by_side import newest_first
-from shared.domain.errors import Invalid, NotFound, Problem
+from shared.domain.errors import NotFound
 from shared.domain.ticket import Comment, Ticket
 
-_POSITIONS_BYTES = 1_000_000
-
-_Positions = Mapping[str, int]
+_POSITIONS = Continuation[dict[str, int]](dict[str, Annotated[int, Field(ge=1, le=9_999_999_999)]])
 """For each mailbox the number of its last ticket that was listed; none while the list has not come to its tickets."""
 
 
@@ -29,7 +25,7 @@ def newest(
 
     :raises Invalid: the continuation is none of ours.
     """
-    positions = _read_positions(continuation) if continuation else {}
+    positions = _POSITIONS.read(continuation) if continuation else {}
 
     def page(mailbox_id: str, last: Ticket | None, size: int) -> Sequence[Ticket]:
         before = last.number if last else positions.get(mailbox_id)
@@ -39,7 +35,7 @@ def newest(
     listed = list(islice(merged, limit))
     if next(merged, None) is None:
         return listed, None
-    return listed, _write_positions({**positions, **{ticket.mailbox_id: ticket.number for ticket in listed}})
+    return listed, _POSITIONS.write({**positions, **{ticket.mailbox_id: ticket.number for ticket in listed}})
 
 
 def find(services: Services, tag: str) -> Versioned[Ticket]:
@@ -66,19 +62,3 @@ def _comment(comments: Sequence[Comment], seq: int) -> Comment:
         if comment.seq == seq:
             return comment
     raise NotFound("there is no such comment")
-
-
-_POSITIONS = TypeAdapter(dict[str, Annotated[int, Field(ge=1, le=9_999_999_999)]])
-
-
-def _write_positions(positions: _Positions) -> str:
-    packed = zlib.compress(json.dumps(positions, separators=(",", ":")).encode())
-    return base64.urlsafe_b64encode(packed).decode()
-
-
-def _read_positions(continuation: str) -> _Positions:
-    try:
-        packed = base64.urlsafe_b64decode(continuation)
-        return _POSITIONS.validate_json(zlib.decompressobj().decompress(packed, _POSITIONS_BYTES))
-    except (ValueError, zlib.error) as error:
-        raise Invalid([Problem("query.continuation", "is not the continuation of a list")]) from error

@@ -29,7 +29,10 @@ class AuditOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One change: `subject` is the id of what was changed, among those of its kind."""
+    """One change by whoever has signed in, or the `function key`. `subject` is the id of what was changed, among those
+    of its kind; that of a contact is made from the address. `before` and `after` have what has changed, by its path:
+    secrets by their names, and not in full what is personal or long.
+    """
 
     id: str
     at: datetime

@@ -70,5 +70,20 @@ def test_a_change_asks_for_the_version_it_is_meant_for(document):
     assert [each["required"] for each in parameters if each["name"] == "If-Match"] == [True]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "failures"),
+    [
+        ("put", "/api/mailboxes/{mailbox_id}", {400, 404, 412, 413, 415, 422, 428}),
+        ("post", "/api/mailboxes/{mailbox_id}/poll", {404, 409}),
+        ("put", "/api/contacts/{address}", {400, 404, 409, 412, 413, 415, 422}),
+        ("get", "/api/audit", {422}),
+    ],
+)
+def test_an_operation_tells_how_it_can_fail(document, method: str, path: str, failures: set[int]):
+    told = document["paths"][path][method]["responses"].keys() - {"default"}
+
+    assert {int(status) for status in told if status >= "400"} == failures
+
+
 def test_no_interactive_page_is_served(api: TestClient):
     assert [api.get(path).status_code for path in ("/docs", "/redoc", "/api/docs", "/openapi.json")] == [404] * 4

@@ -1,5 +1,6 @@
 """Whatever is sent, the answer is problem details (RFC 9457) and tells nothing that it should not (req W1)."""
 
+import gzip
 import json
 import logging
 from dataclasses import replace
@@ -42,6 +43,16 @@ def test_a_charset_beside_the_type_is_no_trouble(api: TestClient, support):
     answer = api.post("/api/mailboxes", content=json.dumps(support), headers=headers)
 
     assert answer.status_code == 201
+
+
+def test_a_body_may_come_compressed(api: TestClient, support):
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+
+    answer = api.post("/api/mailboxes", content=gzip.compress(json.dumps(support).encode()), headers=headers)
+    too_large = api.post("/api/mailboxes", content=gzip.compress(b" " * 1_000_001), headers=headers)
+
+    assert answer.status_code == 201
+    assert kind(too_large) == (413, "too_large")
 
 
 def test_a_body_over_one_megabyte_is_too_large(api: TestClient):

@@ -12,7 +12,7 @@ def walk(desk, **asked):
 
 
 def told(found):
-    return [(each.message.subject, each.outcome.value) for each in found.messages]
+    return [(each.subject, each.outcome.value) for each in found.messages]
 
 
 def test_each_waiting_message_is_told_with_what_it_would_become(desk):

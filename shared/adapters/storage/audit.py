@@ -1,7 +1,5 @@
 """The audit in Table Storage: one partition a month; months and entries read newest first."""
 
-import base64
-import binascii
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -11,10 +9,12 @@ from typing import Any
 from azure.data.tables import TableClient, UpdateMode
 
 from shared.adapters.storage.clients import StorageClients, translated
+from shared.application.continuations import Continuation
 from shared.domain.audit import AuditEntry, AuditFilter, AuditOutcome
-from shared.domain.errors import Invalid, Problem
 
 _VERSION = 1
+_PLACES = Continuation[tuple[str, str]](tuple[str, str])
+_KEYS = ("PartitionKey", "RowKey")
 _LONG_AGO, _FAR_AHEAD = datetime(2000, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC)
 
 
@@ -38,13 +38,13 @@ class TableAuditStore:
         self, wanted: AuditFilter, limit: int, continuation: str | None
     ) -> tuple[Sequence[AuditEntry], str | None]:
         query, parameters = _query(wanted)
-        token = _opened(continuation) if continuation else None
+        token: Any = dict(zip(_KEYS, _PLACES.read(continuation), strict=True)) if continuation else None
         with translated():
             found = self._table.query_entities(query, parameters=parameters, results_per_page=limit)
             pages: Any = found.by_page(token)
             entries = [_entry(row) for row in next(pages, ())]
         more = pages.continuation_token
-        return entries, base64.urlsafe_b64encode(json.dumps(more).encode()).decode() if more else None
+        return entries, _PLACES.write((more[_KEYS[0]], more[_KEYS[1]])) if more else None
 
 
 def _query(wanted: AuditFilter) -> tuple[str, dict[str, str]]:
@@ -57,14 +57,6 @@ def _query(wanted: AuditFilter) -> tuple[str, dict[str, str]]:
         terms["PartitionKey ge @first"] = ("first", _month(wanted.until))
         terms["RowKey gt @newest"] = ("newest", f"{_inverted(wanted.until)}}}")
     return " and ".join(terms) or "PartitionKey ge ''", dict(terms.values())
-
-
-def _opened(continuation: str) -> Any:
-    try:
-        token = json.loads(base64.urlsafe_b64decode(continuation))
-        return {key: str(token[key]) for key in ("PartitionKey", "RowKey")}
-    except (binascii.Error, ValueError, KeyError, TypeError) as error:
-        raise Invalid([Problem("query.continuation", "is not from an answer before")]) from error
 
 
 def _month(moment: datetime) -> str:

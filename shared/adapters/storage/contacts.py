@@ -11,13 +11,15 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import cached_property
 from itertools import groupby
-from typing import Any
+from typing import Annotated, Any
 
 from azure.core import MatchConditions
 from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
 from azure.data.tables import TableClient, TableEntity, UpdateMode
+from pydantic import StringConstraints
 
 from shared.adapters.storage.clients import StorageClients, get_row, translated
+from shared.application.continuations import Continuation
 from shared.application.ports.stores import Versioned
 from shared.domain.contact import Contact, ContactFilter, Role, contact_id
 from shared.domain.errors import Conflict
@@ -27,6 +29,8 @@ _TECHNICIANS = "technician"
 """Sorts behind the partitions of contacts, which are two hexadecimal digits."""
 
 _CONTACTS = f"PartitionKey lt '{_TECHNICIANS}'"
+
+_PLACES = Continuation[str](Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")])
 
 _CACHE_SECONDS = 20
 _FOUND_SECONDS = 120
@@ -83,18 +87,19 @@ class TableContactStore:
             key: Versioned(_contact(row), str(row.metadata["etag"])) for key, row in zip(keys, rows, strict=True) if row
         }
 
-    def list(self, wanted: ContactFilter, limit: int, after: str | None) -> tuple[Sequence[Contact], str | None]:
-        first, last = (_TECHNICIANS,) * 2 if wanted.role is Role.TECHNICIAN else ((after or "")[:2], "ff")
+    def list(self, wanted: ContactFilter, limit: int, continuation: str | None) -> tuple[Sequence[Contact], str | None]:
+        after = _PLACES.read(continuation) if continuation else ""
+        first, last = (_TECHNICIANS,) * 2 if wanted.role is Role.TECHNICIAN else (after[:2], "ff")
         query = "PartitionKey ge @first and PartitionKey le @last and RowKey gt @after"
         found: list[Contact] = []
-        for looked_through, row in enumerate(self._query(query, first=first, last=last, after=after or ""), 1):
+        for looked_through, row in enumerate(self._query(query, first=first, last=last, after=after), 1):
             contact = _contact(row)
             if wanted.admits(contact):
                 found.append(contact)
             if len(found) > limit:
-                return found[:limit], contact_id(found[-2].address.address)
+                return found[:limit], _PLACES.write(contact_id(found[-2].address.address))
             if looked_through == _LOOKED_THROUGH_AT_MOST:
-                return found, row["RowKey"]
+                return found, _PLACES.write(row["RowKey"])
         return found, None
 
     def put(self, contact: Contact, etag: str | None) -> str:

@@ -61,9 +61,10 @@ class ContactStore(Protocol):
     def read(self, keys: Sequence[str]) -> Mapping[str, Versioned[Contact]]:
         """As `get`, as they are now, for editing."""
 
-    def list(self, wanted: ContactFilter, limit: int, after: str | None) -> tuple[Sequence[Contact], str | None]:
+    def list(self, wanted: ContactFilter, limit: int, continuation: str | None) -> tuple[Sequence[Contact], str | None]:
         """At most `limit` contacts in an order of no meaning, and where the list goes on; None says that it does not.
-        It may go on after fewer than `limit`, where much had to be looked through.
+        It may go on after fewer than `limit`, where much had to be looked through. :raises Invalid: the continuation is
+        not one of ours.
         """
 
     def put(self, contact: Contact, etag: str | None) -> str:

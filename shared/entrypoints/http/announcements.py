@@ -5,7 +5,7 @@ from datetime import datetime
 from html import escape
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, Field
 from pydantic_core import to_json
@@ -13,25 +13,20 @@ from pydantic_core import to_json
 from shared.application import announcements, contacts
 from shared.application.announcements import Progress
 from shared.application.unsubscribing import address_of
+from shared.domain.announcements import NewAnnouncement
 from shared.domain.errors import NotFound
 from shared.domain.fields import DocumentId
-from shared.entrypoints.http.configured import BODY_ERRORS
+from shared.entrypoints.http.answers import page
 from shared.entrypoints.http.problems import described
-from shared.entrypoints.http.requests import JsonBody, Ready, json_body, ready
+from shared.entrypoints.http.requests import IdempotencyKey, JsonBody, Ready, json_body, ready
 
 router = APIRouter(tags=["announcements"], dependencies=[Depends(ready)])
 
 Id = Annotated[DocumentId, Path(alias="announcement_id")]
 
-_PAGE = """<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>Unsubscribe</title>
-<meta name="viewport" content="width=device-width"><h1>{title}</h1>{rest}</html>"""
 _FORM = (
     '<p>{address}</p><form method="post"><button name="List-Unsubscribe" value="One-Click">Unsubscribe</button></form>'
 )
-_PAGE_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; form-action 'self'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-}
 
 
 class Announcement(BaseModel):
@@ -66,16 +61,16 @@ class Announcements(BaseModel):
 @router.post(
     "/api/announcements",
     status_code=201,
-    openapi_extra=json_body("NewAnnouncement"),
-    responses={200: {"model": Announcement, "description": "The plan"}, **described(409, *BODY_ERRORS)},
+    openapi_extra=json_body(NewAnnouncement),
+    responses={200: {"model": Announcement, "description": "The plan"}, **described(409)},
 )
 def create_announcement(
     body: JsonBody,
     services: Ready,
     response: Response,
+    key: IdempotencyKey,
     *,
     plan: Annotated[bool, Query(description="send nothing, only tell to how many it would go")] = False,
-    idempotency_key: Annotated[str | None, Header(alias="Idempotency-Key")] = None,
 ) -> Announcement:
     """Send one text to many, each singly, as fast as the sender may. Sent again under the same key, the request begins
     no other announcement.
@@ -89,7 +84,7 @@ def create_announcement(
             recipients=counted.recipients, left_out=dict(counted.left_out), **shown,
         )  # fmt: skip
     digest = hashlib.sha256(to_json(body)).hexdigest()
-    begun = announcements.announce(services, body, idempotency_key, digest)
+    begun = announcements.announce(services, body, key, digest)
     response.headers["Location"] = f"/api/announcements/{begun.announcement.id}"
     return _shown(begun)
 
@@ -99,13 +94,13 @@ def list_announcements(services: Ready) -> Announcements:
     return Announcements(announcements=[_shown(each) for each in announcements.all_progress(services)])
 
 
-@router.get("/api/announcements/{announcement_id}", responses=described(404))
+@router.get("/api/announcements/{announcement_id}")
 def get_announcement(announcement_id: Id, services: Ready) -> Announcement:
     """How far it is."""
     return _shown(announcements.progress(services, announcements.find(services, announcement_id).value))
 
 
-@router.post("/api/announcements/{announcement_id}/cancel", responses=described(404, 409))
+@router.post("/api/announcements/{announcement_id}/cancel", responses=described(409))
 def cancel_announcement(announcement_id: Id, services: Ready) -> Announcement:
     """Send no more of it. What is being sent right now is sent."""
     return _shown(announcements.cancel(services, announcement_id))
@@ -117,8 +112,8 @@ def ask_to_unsubscribe(services: Ready, token: str = "") -> HTMLResponse:
     try:
         address = address_of(services, token)
     except NotFound as error:
-        return _page(404, "Not known", f"<p>{escape(str(error))}</p>")
-    return _page(200, "Receive no more announcements?", _FORM.format(address=escape(address)))
+        return page(404, "Not known", f"<p>{escape(str(error))}</p>")
+    return page(200, "Receive no more announcements?", _FORM.format(address=escape(address)))
 
 
 @router.post("/hooks/unsubscribe", include_in_schema=False)
@@ -127,12 +122,8 @@ def unsubscribe(services: Ready, token: str = "") -> HTMLResponse:
     try:
         contacts.unsubscribe(services, address_of(services, token))
     except NotFound as error:
-        return _page(404, "Not known", f"<p>{escape(str(error))}</p>")
-    return _page(200, "You will receive no more announcements", "<p>You can close this page.</p>")
-
-
-def _page(status: int, title: str, rest: str) -> HTMLResponse:
-    return HTMLResponse(_PAGE.format(title=title, rest=rest), status, _PAGE_HEADERS)
+        return page(404, "Not known", f"<p>{escape(str(error))}</p>")
+    return page(200, "You will receive no more announcements", "<p>You can close this page.</p>")
 
 
 def _shown(progress: Progress) -> Announcement:

@@ -1,14 +1,12 @@
 """All configuration as one document, for version control and pipelines (req O11)."""
 
-from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 
 from shared.application import exchange
-from shared.entrypoints.http import contacts
-from shared.entrypoints.http.configured import BODY_ERRORS
+from shared.application.contacts import Imported
 from shared.entrypoints.http.problems import described
 from shared.entrypoints.http.requests import Ready, json_bytes, parsed_json, ready
 
@@ -36,7 +34,7 @@ class Plan(BaseModel):
 
     digest: str = Field(description="names this plan; it is of no use any more when the configuration changes")
     steps: list[Step]
-    contacts: contacts.Imported | None
+    contacts: Imported | None
 
 
 async def _document(request: Request) -> object:
@@ -54,7 +52,7 @@ def export_configuration(
     return exchange.export(services, contacts=with_contacts)
 
 
-@router.post("/plan", openapi_extra=_BODY, responses=described(*BODY_ERRORS))
+@router.post("/plan", openapi_extra=_BODY)
 def plan_configuration(document: ADocument, services: Ready) -> Plan:
     """What the document would change; nothing is. A section that it has is complete: what is stored and not in it would
     be removed. Sections that it does not have stay as they are; contacts are never removed.
@@ -62,7 +60,7 @@ def plan_configuration(document: ADocument, services: Ready) -> Plan:
     return _shown(exchange.plan(services, document))
 
 
-@router.post("/apply", openapi_extra=_BODY, responses=described(412, *BODY_ERRORS))
+@router.post("/apply", openapi_extra=_BODY, responses=described(412))
 def apply_configuration(
     document: ADocument, services: Ready, digest: Annotated[str, Query(description="that of the plan")]
 ) -> Plan:
@@ -71,8 +69,7 @@ def apply_configuration(
 
 
 def _shown(plan: exchange.Plan) -> Plan:
-    imported = contacts.Imported(**asdict(plan.contacts)) if plan.contacts else None
-    return Plan(digest=plan.digest, steps=[_step(each) for each in plan.steps], contacts=imported)
+    return Plan(digest=plan.digest, steps=[_step(each) for each in plan.steps], contacts=plan.contacts)
 
 
 def _step(step: exchange.Step) -> Step:

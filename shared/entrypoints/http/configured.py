@@ -1,7 +1,7 @@
 """The operations that every kind of configuration has."""
 
 from collections.abc import Callable
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Path, Response
 from pydantic import BaseModel
@@ -11,11 +11,9 @@ from shared.application.configuration import Kind
 from shared.application.ports.stores import Versioned
 from shared.application.services import Services
 from shared.domain.fields import Document, DocumentId
+from shared.entrypoints.http.answers import ETAG, with_etag
 from shared.entrypoints.http.problems import described
-from shared.entrypoints.http.requests import IfMatch, JsonBody, Ready, etag, json_body
-
-BODY_ERRORS = (400, 413, 415, 422)
-ETAG = {"headers": {"ETag": {"description": "the version of the configuration", "schema": {"type": "string"}}}}
+from shared.entrypoints.http.requests import IfMatch, JsonBody, Ready, json_body
 
 D = TypeVar("D", bound=Document)
 
@@ -24,12 +22,11 @@ def add_operations(
     router: APIRouter, kind: Kind[D], model: type[BaseModel], shown: Callable[[Services, D], BaseModel]
 ) -> None:
     """Create, read, replace and delete below the prefix of the router. `shown` makes the answer, which is a `model`."""
-    name, body = kind.noun.replace(" ", "_"), json_body(kind.settings.__name__)
+    name, body = kind.noun.replace(" ", "_"), json_body(kind.settings)
     alias = f"{name}_id"
 
     def answer(services: Services, versioned: Versioned[D], response: Response) -> BaseModel:
-        response.headers["ETag"] = etag(versioned.etag)
-        return shown(services, versioned.value)
+        return shown(services, with_etag(response, versioned))
 
     def create(data: JsonBody, services: Ready, response: Response) -> BaseModel:
         """Its id is made from its name and never changes."""
@@ -61,20 +58,9 @@ def add_operations(
         configuration.delete(services, kind, current)
 
     one = f"/{{{alias}}}"
-    router.post(
-        "",
-        name=f"create_{name}",
-        status_code=201,
-        response_model=model,
-        openapi_extra=body,
-        responses={201: ETAG, **described(*BODY_ERRORS)},
-    )(create)
-    router.get(one, name=f"get_{name}", response_model=model, responses={200: ETAG, **described(404)})(get)
-    router.put(
-        one,
-        name=f"replace_{name}",
-        response_model=model,
-        openapi_extra=body,
-        responses={200: ETAG, **described(404, 412, 428, *BODY_ERRORS)},
-    )(replace)
-    router.delete(one, name=f"delete_{name}", status_code=204, responses=described(404, 409, 412, 428))(delete)
+    found: dict[str, Any] = {"response_model": model, "responses": {200: ETAG}}
+    made: dict[str, Any] = {"response_model": model, "responses": {201: ETAG}, "status_code": 201}
+    router.post("", name=f"create_{name}", openapi_extra=body, **made)(create)
+    router.get(one, name=f"get_{name}", **found)(get)
+    router.put(one, name=f"replace_{name}", openapi_extra=body, **found)(replace)
+    router.delete(one, name=f"delete_{name}", status_code=204, responses=described(409))(delete)

@@ -7,8 +7,8 @@ from fastapi import APIRouter, Depends, Path, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.application import erasure
+from shared.domain.erasures import ErasureRequest
 from shared.domain.fields import DocumentId
-from shared.entrypoints.http.configured import BODY_ERRORS
 from shared.entrypoints.http.problems import described
 from shared.entrypoints.http.requests import JsonBody, Ready, json_body, ready
 
@@ -34,8 +34,8 @@ class Erasures(BaseModel):
 
 @router.post(
     "",
-    openapi_extra=json_body("ErasureRequest"),
-    responses={202: {"model": Erasure, "description": "There is more to do"}, **described(409, *BODY_ERRORS)},
+    openapi_extra=json_body(ErasureRequest),
+    responses={202: {"model": Erasure, "description": "There is more to do"}, **described(409)},
 )
 def erase(body: JsonBody, services: Ready, response: Response) -> Erasure:
     """Count what is stored about a person (`plan`, the default), or erase it. That takes up to a minute; answered with
@@ -52,7 +52,7 @@ def list_erasures(services: Ready) -> Erasures:
     return Erasures(erasures=[Erasure.model_validate(each.value) for each in services.erasures.all()])
 
 
-@router.get("/{erasure_id}", responses=described(404))
+@router.get("/{erasure_id}")
 def get_erasure(erasure_id: Annotated[DocumentId, Path()], services: Ready) -> Erasure:
     """How far it is."""
     return Erasure.model_validate(erasure.find(services, erasure_id))

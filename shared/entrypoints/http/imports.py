@@ -10,8 +10,7 @@ from shared.application import imports, mailboxes
 from shared.application.ports.stores import Versioned
 from shared.domain import imports as stored
 from shared.domain.fields import DocumentId
-from shared.domain.imports import ImportState
-from shared.entrypoints.http.configured import BODY_ERRORS
+from shared.domain.imports import ImportSettings, ImportState
 from shared.entrypoints.http.mailboxes import Id
 from shared.entrypoints.http.problems import described
 from shared.entrypoints.http.requests import JsonBody, Ready, json_body, ready
@@ -58,9 +57,7 @@ class Imports(BaseModel):
     imports: list[Import]
 
 
-@router.post(
-    "", status_code=202, openapi_extra=json_body("ImportSettings"), responses=described(404, 409, *BODY_ERRORS)
-)
+@router.post("", status_code=202, openapi_extra=json_body(ImportSettings), responses=described(409))
 def create_import(mailbox_id: Id, data: JsonBody, services: Ready, response: Response) -> Import:
     """Count the messages of that time that are there; then wait to be started, or begin (`plan`: false)."""
     made = imports.create(services, mailboxes.find_mailbox(services, mailbox_id).value, data)
@@ -68,7 +65,7 @@ def create_import(mailbox_id: Id, data: JsonBody, services: Ready, response: Res
     return Import.model_validate(made)
 
 
-@router.get("", responses=described(404))
+@router.get("")
 def list_imports(mailbox_id: Id, services: Ready) -> Imports:
     mailboxes.find_mailbox(services, mailbox_id)
     return Imports(imports=[Import.model_validate(each) for each in imports.of_mailbox(services, mailbox_id)])
@@ -77,18 +74,18 @@ def list_imports(mailbox_id: Id, services: Ready) -> Imports:
 _ONE = "/{import_id}"
 
 
-@router.get(_ONE, responses=described(404))
+@router.get(_ONE)
 def get_import(found: Found) -> Import:
     return Import.model_validate(found.value)
 
 
-@router.post(f"{_ONE}/start", status_code=202, responses=described(404, 409))
+@router.post(f"{_ONE}/start", status_code=202, responses=described(409))
 def start_import(found: Found, services: Ready) -> Import:
     """Take in what was counted, or go on with an import that failed."""
     return Import.model_validate(imports.start(services, found))
 
 
-@router.post(f"{_ONE}/cancel", responses=described(404, 409))
+@router.post(f"{_ONE}/cancel", responses=described(409))
 def cancel_import(found: Found, services: Ready) -> Import:
     """Take in no more of it; what was taken in stays."""
     return Import.model_validate(imports.cancel(services, found))

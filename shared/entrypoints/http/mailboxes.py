@@ -1,20 +1,23 @@
 """The operations on mailboxes: configuration, connection tests, polls on demand, and what the polls left behind."""
 
-from dataclasses import asdict
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from shared.application import connection_test, dry_run, health, mailboxes
 from shared.application.installation import installation
+from shared.application.ports.connections import Folder
 from shared.application.ports.platform import PollRequest
 from shared.application.services import Services
+from shared.domain import mailbox as stored
 from shared.domain.fields import DocumentId
-from shared.domain.mailbox import Mailbox
-from shared.entrypoints.http import models
-from shared.entrypoints.http.configured import BODY_ERRORS, add_operations
-from shared.entrypoints.http.health import mailbox_health
+from shared.domain.intake import PollRun
+from shared.entrypoints.http.answers import ConnectionTestResult
+from shared.entrypoints.http.configured import add_operations
+from shared.entrypoints.http.health import MailboxHealth, mailbox_health
 from shared.entrypoints.http.problems import described
 from shared.entrypoints.http.requests import CorrelationId, JsonBody, Ready, json_body, ready
 
@@ -23,44 +26,74 @@ router = APIRouter(prefix="/api/mailboxes", tags=["mailboxes"], dependencies=[De
 Id = Annotated[DocumentId, Path()]
 
 
+def _chosen(
+    services: Ready,
+    mailbox: Annotated[DocumentId | None, Query(description="the id of a mailbox; all of them unless given")] = None,
+) -> Sequence[str]:
+    if mailbox:
+        return [mailboxes.find_mailbox(services, mailbox).value.id]
+    return [each.id for each in services.mailboxes.cached()]
+
+
+Chosen = Annotated[Sequence[str], Depends(_chosen)]
+"""The ids of the mailboxes that a list is over."""
+
+
+class Mailbox(stored.Mailbox):
+    """A configured mailbox and how it is doing. Secrets are shown by their names only."""
+
+    health: MailboxHealth
+
+
+class Mailboxes(BaseModel):
+    mailboxes: list[Mailbox]
+
+
+class PollAccepted(BaseModel):
+    correlation_id: str = Field(description="finds the events of this poll in the log")
+
+
+class PollRuns(BaseModel):
+    runs: Sequence[PollRun]
+
+
+class Folders(BaseModel):
+    folders: Sequence[Folder]
+
+
 @router.get("")
-def list_mailboxes(services: Ready) -> models.Mailboxes:
-    return models.Mailboxes(mailboxes=[_mailbox(report) for report in health.mailbox_reports(services)])
+def list_mailboxes(services: Ready) -> Mailboxes:
+    return Mailboxes(mailboxes=[_mailbox(report) for report in health.mailbox_reports(services)])
 
 
-@router.post("/test-connection", openapi_extra=json_body("ConnectionTest"), responses=described(*BODY_ERRORS))
-def test_unsaved_connection(body: JsonBody, services: Ready) -> models.ConnectionTestResult:
+@router.post("/test-connection", openapi_extra=json_body(connection_test.ConnectionTest))
+def test_unsaved_connection(body: JsonBody, services: Ready) -> ConnectionTestResult:
     """Test a configuration that is not saved. Nothing of it is stored, nor are the secrets sent along."""
-    return models.ConnectionTestResult.of(connection_test.check_unsaved(services, body))
+    return ConnectionTestResult.of(connection_test.check_unsaved(services, body))
 
 
-@router.post("/{mailbox_id}/test-connection", responses=described(404))
-def test_connection(mailbox_id: Id, services: Ready) -> models.ConnectionTestResult:
+@router.post("/{mailbox_id}/test-connection")
+def test_connection(mailbox_id: Id, services: Ready) -> ConnectionTestResult:
     """Ends after the first stage that failed. Changes nothing in the mailbox."""
-    return models.ConnectionTestResult.of(
-        connection_test.check(services, mailboxes.find_mailbox(services, mailbox_id).value)
-    )
+    return ConnectionTestResult.of(connection_test.check(services, mailboxes.find_mailbox(services, mailbox_id).value))
 
 
-@router.post("/dry-run", openapi_extra=json_body("UnsavedDryRun"), responses=described(*BODY_ERRORS, 502, 503))
-def dry_run_unsaved(body: JsonBody, services: Ready) -> models.DryRunResult:
+@router.post("/dry-run", openapi_extra=json_body(dry_run.UnsavedDryRun), responses=described(502, 503))
+def dry_run_unsaved(body: JsonBody, services: Ready) -> dry_run.WouldBe:
     """What would become of waiting messages in a mailbox that is not saved. Nothing is stored, marked or moved."""
-    return models.DryRunResult.of(dry_run.dry_run_unsaved(services, body))
+    return dry_run.dry_run_unsaved(services, body)
 
 
-@router.post(
-    "/{mailbox_id}/dry-run", openapi_extra=json_body("DryRun"), responses=described(404, *BODY_ERRORS, 502, 503)
-)
-def dry_run_mailbox(mailbox_id: Id, body: JsonBody, services: Ready) -> models.DryRunResult:
+@router.post("/{mailbox_id}/dry-run", openapi_extra=json_body(dry_run.DryRun), responses=described(502, 503))
+def dry_run_mailbox(mailbox_id: Id, body: JsonBody, services: Ready) -> dry_run.WouldBe:
     """What the next poll would make of each message that is waiting, and why, with the saved settings or with others.
     Each is looked at as if the others were not there. Nothing is stored, marked or moved.
     """
-    mailbox = mailboxes.find_mailbox(services, mailbox_id).value
-    return models.DryRunResult.of(dry_run.dry_run(services, mailbox, body))
+    return dry_run.dry_run(services, mailboxes.find_mailbox(services, mailbox_id).value, body)
 
 
-@router.post("/{mailbox_id}/poll", status_code=202, responses=described(404, 409))
-def poll_mailbox(mailbox_id: Id, services: Ready, correlation_id: CorrelationId) -> models.PollAccepted:
+@router.post("/{mailbox_id}/poll", status_code=202, responses=described(409))
+def poll_mailbox(mailbox_id: Id, services: Ready, correlation_id: CorrelationId) -> PollAccepted:
     """Have the mailbox polled now, whatever its schedule says."""
     if not mailboxes.find_mailbox(services, mailbox_id).value.enabled:
         raise HTTPException(409, "the mailbox is not enabled")
@@ -69,33 +102,32 @@ def poll_mailbox(mailbox_id: Id, services: Ready, correlation_id: CorrelationId)
     polled = services.schedule.get(mailbox_id)
     failures = polled.consecutive_failures if polled else 0
     services.polls.put(PollRequest(mailbox_id, "demand", correlation_id, failures))
-    return models.PollAccepted(correlation_id=correlation_id)
+    return PollAccepted(correlation_id=correlation_id)
 
 
-@router.get("/{mailbox_id}/runs", responses=described(404, 422))
-def list_runs(mailbox_id: Id, services: Ready, limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> models.PollRuns:
+@router.get("/{mailbox_id}/runs")
+def list_runs(mailbox_id: Id, services: Ready, limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> PollRuns:
     """The runs that found mail or failed, newest first."""
     mailboxes.find_mailbox(services, mailbox_id)
-    runs = services.tickets.runs(mailbox_id, limit)
-    return models.PollRuns(runs=[models.PollRun(**asdict(run)) for run in runs])
+    return PollRuns(runs=services.tickets.runs(mailbox_id, limit))
 
 
-@router.get("/{mailbox_id}/folders", responses=described(404, 422, 502, 503))
-def list_folders(mailbox_id: Id, services: Ready) -> models.Folders:
+@router.get("/{mailbox_id}/folders", responses=described(422, 502, 503))
+def list_folders(mailbox_id: Id, services: Ready) -> Folders:
     """Asked of the mail server, now."""
     source = services.open_source(mailboxes.find_mailbox(services, mailbox_id).value)
     try:
-        return models.Folders(folders=[models.Folder(**asdict(each)) for each in source.folders()])
+        return Folders(folders=source.folders())
     finally:
         source.close()
 
 
-def _answer(services: Services, mailbox: Mailbox) -> models.Mailbox:
+def _answer(services: Services, mailbox: stored.Mailbox) -> Mailbox:
     return _mailbox(health.mailbox_report(services, mailbox))
 
 
-def _mailbox(report: health.MailboxReport) -> models.Mailbox:
-    return models.Mailbox(**dict(report.of), health=mailbox_health(report))
+def _mailbox(report: health.MailboxReport) -> Mailbox:
+    return Mailbox(**dict(report.of), health=mailbox_health(report))
 
 
-add_operations(router, mailboxes.MAILBOXES, models.Mailbox, _answer)
+add_operations(router, mailboxes.MAILBOXES, Mailbox, _answer)

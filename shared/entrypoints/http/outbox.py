@@ -48,7 +48,7 @@ def list_outbox(services: Ready, mailbox: Annotated[DocumentId, Query()]) -> Out
 @router.post(
     "/{mailbox_id}/{entry_id}/retry",
     status_code=202,
-    responses=described(404, 412),
+    responses=described(412),
     dependencies=[acts("outbox entry", "retried")],
 )
 def retry_outbox_entry(mailbox_id: Mailbox, entry_id: EntryId, services: Ready) -> None:
@@ -60,7 +60,7 @@ def retry_outbox_entry(mailbox_id: Mailbox, entry_id: EntryId, services: Ready) 
 @router.delete(
     "/{mailbox_id}/{entry_id}",
     status_code=204,
-    responses=described(404, 412),
+    responses=described(412),
     dependencies=[acts("outbox entry", "dropped")],
 )
 def drop_outbox_entry(mailbox_id: Mailbox, entry_id: EntryId, services: Ready) -> None:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from shared.application import mailboxes, quarantine
@@ -16,14 +16,12 @@ from shared.domain.errors import NotFound
 from shared.domain.intake import QuarantineEntry
 from shared.domain.kinds import Kind
 from shared.domain.mailbox import Mailbox
-from shared.domain.ticket import Outcome
-from shared.entrypoints.http import models
-from shared.entrypoints.http.configured import BODY_ERRORS, ETAG
+from shared.domain.message import Address
+from shared.entrypoints.http.answers import ETAG, download, with_etag
 from shared.entrypoints.http.handing_in import RETRY_AFTER, BinaryBody
 from shared.entrypoints.http.mailboxes import Id
 from shared.entrypoints.http.problems import described
-from shared.entrypoints.http.requests import IfMatch, JsonBody, Ready, etag, json_body, ready
-from shared.entrypoints.http.tickets import download
+from shared.entrypoints.http.requests import IfMatch, JsonBody, Ready, json_body, ready
 
 router = APIRouter(prefix="/api/mailboxes/{mailbox_id}/quarantine", tags=["mailboxes"], dependencies=[Depends(ready)])
 
@@ -66,9 +64,9 @@ class Message(BaseModel):
     """What is known of it; `defects` name what was broken and repaired."""
 
     subject: str
-    sender: models.Address | None
-    to: list[models.Address]
-    cc: list[models.Address]
+    sender: Address | None
+    to: list[Address]
+    cc: list[Address]
     sent_at: datetime | None
     message_id: str | None
     kind: Kind
@@ -82,37 +80,28 @@ class EntryWithMessage(Entry):
     message: Message | None
 
 
-class Retried(BaseModel):
-    """What became of a message: `deferred` where the next poll fetches it again, `quarantined` where it stays here."""
-
-    id: str
-    outcome: Outcome
-    reason: str
-    ticket: str | None = Field(description="the tag of its ticket")
-
-
 class RetriedMessages(BaseModel):
     """`left` were not tried for want of time: repeat the request."""
 
-    messages: list[Retried]
+    messages: list[quarantine.Retried]
     left: int
 
 
-@router.get("", responses=described(404))
+@router.get("")
 def list_quarantine(mailbox_id: Id, services: Ready) -> Quarantine:
     """The messages that could not be handled."""
     mailboxes.find_mailbox(services, mailbox_id)
     return Quarantine(entries=[Entry(**_entry(each)) for each in services.tickets.quarantine(mailbox_id)])
 
 
-@router.post("/retry", responses=described(404, 409))
+@router.post("/retry", responses=described(409))
 def retry_quarantine(mailbox_id: Id, services: Ready) -> RetriedMessages:
     """Take all of them in as if they had just come, as far as there is time."""
     mailbox = mailboxes.find_mailbox(services, mailbox_id).value
     return _retried(services, mailbox, [each.id for each in services.tickets.quarantine(mailbox_id)])
 
 
-@router.get(_ONE, responses={200: ETAG, **described(404)})
+@router.get(_ONE, responses={200: ETAG})
 def get_quarantined(found: Found, services: Ready, response: Response) -> EntryWithMessage:
     """With what its message says, as it would be taken in."""
     return _answer(services, *found, response)
@@ -121,7 +110,7 @@ def get_quarantined(found: Found, services: Ready, response: Response) -> EntryW
 @router.get(
     f"{_ONE}/message",
     response_class=Response,
-    responses={200: {"content": {"message/rfc822": {}}}, **described(404)},
+    responses={200: {"content": {"message/rfc822": {}}}},
 )
 def export_quarantined(found: Found, services: Ready, original: Annotated[bool, Query()] = False) -> Response:
     """The message as an .eml file, as it would be taken in, or as it was received (`original`)."""
@@ -133,7 +122,7 @@ def export_quarantined(found: Found, services: Ready, original: Annotated[bool, 
 @router.put(
     f"{_ONE}/message",
     openapi_extra={"requestBody": {"required": True, "content": _RFC822}},
-    responses={200: ETAG, **described(404, 409, 412, 428, *BODY_ERRORS)},
+    responses={200: ETAG, **described(409)},
 )
 def correct_quarantined(
     found: Found, if_match: IfMatch, body: BinaryBody, services: Ready, response: Response
@@ -149,8 +138,8 @@ def correct_quarantined(
     return _answer(services, mailbox, quarantine.find(services, mailbox, entry.value.id), response)
 
 
-@router.post(f"{_ONE}/retry", responses=described(404, 409))
-def retry_quarantined(found: Found, services: Ready) -> Retried:
+@router.post(f"{_ONE}/retry", responses=described(409))
+def retry_quarantined(found: Found, services: Ready) -> quarantine.Retried:
     """Take it in as if it had just come, also where it is not in the mailbox any more."""
     retried = _retried(services, found[0], [found[1].value.id]).messages
     if not retried:
@@ -158,12 +147,7 @@ def retry_quarantined(found: Found, services: Ready) -> Retried:
     return retried[0]
 
 
-@router.post(
-    f"{_ONE}/drop",
-    status_code=204,
-    openapi_extra=json_body("Drop"),
-    responses=described(404, 409, *BODY_ERRORS),
-)
+@router.post(f"{_ONE}/drop", status_code=204, openapi_extra=json_body(quarantine.Drop), responses=described(409))
 def drop_quarantined(found: Found, data: JsonBody, services: Ready) -> None:
     """Take it out for good, with a reason for the record."""
     quarantine.drop(services, *found, data)
@@ -174,20 +158,20 @@ def _retried(services: Services, mailbox: Mailbox, entry_ids: list[str]) -> Retr
         found = quarantine.retry(services, mailbox, entry_ids)
     except Fenced as fenced:
         raise HTTPException(409, "the mailbox is being polled; repeat the request", RETRY_AFTER) from fenced
-    return RetriedMessages(messages=[Retried(**asdict(each)) for each in found], left=len(entry_ids) - len(found))
+    return RetriedMessages(messages=found, left=len(entry_ids) - len(found))
 
 
 def _answer(
     services: Services, mailbox: Mailbox, found: Versioned[QuarantineEntry], response: Response
 ) -> EntryWithMessage:
-    response.headers["ETag"] = etag(found.etag)
+    entry = with_etag(response, found)
     try:
-        content = quarantine.content(services, mailbox, found.value)
+        content = quarantine.content(services, mailbox, entry)
     except NotFound:
-        return EntryWithMessage(**_entry(found.value), header=[], message=None)
-    message = quarantine.message(mailbox, found.value, content)
+        return EntryWithMessage(**_entry(entry), header=[], message=None)
+    message = quarantine.message(mailbox, entry, content)
     return EntryWithMessage(
-        **_entry(found.value),
+        **_entry(entry),
         header=[HeaderField(name=name, value=value) for name, value in quarantine.header(content)],
         message=Message(**asdict(message)) if message else None,
     )

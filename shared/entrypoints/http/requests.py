@@ -1,17 +1,19 @@
-"""What is read from a request before a use case sees it: the JSON body and the version that a change is meant for."""
+"""What is read from a request before a use case sees it: the body, and the version that a change is meant for."""
 
-import hashlib
 import re
+import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import Depends, Header, Request
+from fastapi import Depends, Header, Query, Request
+from pydantic import BaseModel
 from pydantic_core import from_json
 from starlette.exceptions import HTTPException
 
 from shared.application.services import Services
-from shared.domain.errors import PreconditionFailed, SettingsError
+from shared.domain.errors import Invalid, PreconditionFailed, Problem, SettingsError
+from shared.entrypoints.http.answers import etag
 from shared.mime.headers import one_line
 
 _MAX_BYTES = 1_000_000
@@ -26,6 +28,8 @@ def ready(request: Request) -> Services:
 
 
 Ready = Annotated[Services, Depends(ready)]
+Limit = Annotated[int, Query(ge=1, le=200)]
+Continuation = Annotated[str | None, Query(description="from the answer before; opaque")]
 
 
 def _correlation_id(request: Request) -> str:
@@ -35,19 +39,39 @@ def _correlation_id(request: Request) -> str:
 CorrelationId = Annotated[str, Depends(_correlation_id)]
 
 
+def media_type(request: Request, *allowed: str) -> str:
+    """That of the body."""
+    found = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if found not in allowed:
+        raise HTTPException(415, f"the body must be {' or '.join(allowed)}")
+    return found
+
+
 async def whole_body(request: Request, max_bytes: int) -> bytes:
+    """As it was before a Content-Encoding of gzip, and never much more than the limit in memory."""
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("identity", "gzip"):
+        raise HTTPException(415, "the Content-Encoding must be gzip, or none")
+    unpacker = zlib.decompressobj(wbits=31) if encoding == "gzip" else None
     body = bytearray()
     async for chunk in request.stream():
-        body += chunk
+        body += _unpacked(unpacker, chunk, max_bytes + 1 - len(body)) if unpacker else chunk
         if len(body) > max_bytes:
             raise HTTPException(413, f"the body may have {max_bytes} bytes at most")
+    if unpacker and (not unpacker.eof or unpacker.unused_data):
+        raise HTTPException(400, "the body is not one whole gzip stream")
     return bytes(body)
 
 
+def _unpacked(unpacker: "zlib._Decompress", chunk: bytes, max_bytes: int) -> bytes:
+    try:
+        return unpacker.decompress(chunk, max_bytes)
+    except zlib.error as error:
+        raise HTTPException(400, "the body is no gzip stream") from error
+
+
 async def json_bytes(request: Request, content_types: Sequence[str], max_bytes: int) -> bytes:
-    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if content_type not in content_types:
-        raise HTTPException(415, f"the body must be {' or '.join(content_types)}")
+    media_type(request, *content_types)
     return await whole_body(request, max_bytes)
 
 
@@ -66,10 +90,18 @@ def parsed_json(body: bytes) -> object:
 JsonBody = Annotated[object, Depends(_json_body)]
 
 
-def json_body(schema: str, content_types: Sequence[str] = ("application/json",)) -> dict[str, Any]:
-    """For the OpenAPI document: the body is checked by the use case, which finds all problems at once."""
-    content = {each: {"schema": {"$ref": f"#/components/schemas/{schema}"}} for each in content_types}
-    return {"requestBody": {"required": True, "content": content}}
+class Described(dict[str, Any]):
+    """What the OpenAPI document says of an operation beside what FastAPI sees; `model` is the shape of its body."""
+
+    model: type[BaseModel]
+
+
+def json_body(model: type[BaseModel], content_types: Sequence[str] = ("application/json",)) -> Described:
+    """The use case checks the body, and finds all problems at once."""
+    content = {each: {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}} for each in content_types}
+    described = Described(requestBody={"required": True, "content": content})
+    described.model = model
+    return described
 
 
 def caller(request: Request) -> str:
@@ -94,9 +126,32 @@ def _if_match(
     return Versions(if_match)
 
 
+def _any_or_match(
+    if_match: Annotated[
+        str | None,
+        Header(alias="If-Match", description="the ETag of the version that you have read; any version unless given"),
+    ] = None,
+) -> Versions | None:
+    return None if if_match is None else Versions(if_match)
+
+
 IfMatch = Annotated[Versions, Depends(_if_match)]
+OptionalIfMatch = Annotated[Versions | None, Depends(_any_or_match)]
 
 
-def etag(stored_etag: str) -> str:
-    """As HTTP wants it; proxies that compress may put `W/` before it, which is looked over when it comes back."""
-    return f'"{hashlib.sha256(stored_etag.encode()).hexdigest()[:32]}"'
+def _idempotency_key(
+    key: Annotated[
+        str | None,
+        Header(
+            alias="Idempotency-Key",
+            description="names this request: sent again under the same key, it changes nothing more and is answered"
+            " with what it has made, as that is by then",
+        ),
+    ] = None,
+) -> str | None:
+    if key is not None and not 0 < len(key) <= 255:
+        raise Invalid([Problem("header.Idempotency-Key", "must have 1 to 255 characters")])
+    return key
+
+
+IdempotencyKey = Annotated[str | None, Depends(_idempotency_key)]

@@ -2,60 +2,67 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import datetime
 from html import escape
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path, Request
 from fastapi.responses import HTMLResponse
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from shared.application import secret_values, sign_ins
 from shared.domain.errors import RequestError
 from shared.domain.fields import SecretName
-from shared.domain.sign_in import SignInAttempt
-from shared.entrypoints.http import models
+from shared.domain.sign_in import NewSignIn, SignInAttempt
+from shared.entrypoints.http.answers import page
 from shared.entrypoints.http.problems import described
 from shared.entrypoints.http.requests import JsonBody, Ready, json_body, ready
 
 router = APIRouter(tags=["secrets"], dependencies=[Depends(ready)])
 
-_PAGE = """<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>Mailroom</title>
-<h1>{title}</h1><p>{text}</p><p>You can close this page.</p></html>"""
-_PAGE_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-}
+
+class StartedSignIn(BaseModel):
+    id: str
+    authorization_url: str = Field(description="for the browser of whoever signs in")
+    expires_at: datetime
+
+
+class SignIn(BaseModel):
+    """How a sign-in is going; `account` is who has signed in, where the provider tells."""
+
+    id: str
+    status: Literal["waiting", "done", "failed"]
+    expires_at: datetime
+    account: str
+    error: str
+    advice: str
 
 
 @router.put(
     "/api/secrets/{name}",
     status_code=204,
-    openapi_extra=json_body("SecretValue"),
-    responses=described(400, 403, 404, 409, 413, 415, 422),
+    openapi_extra=json_body(secret_values.SecretValue),
+    responses=described(403, 409),
 )
 def put_secret(name: Annotated[SecretName, Path()], body: JsonBody, services: Ready) -> None:
     """Straight into Key Vault; no operation gives it back. Not possible where the deployment does not allow it."""
     secret_values.store(services, name, body)
 
 
-@router.post(
-    "/api/sign-ins",
-    status_code=201,
-    openapi_extra=json_body("NewSignIn"),
-    responses=described(400, 403, 409, 413, 415, 422),
-)
-def start_sign_in(body: JsonBody, services: Ready) -> models.StartedSignIn:
+@router.post("/api/sign-ins", status_code=201, openapi_extra=json_body(NewSignIn), responses=described(403, 409))
+def start_sign_in(body: JsonBody, services: Ready) -> StartedSignIn:
     """Open `authorization_url` in a browser within ten minutes. Doing it again changes who has signed in."""
     if not services.settings.public_url:
         raise HTTPException(409, "set PUBLIC_URL: without it browsers do not find the way back")
     attempt, url = sign_ins.start(services, body)
-    return models.StartedSignIn(id=attempt.id, expires_at=attempt.expires_at, authorization_url=url)
+    return StartedSignIn(id=attempt.id, expires_at=attempt.expires_at, authorization_url=url)
 
 
-@router.get("/api/sign-ins/{sign_in_id}", responses=described(404))
-def get_sign_in(sign_in_id: Annotated[str, Path(pattern="^[0-9a-f]{64}$")], services: Ready) -> models.SignIn:
+@router.get("/api/sign-ins/{sign_in_id}")
+def get_sign_in(sign_in_id: Annotated[str, Path(pattern="^[0-9a-f]{64}$")], services: Ready) -> SignIn:
     """How it is going."""
-    return models.SignIn(**asdict(sign_ins.find(services, sign_in_id)))
+    return SignIn(**asdict(sign_ins.find(services, sign_in_id)))
 
 
 @router.get("/hooks/sign-in", include_in_schema=False)
@@ -80,4 +87,4 @@ def _ended(attempt: SignInAttempt) -> HTMLResponse:
 
 
 def _page(status: int, title: str, text: str) -> HTMLResponse:
-    return HTMLResponse(_PAGE.format(title=escape(title), text=escape(text)), status, _PAGE_HEADERS)
+    return page(status, title, f"<p>{escape(text)}</p><p>You can close this page.</p>")

@@ -16,7 +16,6 @@ from shared.domain.fields import DocumentId
 from shared.domain.health import SenderState
 from shared.entrypoints.http.audit import acts
 from shared.entrypoints.http.configured import add_operations
-from shared.entrypoints.http.problems import described
 from shared.entrypoints.http.requests import Ready, ready
 
 router = APIRouter(prefix="/api/subscriptions", tags=["subscriptions"], dependencies=[Depends(ready)])
@@ -81,13 +80,13 @@ def list_subscriptions(services: Ready) -> Subscriptions:
     return Subscriptions(subscriptions=[_with(each, states.get(webhooks.state_id(each.id))) for each in found])
 
 
-@router.post("/{subscription_id}/test", responses=described(404))
+@router.post("/{subscription_id}/test")
 def test_subscription(subscription_id: Id, services: Ready) -> DeliveryTest:
     """Post an event of the type `mailroom.test`, also where the subscription is disabled."""
     return DeliveryTest(**asdict(subscriptions.deliver_test(services, _found(services, subscription_id))))
 
 
-@router.get("/{subscription_id}/undelivered", responses=described(404))
+@router.get("/{subscription_id}/undelivered")
 def list_undelivered(subscription_id: Id, services: Ready) -> AllUndelivered:
     """What has failed at least once and was not delivered since."""
     found = subscriptions.undelivered(services, _found(services, subscription_id))
@@ -97,7 +96,6 @@ def list_undelivered(subscription_id: Id, services: Ready) -> AllUndelivered:
 @router.post(
     "/{subscription_id}/redeliver",
     status_code=202,
-    responses=described(404),
     dependencies=[acts("subscription", "redelivered")],
 )
 def redeliver(subscription_id: Id, services: Ready) -> Redelivery:

@@ -6,9 +6,8 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
 from shared.application.sending_configuration import TEMPLATES, previewed
-from shared.domain.templates import Template
-from shared.entrypoints.http.configured import BODY_ERRORS, add_operations
-from shared.entrypoints.http.problems import described
+from shared.domain.templates import Template, TemplateSettings
+from shared.entrypoints.http.configured import add_operations
 from shared.entrypoints.http.requests import JsonBody, Ready, json_body, ready
 
 router = APIRouter(prefix="/api/templates", tags=["senders"], dependencies=[Depends(ready)])
@@ -33,7 +32,7 @@ def list_templates(services: Ready) -> Templates:
     return Templates(templates=[each.value for each in services.templates.all()])
 
 
-@router.post("/preview", openapi_extra=json_body("TemplateSettings"), responses=described(*BODY_ERRORS))
+@router.post("/preview", openapi_extra=json_body(TemplateSettings))
 def preview_template(body: JsonBody, _: Ready) -> Preview:
     """Nothing is stored. A template that cannot work is refused, with each line and reason."""
     return Preview(**asdict(previewed(body)))
