@@ -49,7 +49,7 @@ def test_many_are_told_in_parts(desk):
     second = walk(desk, limit=3, continuation=first.continuation)
     last = walk(desk, limit=3, continuation=second.continuation)
 
-    parts = [[each.message.subject for each in part.messages] for part in (first, second, last)]
+    parts = [[each.subject for each in part.messages] for part in (first, second, last)]
     assert parts == [["Case 0", "Case 1", "Case 2"], ["Case 3", "Case 4", "Case 5"], ["Case 6"]]
     assert last.continuation is None
 

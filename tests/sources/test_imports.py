@@ -118,7 +118,7 @@ def test_a_dry_run_tells_of_waiting_messages_and_changes_nothing(services, provi
 
     found = dry_run(services, mailbox, {})
 
-    assert [(each.message.subject, each.outcome.value) for each in found.messages] == [("New", "created")]
+    assert [(each.subject, each.outcome.value) for each in found.messages] == [("New", "created")]
     assert left(provider, kind) == before
     assert services.tickets.tickets(mailbox.id, open_only=False, limit=10, before=None) == []
 
