@@ -20,7 +20,9 @@ _MAX_FOLDED = 4
 _MAX_LEADING = 4
 
 _QUOTE = re.compile(r"\s{0,3}>(?!>> .{5,300} >>>\s*$)")
-_LABEL = re.compile(r"[\s*_|\"'•]{0,6}([^\s*_|\"'•:][^:*|]{0,30}?)[\s*_|]{0,6}:(?!//)\s*[*_|]*\s*")
+_LABEL = re.compile(
+    r"[\s*_|\"'•]{0,6}([^\s*_|\"'•:][^:*|]{0,30}?)(?:[\s*_|]{0,6}:(?!//)|(?<=[^|]) \|(?=[^|]{1,300}\|$))\s*[*_|]*\s*"
+)
 _BEFORE_COLON = re.compile(r"([^\s:*]{1,30})\*?\s?:\s")
 _RULE = re.compile(r"[-_=*\s]{5,}")
 _DASHES = re.compile(r"[-_=*+#~ ]{2,}")
@@ -37,6 +39,7 @@ _AUTHOR = re.compile(
 _OPEN_ADDRESS = re.compile(r"<[^<>\s]{1,64}@")
 _WITHIN_ADDRESS = re.compile(r"<[^<>]*$")
 _BETWEEN_ARROWS = re.compile(r">>> (.{5,300}) >>>")
+_JOINED = re.compile(r"([-=]{2,60} [^-=]{2,60} [-=]{2,60}) (.+)")
 _SPECIFIC = re.compile(r"[\d<@\"]")
 _ADDRESS_AT_END = re.compile(r"@[^\s@]{1,200}\s?:[\s*_]*$")
 _ENDS = re.compile(r"(?::|-{2,})[\s*_]*$")
@@ -95,17 +98,24 @@ class Text:
             behind = self._header(following) or self._attribution(following)
             behind = behind or (None if found.sender else self._header(following, any_language=True))
         if behind is None:
-            return found
+            return replace(found, sender=found.sender or self._bare_sender(following))
         return replace(found, end=behind.end, sender=found.sender or behind.sender)
+
+    def _bare_sender(self, index: int) -> str:
+        """The author in a header whose labels have no colons: `From "Anna" <anna@customer.example>`."""
+        label, _, value = self.plain[index].partition(" ") if index < len(self.plain) else ("", "", "")
+        return _author(value) if label_kinds().get(label.casefold()) == "from" else ""
 
     def _separator(self, start: int) -> Introduction | None:
         line = self.plain[start] if start < len(self.plain) else ""
         if between := _BETWEEN_ARROWS.fullmatch(line):
             return Introduction(start, start + 1, _author(between[1])) if _DATE.search(line) else None
-        inner = line.strip(_AROUND).casefold()
+        joined = _JOINED.match(line)
+        title, behind = joined.groups() if joined else (line, "")
+        inner = title.strip(_AROUND).casefold()
         has_dashes = bool(_DASHES.match(line))
         if inner in words("forwarded") and (has_dashes or line.endswith(":")):
-            return Introduction(start, start + 1, is_forward=True)
+            return Introduction(start, start + 1, _author(behind), is_forward=True)
         if inner in words("original"):
             header = self._header(self.written_from(start + 1))
             return Introduction(start, start + 1) if has_dashes or header else None
@@ -155,7 +165,7 @@ class Text:
 
     def _label(self, index: int) -> str:
         label = _label_in(self.plain[index])
-        return label_kinds().get(label[1].strip().casefold(), "") if label else ""
+        return label_kinds().get(label[1].strip().casefold(), "") if label and not label[1][0].islower() else ""
 
     def _attribution(self, start: int) -> Introduction | None:
         """`On ... wrote:` over one to four lines; over several only where the first begins like one."""
@@ -178,14 +188,14 @@ class Text:
 
 
 def _label_in(line: str) -> re.Match[str] | None:
-    return _LABEL.match(line) if ":" in line[:_MAX_LABEL] else None
+    return _LABEL.match(line) if ":" in line[:_MAX_LABEL] or line[:1] == "|" else None
 
 
 def _begins_attribution(line: str) -> bool:
     first = line.lstrip("-*\"'„«“<> ").split(" ", 1)[0].rstrip(".,:").casefold()
     if first[:1].isdigit() or first in words("openers") or line.startswith(("在", "于", "於", "<")):
         return bool(_DATE.search(line) or _ADDRESS.search(line))
-    return bool(_OPEN_ADDRESS.search(line))
+    return bool(_OPEN_ADDRESS.search(line) or (line.endswith("<") and _DATE.search(line)))
 
 
 def _attributes(joined: str, *, is_quote_next: bool) -> bool:

@@ -33,11 +33,12 @@ def without_signature(lines: list[str]) -> list[str]:
 
 def without_lines_of_programs(lines: list[str]) -> list[str]:
     """Without lines such as `Sent from my iPhone`, wherever they are, and the link below one."""
+    shown = [plain(line[:_MAX_LINE]) for line in lines]
     kept: list[str] = []
     is_behind = False
-    for line in lines:
-        shown = plain(line[:_MAX_LINE])
-        is_behind = _is_of_program(shown) or (is_behind and bool(_LINK.fullmatch(shown)))
+    for line, here, below in zip(lines, shown, [*shown[1:], ""], strict=True):
+        ends = not below or bool(_LINK.fullmatch(below)) or _is_of_program(below)
+        is_behind = (_is_of_program(here) and ends) or (is_behind and bool(_LINK.fullmatch(here)))
         if not is_behind:
             kept.append(line)
     return kept
@@ -61,9 +62,10 @@ def _above_delimiter(lines: list[str]) -> list[str]:
         left -= bool(line.strip())
         if left <= MAX_LINES and not line[:1].isalnum():
             shown, below = plain(line[:_MAX_LINE]), [line.strip() for line in lines[index + 1 :] if line.strip()]
-            is_signature = _RULE.fullmatch(shown) and _repeats_name(last, below)
+            is_signature = _RULE.fullmatch(shown) and (_repeats_name(last, below) or _is_of_list(below))
             if _DELIMITER.fullmatch(shown):
-                is_signature = not (any(map(_QUESTION.search, below)) or any(map(_is_said, below[:1])))
+                is_told = any(map(_QUESTION.search, below)) or any(map(_is_said, below[:1]))
+                is_signature = not last.endswith(":") and (not is_told or any(map(_CONTACT.search, below)))
             if is_signature:
                 return lines[:index]
         last = line.strip() or last
@@ -88,6 +90,10 @@ def _above_confidential(lines: list[str]) -> list[str]:
             break
         lines = lines[:start]
     return lines
+
+
+def _is_of_list(below: list[str]) -> bool:
+    return any(pattern("list_footers").search(line[:_MAX_LINE]) for line in below)
 
 
 def _is_confidential(paragraph: str) -> bool:

@@ -13,7 +13,7 @@ CARLA = "carla@customer.example"
 HEADER = (
     f"From: Carla Kunde <{CARLA}>\nSent: Monday, January 5, 2026 10:12 AM\nTo: Tom\nSubject: Printer\n\nIt is broken.\n"
 )
-FORMS = [line.split(" | ") for line in (HERE / "forwards.txt").read_text("utf-8").splitlines()[1:]]
+FORMS = [line.split(" | ", 2) for line in (HERE / "forwards.txt").read_text("utf-8").splitlines()[1:]]
 
 
 def sender(text=None, html=None, subject="Fwd: Printer"):
