@@ -7,7 +7,7 @@ from functools import cache
 from itertools import islice
 from typing import NamedTuple
 
-from shared.domain.kinds import DeliveryReport, FailedDelivery, Kind, is_daemon
+from shared.domain.kinds import DeliveryReport, FailedDelivery, Kind, is_daemon, takes_no_replies
 from shared.domain.message import Address, InboundMessage
 from shared.mime.addresses import addresses
 from shared.mime.body import Mail
@@ -109,7 +109,7 @@ def read_receipt(mail: Mail, message: InboundMessage) -> Finding | None:
 
 def _signs(message: InboundMessage) -> Iterator[str]:
     """That no person wrote it, but a mail server. A form of a web site says whom to answer."""
-    if message.header("return-path") in ("", "<>") and not message.reply_to:
+    if message.header("return-path") in ("", "<>") and all(map(takes_no_replies, message.reply_to)):
         yield "null return path"
     if message.header("x-failed-recipients"):
         yield "x-failed-recipients"
