@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 
 from shared.application.auditing import audited
@@ -94,17 +95,16 @@ def delete(services: Services, current: Versioned[Contact]) -> None:
         services.contacts.delete(address, current.etag)
 
 
-def mark_bounced(services: Services, address: str, reason: str) -> None:
-    """Remember of a contact that mail to the address came back for good. Of guests nothing is kept."""
+def mark_bounced(services: Services, address: str, reason: str) -> bool:
+    """Remember of a contact that mail to the address came back for good; False where there is none."""
     for _ in range(3):
         if not (found := services.contacts.read([address]).get(address)):
-            return
+            return False
         marked = replace(found.value, bounced_at=services.clock(), bounce=_UNPRINTABLE.sub(" ", reason)[:200].strip())
-        try:
+        with suppress(Conflict):
             services.contacts.put(marked, found.etag)
-        except Conflict:
-            continue
-        return
+            break
+    return True
 
 
 def unsubscribe(services: Services, address: str) -> None:

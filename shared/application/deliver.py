@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from shared.application.announcing import STEP, step
-from shared.application.contacts import mark_bounced
 from shared.application.deliver_emails import Emails
 from shared.application.notices import Notices
 from shared.application.ports.platform import DeliveryRequest
@@ -125,17 +124,12 @@ class _Delivery:
                 DeliveryRequest(self.mailbox.id, entry.value.id), delivery.at - self.services.clock()
             )
 
-    def _note_bounces(self, event: OutboxEntry) -> None:
-        """Req R7"""
-        for address, reason in event.payload.get("bounced", ()):
-            mark_bounced(self.services, address, reason)
-
     def _batches(
         self, events: Sequence[Versioned[OutboxEntry]]
     ) -> Iterator[tuple[list[Versioned[OutboxEntry]], list[OutboxEntry]]]:
         batch, owed = list[Versioned[OutboxEntry]](), list[OutboxEntry]()
         for event in events:
-            self._note_bounces(event.value)
+            self._notices.note_bounces(event.value)
             caused = self._caused(event.value)
             if batch and 1 + len(batch) + 2 * len(owed + caused) + len(self._notices.sent_to) >= _OPERATIONS:
                 yield batch, owed

@@ -92,6 +92,11 @@ class IntakeEvents:
                 language=self.language(facts),
             )
 
+    def returned(self, key: str, facts: Facts, now: datetime) -> Iterator[OutboxEntry]:
+        """Req R7, of what was sent without a ticket."""
+        if bounced := _of_report(facts).get("bounced"):
+            yield event(EventType.MAIL_RETURNED, key, now, bounced=bounced)
+
 
 def _details(facts: Facts) -> dict[str, object]:
     message = facts.message

@@ -2,10 +2,11 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Any
 
+from shared.application.contacts import mark_bounced
 from shared.application.services import Services
 from shared.application.side_by_side import for_each
 from shared.domain.contact import contact_id, same_address
@@ -20,6 +21,9 @@ from shared.domain.people import Insiders
 from shared.domain.recognition import id_key
 from shared.domain.templates import TemplateKind
 from shared.domain.ticket import Receipt, Status, Ticket
+
+_SPARED = timedelta(days=30)
+"""So long nothing automatic goes to a guest whose mail has come back."""
 
 MAX_NOTIFIED = 50
 """Technicians who are told of one event; a server takes at most a hundred recipients or so."""
@@ -86,6 +90,13 @@ class Notices:
         people = {contact_id(each.requester.address) for each in tickets if each and self.mailbox.notices.acknowledge}
         self._ahead = {sent.contact_id: (sent, etag) for sent, etag in for_each([*people], self._read_sent)}
 
+    def note_bounces(self, event: OutboxEntry) -> None:
+        """Req R7. Of a guest it is noted in the mailbox."""
+        for address, reason in event.payload.get("bounced", ()):
+            if not mark_bounced(self.services, address, reason):
+                sent, etag = self._sent(address)
+                self.sent_to[sent.contact_id] = (replace(sent, bounced_at=self.now), etag)
+
     def receipt(self, entry: OutboxEntry) -> Receipt:
         """By which an answer to an e-mail is recognised, and the e-mail itself where it comes back."""
         told = entry.payload
@@ -137,7 +148,9 @@ class Notices:
         if not self._reaches(to) or takes_no_replies(to) or (contact and contact.bounced_at):
             return
         number = ticket.number if ticket else 0
-        before, etag = self._sent(to)
+        before, etag = self._sent(to.address)
+        if before.bounced_at and self.now - before.bounced_at < _SPARED:
+            return
         per_ticket = [at for at, of in before.times if number and of == number]
         times = [at for at, _ in before.times]
         limits = self.mailbox.notices.limits
@@ -146,8 +159,8 @@ class Notices:
         self.sent_to[before.contact_id] = (before.noted(self.now, number), etag)
         yield from self._email(event, notice, [to], ticket)
 
-    def _sent(self, to: Address) -> tuple[SentTo, str | None]:
-        key = contact_id(to.address)
+    def _sent(self, address: str) -> tuple[SentTo, str | None]:
+        key = contact_id(address)
         return self.sent_to.get(key) or self._ahead.pop(key, None) or self._read_sent(key)
 
     def _read_sent(self, key: str) -> tuple[SentTo, str | None]:

@@ -94,6 +94,7 @@ class Plan:
                 self._note(item, Outcome.IGNORED, reason)
                 if self.events:
                     self._outbox += self.events.refused(item.key, reason, facts, self.now)
+                    self._outbox += self.events.returned(item.key, facts, self.now)
 
     def add_from_elsewhere(self, item: Arrived, mailbox_id: str, taken: Taken) -> None:
         """Note what became of a message that another mailbox has taken in."""

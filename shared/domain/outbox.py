@@ -19,9 +19,9 @@ class EventType(StrEnum):
     where they did or it is; `quiet` where no e-mails are owed, `unanswered` where none are to its requester;
     `reached`, the addresses that have the message already; `bounced`, those that mail came back from, and why;
     `sender`, the id of the one that a technician has chosen; `before` and `after`, the status; `message_id` of what a
-    new ticket was made of. Of refused messages: `to`, `name`, `subject`, `message_id`, `language`. Of mailboxes and
-    senders that break: `code`, `error`, `advice`, `sender_id`. One event of those that are told together also has
-    `to`, the addresses that are alerted, `subject` and `text`.
+    new ticket was made of. Of mail that came back without a ticket: `bounced`. Of refused messages: `to`, `name`,
+    `subject`, `message_id`, `language`. Of mailboxes and senders that break: `code`, `error`, `advice`, `sender_id`.
+    One event of those that are told together also has `to`, the addresses that are alerted, `subject` and `text`.
     """
 
     TICKET_CREATED = "ticket.created"
@@ -33,11 +33,15 @@ class EventType(StrEnum):
     SENDER_RECOVERED = "sender.recovered"
     MESSAGE_QUARANTINED = "message.quarantined"
     MESSAGE_REFUSED = "message.refused"
+    MAIL_RETURNED = "mail.returned"
 
 
 ALERTS = frozenset(
     {EventType.MAILBOX_FAILING, EventType.MAILBOX_RECOVERED, EventType.SENDER_FAILING, EventType.SENDER_RECOVERED}
 )
+
+UNTOLD = frozenset({EventType.MESSAGE_REFUSED, EventType.MAIL_RETURNED})
+"""What other systems are not told of."""
 
 EntryKind = Literal["event", "email", "webhook"]
 
@@ -79,10 +83,13 @@ def event(type_: EventType, about: str, at: datetime, **details: Any) -> OutboxE
 
 @dataclass(frozen=True, slots=True)
 class SentTo:
-    """When automatic messages went to an address, and for which ticket of the mailbox each; 0 is for none."""
+    """When automatic messages went to an address, and for which ticket of the mailbox each; 0 is for none. `bounced_at`
+    is when mail to it came back for good, where it has no contact that could be marked.
+    """
 
     contact_id: str
     times: tuple[tuple[datetime, int], ...] = ()
+    bounced_at: datetime | None = None
 
     def noted(self, now: datetime, ticket_number: int) -> "SentTo":
         """With one more, and without what no limit looks at any more."""

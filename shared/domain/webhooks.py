@@ -13,12 +13,12 @@ from pydantic_core import PydanticCustomError
 
 from shared.domain.errors import Unfit
 from shared.domain.fields import Document, DocumentId, HttpsUrl, SecretName, Settings, told
-from shared.domain.outbox import EventType
+from shared.domain.outbox import UNTOLD, EventType
 from shared.domain.ticket import Comment, Ticket
 
 
 def _one_that_is_told(event: EventType) -> EventType:
-    if event is EventType.MESSAGE_REFUSED:
+    if event in UNTOLD:
         raise PydanticCustomError("event", "is told to the one who was refused, and to nobody else")
     return event
 
@@ -46,7 +46,7 @@ class SubscriptionSettings(Settings):
     def wants(self, event: EventType, mailbox_id: str) -> bool:
         return (
             self.enabled
-            and event is not EventType.MESSAGE_REFUSED
+            and event not in UNTOLD
             and (not self.events or event in self.events)
             and (not self.mailboxes or mailbox_id in self.mailboxes)
         )

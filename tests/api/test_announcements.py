@@ -17,6 +17,7 @@ from shared.domain.errors import StoreUnavailable
 from shared.entrypoints.http.app import build
 from tests.api.desk import Desk, mail, messages
 from tests.clock import MovableClock
+from tests.intake.mail import bounce
 from tests.sources.contract import Secrets
 
 
@@ -374,3 +375,20 @@ def test_who_is_erased_is_taken_out_of_the_lists_of_announcements(api: TestClien
     assert counts["announcements"] == 4
     assert ann not in "".join(kept).lower()
     assert [bob in each for each in kept] == [True, True, False, True]
+
+
+def test_mail_that_comes_back_from_an_announcement_marks_the_contact_it_went_to(
+    api: TestClient, desk: Desk, smtp, sender, group: Audience, asked, run
+):
+    group.add("ann", "bob")
+    api.post("/api/announcements", json=asked)
+    run()
+    (sent,) = (each["Message-ID"] for each in messages(smtp) if each["To"] == group.address("ann"))
+
+    desk.take_in(bounce(group.address("ann"), sent))
+    desk.take_in(bounce(group.address("bob"), sent).replace(b"<bounce@", b"<forged@"))
+    run()
+
+    assert group.contact("ann")["bounce"].startswith("5.1.1")
+    assert group.contact("bob")["bounced_at"] is None
+    assert api.get("/api/tickets").json()["tickets"] == []

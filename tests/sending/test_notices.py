@@ -17,7 +17,7 @@ from shared.domain.templates import Template
 from shared.domain.ticket import Comment, CommentKind, Status
 from shared.mime import parse
 from shared.mime.compose import compose
-from tests.intake.mail import mail
+from tests.intake.mail import bounce, mail
 
 TESS = Address("tess@staff.example", "Tess")
 PEOPLE = ("tess", "tom")
@@ -358,35 +358,14 @@ def test_a_report_marks_nobody_to_whom_the_message_was_not_sent(office):
     assert office.services.contacts.read([other])[other].value.bounced_at is None
 
 
-def bounce(address: str, message_id: str) -> bytes:
-    lines = [
-        "From: MAILER-DAEMON@mx.example.com",
-        "To: support@example.com",
-        "Subject: Undelivered Mail Returned to Sender",
-        "Message-ID: <bounce@mx.example.com>",
-        "Date: Sat, 21 Nov 2026 10:00:00 +0000",
-        'Content-Type: multipart/report; report-type=delivery-status; boundary="b"',
-        "MIME-Version: 1.0",
-        "",
-        "--b",
-        "",
-        "Sorry.",
-        "--b",
-        "Content-Type: message/delivery-status",
-        "",
-        "Reporting-MTA: dns; mx.example.com",
-        "",
-        f"Final-Recipient: rfc822; {address}",
-        "Action: failed",
-        "Status: 5.1.1",
-        "Diagnostic-Code: smtp; 550 5.1.1 No such user",
-        "--b",
-        "Content-Type: text/rfc822-headers",
-        "",
-        f"Message-ID: {message_id}",
-        "Subject: Re: [SUP-1] Printer",
-        "",
-        "--b--",
-        "",
-    ]
-    return "\r\n".join(lines).encode()
+def test_a_guest_whose_mail_comes_back_is_sent_nothing_automatic_for_a_while(office):
+    address = f"ann-{uuid.uuid4().hex[:8]}@example.org"
+    office.receive(mail("Printer", id_="<1@x>", sender=address))
+    office.receive(bounce(address, office.sent()[0]["Message-ID"]))
+
+    office.receive(mail("Scanner", id_="<2@x>", sender=address))
+    meanwhile = len(office.sent())
+    office.clock.advance(days=30)
+    office.receive(mail("Screen", id_="<3@x>", sender=address))
+
+    assert (meanwhile, len(office.sent())) == (1, 2)

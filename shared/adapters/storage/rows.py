@@ -295,12 +295,14 @@ def sent_key(contact_id: str) -> str:
 
 def sent_row(sent: SentTo) -> Row:
     times = [[_time(at), number] for at, number in sent.times]
-    return {"RowKey": sent_key(sent.contact_id), "v": VERSION, "times": json.dumps(times, separators=(",", ":"))}
+    row = {"RowKey": sent_key(sent.contact_id), "v": VERSION, "times": json.dumps(times, separators=(",", ":"))}
+    return row | ({"bounced_at": _time(sent.bounced_at)} if sent.bounced_at else {})
 
 
 def to_sent(row: Mapping[str, Any]) -> SentTo:
     times = tuple((datetime.fromisoformat(at), number) for at, number in json.loads(row["times"]))
-    return SentTo(row["RowKey"].removeprefix("sent|"), times)
+    bounced_at = datetime.fromisoformat(row["bounced_at"]) if "bounced_at" in row else None
+    return SentTo(row["RowKey"].removeprefix("sent|"), times, bounced_at)
 
 
 def outbox_row(entry: OutboxEntry) -> Row:
