@@ -1,14 +1,12 @@
 """Subscriptions of Microsoft Graph: it posts to us when a message comes into a folder (req C14)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from shared.adapters.sources.errors import Refused
-from shared.adapters.sources.graph_client import GraphClient, graph_time, items
-from shared.adapters.sources.graph_errors import graph_code
-from shared.adapters.sources.graph_folders import Folders
+from shared.adapters.refusals import Refused
+from shared.adapters.sources.graph_client import Folders, GraphClient, graph_code, graph_time
 from shared.adapters.sources.services import SourceServices
 from shared.domain import sources
 from shared.domain.errors import AppError, SourceMisbehaved
@@ -22,9 +20,6 @@ class _Client(GraphClient):
         if status == 404 and graph_code(body).casefold() in ("resourcenotfound", "itemnotfound", ""):
             return Refused("Graph has no such subscription", is_gone=True, status=status)
         return super().refusal(status, body, wait)
-
-    def delete(self, path: str) -> None:
-        self._json("DELETE", path)
 
 
 class GraphWatcher:
@@ -53,8 +48,9 @@ class GraphWatcher:
         except Refused as refused:
             if refused.status != 409:
                 raise
-        for found in self._ours(resource):  # made by a worker that died, or whose answer got lost
-            if renewed := self.renew(_watch(folder, found), until):
+        for found in self._client.pages(self._all):  # made by a worker that died, or whose answer got lost
+            is_ours = (found.get("resource"), found.get("notificationUrl")) == (resource, self._notify)
+            if is_ours and (renewed := self.renew(_watch(folder, found), until)):
                 return renewed
         raise SourceMisbehaved("Graph says that the app watches this folder for somebody else.")
 
@@ -83,16 +79,6 @@ class GraphWatcher:
     def _resource(self, folder: str) -> str:
         path = self._client.mailbox_url.removeprefix(self._client.root)
         return f"{path}/mailFolders('{self._folders.find(folder)}')/messages"
-
-    def _ours(self, resource: str) -> Iterator[Mapping[str, Any]]:
-        page = self._client.get(self._all)
-        while True:
-            for item in items(page):
-                if (item.get("resource"), item.get("notificationUrl")) == (resource, self._notify):
-                    yield item
-            if "@odata.nextLink" not in page:
-                return
-            page = self._client.get(self._client.link(page, "@odata.nextLink"))
 
 
 def _watch(folder: str, shown: Mapping[str, Any]) -> Watch:

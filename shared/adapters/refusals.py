@@ -1,4 +1,6 @@
-"""The tables of `refusals.toml`: what providers refuse, by the codes that they give."""
+"""What providers refuse: by the codes that they give, as `refusals.toml` has them, or for a reason that only the caller
+knows.
+"""
 
 import tomllib
 from collections.abc import Mapping
@@ -41,3 +43,20 @@ def _whole(advice: str) -> str:
 @cache
 def _tables() -> dict[str, Any]:
     return tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
+
+
+class Refused(errors.SourceMisbehaved):
+    """An API refuses this one thing."""
+
+    def __init__(self, text: str, *, is_gone: bool, status: int = 0) -> None:
+        super().__init__(text)
+        self.is_gone = is_gone
+        self.status = status
+
+
+class TimedOut(errors.SourceUnavailable):
+    """The provider gave up on its own back end: the service is busy, or it is this one item."""
+
+
+class CommandRefused(errors.SourceUnavailable):
+    """A mail server said no and gave no code that says why; the connection goes on."""

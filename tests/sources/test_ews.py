@@ -578,7 +578,7 @@ def discovering(simulators, opened, monkeypatch):
     monkeypatch.setattr(ews_autodiscover, "PLACES", (simulators.url,))
 
     def discovering(address: str = ADDRESS) -> str:
-        return opened(source=by("plain", server=None, mailbox=address))._connection.url
+        return opened(source=by("plain", server=None, mailbox=address))._client.connection.url
 
     return discovering
 

@@ -4,11 +4,9 @@ from base64 import b64encode
 from datetime import timedelta
 from typing import Any
 
-from shared.adapters.refusals import meanings
+from shared.adapters.refusals import Refused, meanings
 from shared.adapters.senders.named import RestSender
-from shared.adapters.sources.errors import Refused
-from shared.adapters.sources.graph_client import GraphClient, items
-from shared.adapters.sources.graph_errors import graph_code
+from shared.adapters.sources.graph_client import GraphClient, graph_code, items
 from shared.adapters.sources.services import SourceServices
 from shared.domain.errors import AccessDenied, AppError, MessageRefused
 from shared.domain.senders import GraphTransport, Sender
@@ -26,17 +24,17 @@ class _Client(GraphClient):
 
 
 class GraphSender(RestSender):
-    _client: GraphClient
+    client: GraphClient
 
     def __init__(self, sender: Sender, services: SourceServices) -> None:
         assert isinstance(sender.transport, GraphTransport)
-        self._sender, self._services = sender, services
+        super().__init__(sender, services)
         transport = sender.transport
-        self._client = _Client(transport.mailbox or sender.from_address, transport.sign_in, services)
+        self.client = _Client(transport.mailbox or sender.from_address, transport.sign_in, services)
 
     def _hand_over(self, content: bytes) -> None:
         try:
-            self._client.hand_over("/sendMail", b64encode(content), "text/plain")
+            self.client.hand_over("/sendMail", b64encode(content), "text/plain")
         except Refused as refused:
             raise MessageRefused(str(refused)) from refused
 
@@ -46,14 +44,14 @@ class GraphSender(RestSender):
         except AccessDenied:  # an app may be allowed to send, and to read nothing
             return None
 
-    def _is_there(self, message_id: str) -> bool:
+    def is_there(self, message_id: str) -> bool:
         """In any folder: a rule may have moved it, and at first it is on its way to Sent Items."""
         wanted = message_id.replace("'", "''")
-        return bool(items(self._client.get("/messages", filter=f"internetMessageId eq '{wanted}'", select="id", top=1)))
+        return bool(items(self.client.get("/messages", filter=f"internetMessageId eq '{wanted}'", select="id", top=1)))
 
-    def _permit(self) -> None:
+    def permit(self) -> None:
         try:
-            self._client.hand_over("/sendMail", _NO_BASE64, "text/plain")
+            self.client.hand_over("/sendMail", _NO_BASE64, "text/plain")
         except Refused as refused:
             if refused.status != 400:
                 raise

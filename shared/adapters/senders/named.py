@@ -3,11 +3,11 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 
-from shared.adapters.senders.check import RestSenderCheck, Tested
+from shared.adapters.sources.checks import Finding, SenderCheck, TokenCheck
 from shared.adapters.sources.rest_client import RestClient
 from shared.adapters.sources.services import SourceServices
 from shared.application.ports.connections import CheckStage
-from shared.domain.errors import AddressUnusable, MessageRefused
+from shared.domain.errors import AccessDenied, AddressUnusable, MessageRefused
 from shared.domain.message import Address
 from shared.domain.outgoing import OutgoingMail, RefusedRecipient, SendResult
 from shared.domain.senders import Sender
@@ -44,27 +44,47 @@ class NamedRecipientsSender(ABC):
 class RestSender(NamedRecipientsSender):
     """Through a JSON API."""
 
-    _sender: Sender
-    _services: SourceServices
-    _client: RestClient
+    client: RestClient
+
+    def __init__(self, sender: Sender, services: SourceServices) -> None:
+        self.sender, self.services = sender, services
 
     def find_sent(self, message_id: str) -> bool | None:
-        return self._is_there(message_id)
+        return self.is_there(message_id)
 
     @abstractmethod
-    def _is_there(self, message_id: str) -> bool: ...
+    def is_there(self, message_id: str) -> bool: ...
 
     @abstractmethod
-    def _permit(self) -> None:
+    def permit(self) -> None:
         """Ask for something that shows whether sending is allowed, without sending."""
 
     def check(self, confirmation: OutgoingMail | None = None) -> Iterator[CheckStage]:
-        tested = Tested(self._sender, self.send, self._services.clock(), confirmation)
-        client, services = self._client, self._services
-        return RestSenderCheck(tested, client, services, permit=self._permit, is_there=self._is_there).run()
+        return _RestCheck(self, confirmation).run()
 
     def close(self) -> None:
-        self._client.close()
+        self.client.close()
+
+
+class _RestCheck(TokenCheck, SenderCheck):
+    stages = ("name", "port", "tls", "token", "permission", "sent")
+
+    def __init__(self, tested: RestSender, confirmation: OutgoingMail | None) -> None:
+        super().__init__(tested, confirmation)
+        self._sender, self._rest = tested, tested.client
+
+    def permission(self) -> Finding:
+        self._sender.permit()
+        return Finding(f"{self._rest.service} lets the account send.")
+
+    def sent(self) -> Finding:
+        """Without it a sender works."""
+        try:
+            self._sender.is_there("<test@mailroom.invalid>")
+        except AccessDenied as denied:
+            text = "What was sent cannot be looked for: a message whose answer is lost stays in doubt."
+            return Finding(text, denied.advice, warning=True)
+        return Finding("What was sent can be looked for.")
 
 
 def _addressed(content: bytes, wanted: Mapping[str, str]) -> bytes:

@@ -4,16 +4,14 @@ import re
 from collections.abc import Iterator
 
 from shared.adapters.net import Timeouts
-from shared.adapters.senders.check import Tested
-from shared.adapters.senders.smtp_check import SmtpCheck
-from shared.adapters.senders.smtp_connection import SmtpConnection
-from shared.adapters.senders.smtp_errors import Reply
-from shared.adapters.senders.smtp_wire import SmtpWire
+from shared.adapters.senders.smtp_wire import Reply, SmtpConnection, SmtpWire
+from shared.adapters.sources.checks import Finding, SenderCheck
 from shared.adapters.sources.services import SourceServices
 from shared.application.ports.connections import CheckStage
 from shared.domain.errors import AddressUnusable, MessageRefused, MessageTooLarge, SourceUnavailable, Throttled
 from shared.domain.outgoing import OutgoingMail, RefusedRecipient, SendResult
 from shared.domain.senders import Sender
+from shared.domain.sign_in import PasswordSignIn
 from shared.mime.outgoing_headers import written_address
 
 _PATIENCE = Timeouts(connect=15, idle=300, command=120)
@@ -30,13 +28,13 @@ class SmtpSender:
     """Stays connected from one message to the next."""
 
     def __init__(self, sender: Sender, services: SourceServices, timeouts: Timeouts = _PATIENCE) -> None:
-        self._sender = sender
-        self._services = services
-        self._connection = SmtpConnection(sender, services, timeouts)
+        self.sender = sender
+        self.services = services
+        self.connection = SmtpConnection(sender, services, timeouts)
 
     def send(self, mail: OutgoingMail) -> SendResult:
         """Tried once more where the session may have ended since its last message: nothing was sent then."""
-        content, was_open = _lines(mail.content), self._connection.is_open
+        content, was_open = _lines(mail.content), self.connection.is_open
         try:
             return self._sent(mail, content)
         except SourceUnavailable as error:
@@ -45,7 +43,7 @@ class SmtpSender:
             return self._sent(mail, content)
 
     def _sent(self, mail: OutgoingMail, content: bytes) -> SendResult:
-        with self._connection.session() as wire:
+        with self.connection.session() as wire:
             parameters = _parameters(wire, mail, content)
             wire.request("name the sender", f"MAIL FROM:<{_return_path(mail)}>{parameters}", 250)
             replies = {each: _offered(wire, each) for each in mail.recipients}
@@ -61,10 +59,10 @@ class SmtpSender:
         return None
 
     def check(self, confirmation: OutgoingMail | None = None) -> Iterator[CheckStage]:
-        return SmtpCheck(self._connection, Tested(self._sender, self.send, self._services.clock(), confirmation)).run()
+        return _Check(self, confirmation).run()
 
     def close(self) -> None:
-        self._connection.close()
+        self.connection.close()
 
 
 def _return_path(mail: OutgoingMail) -> str:
@@ -126,3 +124,43 @@ def _offered(wire: SmtpWire, recipient: str) -> Reply | None:
         return wire.offer(written_address(recipient))
     except AddressUnusable:
         return _BAD_ADDRESS
+
+
+class _Check(SenderCheck):
+    _connection: SmtpConnection
+
+    def __init__(self, tested: SmtpSender, confirmation: OutgoingMail | None) -> None:
+        self._connection = tested.connection
+        signs_in = self._connection.credentials and self._connection.credentials.sign_in
+        token = ("token",) if signs_in and not isinstance(signs_in, PasswordSignIn) else ()
+        self.stages = ("name", "port", "tls", *token, "sign_in", "permission", "size")
+        super().__init__(tested, confirmation)
+
+    def token(self) -> Finding:
+        assert self._connection.credentials is not None
+        self._connection.credentials.secret()
+        return Finding("There is an access token.")
+
+    def sign_in(self) -> Finding:
+        self._connection.sign_in()
+        if self._connection.credentials:
+            return Finding("The server accepts the sign-in.")
+        return Finding("The server is used without signing in.")
+
+    def permission(self) -> Finding:
+        """As far as a message goes before its first word."""
+        sender = self._tested.sender.from_address
+        recipient = self._confirmation.recipients[0] if self._confirmation else sender
+        with self._connection.session() as wire:
+            wire.request("name the sender", f"MAIL FROM:<{written_address(sender)}>", 250)
+            refused = wire.offer(written_address(recipient))
+            wire.request("hand over the message", "RSET", 250)
+        if refused is None:
+            return Finding("The server takes messages from the sender's address.")
+        advice = "If others are refused as well, choose a way to sign in, or have the server let this app send."
+        return Finding(f"The server takes the sender, but not the recipient ({refused.status}).", advice, warning=True)
+
+    def size(self) -> Finding:
+        with self._connection.session() as wire:
+            limit = int(wire.esmtp_features.get("size") or 0)
+        return Finding(f"The server takes at most {limit} bytes a message." if limit else "The server tells no limit.")

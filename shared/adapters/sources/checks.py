@@ -6,15 +6,31 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, Protocol
+from urllib.parse import urlsplit
 
 from shared.adapters.connection import Connection
+from shared.adapters.net import Timeouts
+from shared.adapters.refusals import Refused
+from shared.adapters.sources.rest_client import RestClient
+from shared.adapters.sources.services import SourceServices
 from shared.adapters.tls import certificate
 from shared.application.ports.connections import CheckStage
-from shared.domain.errors import AppError, CredentialsRejected, FolderMissing, SecretMissing, SourceMisconfigured
+from shared.domain.errors import (
+    AccessDenied,
+    AppError,
+    CredentialsRejected,
+    FolderMissing,
+    SecretMissing,
+    SourceMisconfigured,
+)
+from shared.domain.fields import Tls
 from shared.domain.mailbox import Mailbox
+from shared.domain.outgoing import OutgoingMail, SendResult
 from shared.domain.providers import retirement
+from shared.domain.senders import Sender
 from shared.domain.settlement import Keep, Move
+from shared.domain.sources import Pop3Source
 
 _SOON_DAYS = 14
 
@@ -71,10 +87,11 @@ class FolderCheck(Check, ABC):
 
     counted_at_most: ClassVar[int | None] = None
 
-    def __init__(self, mailbox: Mailbox, now: datetime, paths: Sequence[str]) -> None:
+    def __init__(self, mailbox: Mailbox, now: datetime) -> None:
+        assert not isinstance(mailbox.source, Pop3Source)
         super().__init__(now, retirement(mailbox.source))
         self._mailbox = mailbox
-        self._paths = paths
+        self._paths = mailbox.source.folders
 
     def folder(self) -> Finding:
         return Finding("; ".join(map(self._shown, self._paths)) + ".")
@@ -123,6 +140,81 @@ class ApiCheck(FolderCheck):
 
     @abstractmethod
     def _look(self) -> None: ...
+
+
+class TokenCheck(Check):
+    """As far as there is a token."""
+
+    _rest: RestClient
+
+    def name(self) -> Finding:
+        address, services = urlsplit(self._rest.root), self._rest.services
+        self._connection = Connection(address.hostname or "", address.port or 443, Tls(), services, Timeouts())
+        return super().name()
+
+    def tls(self) -> Finding:
+        finding = super().tls()
+        self._connection.drop()
+        return finding
+
+    def token(self) -> Finding:
+        self._rest.sign_in()
+        return Finding("The identity provider gives a token.")
+
+
+class RestCheck(TokenCheck, ApiCheck):
+    stages = ("name", "port", "tls", "token", "sign_in", "mailbox", "folder", "settlement", "waiting")
+
+    def __init__(self, mailbox: Mailbox, client: RestClient) -> None:
+        super().__init__(mailbox, client.services.clock())
+        self._rest, self.service = client, client.service
+
+    def _settled(self) -> Finding:
+        settlement = self._mailbox.settlement
+        try:
+            self._change_nothing()
+        except Refused as refused:
+            if not refused.is_gone:
+                raise
+        if isinstance(settlement, Move):
+            return Finding(move_target(self._id, self._paths, settlement))
+        return Finding("Messages can be changed.")
+
+    @abstractmethod
+    def _change_nothing(self) -> None:
+        """Ask for a change of a message that is not there, which shows whether changes are allowed."""
+
+    @abstractmethod
+    def _id(self, path: str) -> str:
+        """:raises FolderMissing: there is no such folder."""
+
+
+class Tested(Protocol):
+    """A sender that is open."""
+
+    sender: Sender
+    services: SourceServices
+
+    def send(self, mail: OutgoingMail) -> SendResult: ...
+
+
+class SenderCheck(Check):
+    """The confirmation is sent if all goes well; nothing else is."""
+
+    def __init__(self, tested: Tested, confirmation: OutgoingMail | None) -> None:
+        super().__init__(tested.services.clock(), retirement(tested.sender.transport))
+        self._tested = tested
+        self._confirmation = confirmation
+        if confirmation:
+            self.stages = (*self.stages, "confirmation")
+
+    def confirmation(self) -> Finding:
+        assert self._confirmation is not None
+        result = self._tested.send(self._confirmation)
+        if result.refused:
+            advice = "Check the address that the message was to go to."
+            raise AccessDenied(f"The server does not take the recipient ({result.refused[0].status}).", advice=advice)
+        return Finding("The server took a message to the address given: look whether it arrives, and where.")
 
 
 def _certificate(sock: ssl.SSLSocket, now: datetime) -> Finding:

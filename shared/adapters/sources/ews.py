@@ -2,30 +2,39 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
-from functools import cached_property
+from datetime import UTC, datetime
 from xml.etree.ElementTree import Element
 from xml.sax.saxutils import escape
 
 from shared.adapters.net import Timeouts
-from shared.adapters.sources.ews_autodiscover import reach
-from shared.adapters.sources.ews_check import EwsCheck
-from shared.adapters.sources.ews_client import EwsClient, part, received_at, shape, size_of
+from shared.adapters.sources.checks import ApiCheck, Finding, move_target
+from shared.adapters.sources.ews_client import (
+    EwsClient,
+    EwsRefused,
+    Folders,
+    folder_id,
+    invisible,
+    part,
+    received_at,
+    shape,
+    size_of,
+)
 from shared.adapters.sources.ews_connection import EwsConnection
-from shared.adapters.sources.ews_errors import EwsRefused
-from shared.adapters.sources.ews_folders import Folders, invisible
 from shared.adapters.sources.ews_items import Fetching, settle
 from shared.adapters.sources.folder_listing import Position, list_folders
+from shared.adapters.sources.folders import ROOT
 from shared.adapters.sources.services import SourceServices
 from shared.application.ports.connections import CheckStage, FetchFailure, Folder, Page
 from shared.domain import sources as configured
-from shared.domain.errors import CursorExpired, SourceMisbehaved
+from shared.domain.errors import AccessDenied, CursorExpired, SourceMisbehaved
 from shared.domain.mailbox import Mailbox
 from shared.domain.message import Cursor, Listed, MessageRef, RawMessage
-from shared.domain.settlement import Settled, Settlement
+from shared.domain.providers import EWS_ONLINE, is_microsoft
+from shared.domain.settlement import MarkRead, Move, Settled, Settlement
 
 _MOST_CHANGES = 512
 _SHAPE = shape("Item", "item:Size", "item:DateTimeReceived", "message:IsRead")
+_VIEW = '<IndexedPageItemView MaxEntriesReturned="1" Offset="0" BasePoint="Beginning"/>'
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,29 +58,17 @@ class EwsSource:
         assert isinstance(mailbox.source, configured.EwsSource)
         self._mailbox = mailbox
         self._settings = mailbox.source
-        self._address = mailbox.source.mailbox or mailbox.address
         self._services = services
-        self._timeouts = timeouts or Timeouts()
+        self._client = EwsClient(mailbox.source, mailbox.address, services, timeouts)
+        self._folders = Folders(self._client)
         self._arrivals: dict[str, datetime] = {}
-
-    @cached_property
-    def _connection(self) -> EwsConnection:
-        return reach(self._settings, self._mailbox.address, self._services, self._timeouts)
-
-    @cached_property
-    def _client(self) -> EwsClient:
-        return EwsClient(self._connection, self._address, self._settings)
-
-    @cached_property
-    def _folders(self) -> Folders:
-        return Folders(self._client, self._address)
 
     def changes(self, cursor: Cursor | None, limit: int) -> Page:
         self._arrivals = {}
         return list_folders(self._settings.folders, cursor, limit, self._changes_in)
 
     def _changes_in(self, path: str, cursor: Cursor | None, limit: int) -> Page:
-        ours = {"address": self._address, "path": path}
+        ours = {"address": self._client.address, "path": path}
         position = _Position.of(cursor, **ours) if cursor else self._first_round(path)
         answer = self._synchronised(position, _MOST_CHANGES if position.start_from else min(limit, _MOST_CHANGES))
         if isinstance(answer, EwsRefused):
@@ -92,7 +89,7 @@ class EwsSource:
 
     def _first_round(self, path: str) -> _Position:
         start_from = self._mailbox.start_from
-        start = _Position(self._address, path, self._folders.find(path))
+        start = _Position(self._client.address, path, self._folders.find(path))
         return replace(start, start_from=start_from.isoformat()) if start_from else start
 
     def _listed(self, changes: Element, position: _Position) -> Iterator[Listed]:
@@ -111,17 +108,78 @@ class EwsSource:
         return Fetching(self._client, self._arrivals, self._mailbox.intake.max_message_bytes).fetch(messages)
 
     def settle(self, refs: Sequence[MessageRef], settlement: Settlement) -> Sequence[Settled]:
-        return list(settle(self._client, self._folders, refs, settlement))
+        return list(settle(self._folders, refs, settlement))
 
     def folders(self) -> Sequence[Folder]:
         return self._folders.list()
 
     def check(self) -> Iterator[CheckStage]:
-        return EwsCheck(self._mailbox, self._services.clock(), self._opened).run()
-
-    def _opened(self) -> tuple[EwsConnection, EwsClient, Folders]:
-        return self._connection, self._client, self._folders
+        return _Check(self._mailbox, self._services.clock(), self._folders).run()
 
     def close(self) -> None:
-        if "_connection" in self.__dict__:
-            self._connection.drop()
+        self._client.close()
+
+
+class _Check(ApiCheck):
+    service = "The server"
+    _connection: EwsConnection
+
+    def __init__(self, mailbox: Mailbox, now: datetime, folders: Folders) -> None:
+        assert isinstance(mailbox.source, configured.EwsSource)
+        super().__init__(mailbox, now)
+        self._client, self._folders = folders.client, folders
+        self._is_found = mailbox.source.url is None
+
+    def name(self) -> Finding:
+        self._connection = self._client.connection
+        self._endpoint = self._connection.resolve()
+        detail = f"{self._connection.url} is at {', '.join(self._endpoint.addresses)}."
+        if is_microsoft(self._endpoint.host):
+            return Finding(detail, EWS_ONLINE, warning=True)
+        return Finding(
+            detail, f"Give {self._connection.url} as server, to spare each poll the search." * self._is_found
+        )
+
+    def _look(self) -> None:
+        self._folders.get(ROOT)
+
+    def mailbox(self) -> Finding:
+        return Finding(f"{super().mailbox().detail} The server is Exchange {self._client.build}.")
+
+    def folder(self) -> Finding:
+        self._denied: set[str] = set()
+        return super().folder()
+
+    def _shown(self, path: str) -> str:
+        folder = self._folders.get(path, "folder:TotalCount", "folder:EffectiveRights")
+        self._denied |= {right.tag for right in folder.iterfind("EffectiveRights/*") if right.text == "false"}
+        return f"`{path}` has {folder.findtext('TotalCount', 'an unknown number of')} messages"
+
+    def _settled(self) -> Finding:
+        settlement = self._mailbox.settlement
+        right, what = ("Modify", "marked as read") if isinstance(settlement, MarkRead) else ("Delete", "taken away")
+        if right in self._denied:
+            advice = "Grant the account full access, or settle otherwise."
+            raise AccessDenied(f"The account may not have messages {what}.", advice=advice)
+        if isinstance(settlement, Move):
+            return Finding(move_target(lambda path: folder_id(self._folders.get(path)), self._paths, settlement))
+        return Finding(f"Messages can be {what}.")
+
+    def _waiting(self, path: str) -> int:
+        conditions = ""
+        if self._mailbox.start_from is not None:
+            since = self._mailbox.start_from.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            conditions += _condition("IsGreaterThanOrEqualTo", "item:DateTimeReceived", since)
+        if self._mailbox.intake.unread_only:
+            conditions += _condition("IsEqualTo", "message:IsRead", "false")
+        if conditions.count("<t:Constant") > 1:
+            conditions = f"<t:And>{conditions}</t:And>"
+        restriction = conditions and f"<Restriction>{conditions}</Restriction>"
+        folder = f"<ParentFolderIds>{self._folders.ref(path)}</ParentFolderIds>"
+        found = self._client.one("FindItem", shape("Item") + _VIEW + restriction + folder, Traversal="Shallow")
+        return int(part(found, "RootFolder").get("TotalItemsInView", 0))
+
+
+def _condition(kind: str, field: str, value: str) -> str:
+    constant = f'<t:FieldURIOrConstant><t:Constant Value="{value}"/></t:FieldURIOrConstant>'
+    return f'<t:{kind}><t:FieldURI FieldURI="{field}"/>{constant}</t:{kind}>'

@@ -9,9 +9,7 @@ from xml.sax.saxutils import escape
 
 from shared.adapters.net import Timeouts
 from shared.adapters.sources.credentials import credentials
-from shared.adapters.sources.ews_client import envelope
-from shared.adapters.sources.ews_connection import EwsConnection
-from shared.adapters.sources.ews_errors import Redirected
+from shared.adapters.sources.ews_connection import EwsConnection, Redirected, envelope
 from shared.adapters.sources.services import SourceServices
 from shared.domain.errors import AppError, CredentialsRejected, SecretMissing, SourceMisconfigured
 from shared.domain.sources import ExchangeServer

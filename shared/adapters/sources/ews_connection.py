@@ -10,17 +10,46 @@ from urllib.parse import urlsplit
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
 
 from shared.adapters.connection import Connection
+from shared.adapters.https import retry_after
 from shared.adapters.net import BoundedSocket, Timeouts, Unanswered, network_errors
 from shared.adapters.refusals import advice
 from shared.adapters.sasl import ntlm
 from shared.adapters.sources.credentials import Credentials
-from shared.adapters.sources.ews_errors import http_refusal
-from shared.domain.errors import AppError, CredentialsRejected, SourceMisbehaved, SourceMisconfigured, SourceUnavailable
+from shared.domain.errors import (
+    AccessDenied,
+    AppError,
+    CredentialsRejected,
+    SourceMisbehaved,
+    SourceMisconfigured,
+    SourceUnavailable,
+    Throttled,
+)
 from shared.domain.fields import Tls
 from shared.domain.sign_in import PasswordSignIn
 
 _CHUNK = 65_536
 _LONGEST_ANSWER = 16_000_000
+
+
+class Redirected(SourceMisconfigured):
+    """The server sends us to another address, which is for the caller to trust or not."""
+
+    def __init__(self, location: str) -> None:
+        super().__init__("The server sends us to another address.", advice=advice("ews_address"))
+        self.location = location
+
+
+def _refusal(status: int, headers: Mapping[str, str]) -> AppError:
+    if status in (429, 500, 502, 503, 504):
+        kind = {429: Throttled, 503: SourceUnavailable}.get(status, Unanswered)
+        return kind(f"The server is out of order ({status}).", retry_after=retry_after(headers))
+    if status == 403:
+        role = "Have Exchange Web Services turned on for the account, and check access policies and the app's role."
+        return AccessDenied("The server does not let the account use Exchange Web Services.", advice=role)
+    if status in (301, 302, 307, 308):
+        return Redirected(headers.get("Location", ""))
+    text = f"The server answers {status} where Exchange Web Services should be."
+    return SourceMisconfigured(text, advice=advice("ews_address"))
 
 
 class EwsConnection(Connection):
@@ -80,7 +109,7 @@ class EwsConnection(Connection):
             return response
         self.drop()
         if response.status != 401:
-            raise http_refusal(response.status, dict(response.headers))
+            raise _refusal(response.status, dict(response.headers))
         if is_kept:
             return self._answer(body, headers, seconds, secret)
         raise CredentialsRejected("The server rejects the account or its secret.", advice=advice("ews_sign_in"))
@@ -161,8 +190,14 @@ class EwsConnection(Connection):
         with _wire_errors():
             response.read(_LONGEST_ANSWER)
         if response.status != 401:
-            raise http_refusal(response.status, dict(response.headers))
+            raise _refusal(response.status, dict(response.headers))
         return response.headers.get_all("WWW-Authenticate", [])
+
+
+def envelope(header: str, body: str, names: str) -> str:
+    soap = "http://schemas.xmlsoap.org/soap/envelope/"
+    content = f"<s:Header>{header}</s:Header><s:Body>{body}</s:Body>"
+    return f'<?xml version="1.0" encoding="utf-8"?><s:Envelope xmlns:s="{soap}" {names}>{content}</s:Envelope>'
 
 
 class _Tree(TreeBuilder):

@@ -6,9 +6,7 @@ from datetime import datetime
 from xml.etree.ElementTree import Element
 from xml.sax.saxutils import quoteattr
 
-from shared.adapters.sources.ews_client import EwsClient, received_at, shape
-from shared.adapters.sources.ews_errors import EwsRefused, misbehaved
-from shared.adapters.sources.ews_folders import Folders
+from shared.adapters.sources.ews_client import EwsClient, EwsRefused, Folders, misbehaved, received_at, shape
 from shared.adapters.sources.fetching import (
     BATCH_BYTES,
     BATCH_MESSAGES,
@@ -97,12 +95,10 @@ def _taken(answer: Element) -> bytes:
         raise misbehaved() from exc
 
 
-def settle(
-    client: EwsClient, folders: Folders, refs: Sequence[MessageRef], settlement: Settlement
-) -> Iterator[Settled]:
+def settle(folders: Folders, refs: Sequence[MessageRef], settlement: Settlement) -> Iterator[Settled]:
     """Nobody is told that a message was read or a meeting declined."""
     for some in chunks(refs, _ITEMS_PER_REQUEST):
-        found = _settled(client, folders, some, settlement)
+        found = _settled(folders, some, settlement)
         if len(found) != len(some):
             raise SourceMisbehaved("Exchange left out messages that it was to settle.")
         for ref, each in zip(some, found, strict=True):
@@ -111,27 +107,25 @@ def settle(
 
 
 def _settled(
-    client: EwsClient, folders: Folders, refs: Sequence[MessageRef], settlement: Settlement
+    folders: Folders, refs: Sequence[MessageRef], settlement: Settlement
 ) -> Sequence[Element | EwsRefused | None]:
     match settlement:
         case Keep():
             return [None] * len(refs)
         case MarkRead():
             changes = (f"<t:ItemChange>{_id(ref)}{_READ}</t:ItemChange>" for ref in refs)
-            return client.ask("UpdateItem", f"<ItemChanges>{''.join(changes)}</ItemChanges>", **_UPDATE)
+            return folders.client.ask("UpdateItem", f"<ItemChanges>{''.join(changes)}</ItemChanges>", **_UPDATE)
         case Move(folder=path, create=create):
-            return _moved(client, folders, refs, path, create=create)
+            return _moved(folders, refs, path, create=create)
         case Delete():
-            return client.ask("DeleteItem", _ids(refs), **_DELETE)
+            return folders.client.ask("DeleteItem", _ids(refs), **_DELETE)
 
 
-def _moved(
-    client: EwsClient, folders: Folders, refs: Sequence[MessageRef], path: str, *, create: bool
-) -> list[Element | EwsRefused]:
+def _moved(folders: Folders, refs: Sequence[MessageRef], path: str, *, create: bool) -> list[Element | EwsRefused]:
     """Once more where the folder to move to was removed since it was found."""
     for is_last in (False, True):
         target = f"<ToFolderId>{folders.ref(path, create=create)}</ToFolderId>"
-        found = client.ask("MoveItem", target + _ids(refs))
+        found = folders.client.ask("MoveItem", target + _ids(refs))
         lost = next((each for each in found if isinstance(each, EwsRefused) and each.is_folder_gone), None)
         if lost and is_last:
             raise lost

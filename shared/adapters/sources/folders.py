@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import ClassVar
 
-from shared.adapters.sources.errors import Refused
+from shared.adapters.refusals import Refused
 from shared.application.ports.connections import Folder
 from shared.domain.errors import FolderMissing
 

@@ -1,23 +1,33 @@
 """Gmail through its API (req C6). Folders are labels; a message has one id under all of them."""
 
+import json
+import re
+from base64 import urlsafe_b64decode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
+from urllib.parse import quote
 
-from shared.adapters.sources.errors import Refused
+from shared.adapters.refusals import Refused
+from shared.adapters.sources.checks import RestCheck
+from shared.adapters.sources.fetching import CUT_BYTES, raw_message
 from shared.adapters.sources.folder_listing import Position, list_folders
-from shared.adapters.sources.gmail_check import GmailCheck
-from shared.adapters.sources.gmail_client import GmailClient, items
-from shared.adapters.sources.gmail_download import download
-from shared.adapters.sources.gmail_labels import Labels
-from shared.adapters.sources.rest_download import fetch_ahead
+from shared.adapters.sources.gmail_client import GmailClient, Labels, items
+from shared.adapters.sources.rest_download import fetch_ahead, read_at_most
 from shared.adapters.sources.services import SourceServices
 from shared.application.ports.connections import CheckStage, FetchFailure, Folder, Page
 from shared.domain import sources as configured
-from shared.domain.errors import CursorExpired, SourceMisbehaved
+from shared.domain.errors import CursorExpired, MessageError, SourceMisbehaved
 from shared.domain.mailbox import Mailbox
 from shared.domain.message import Cursor, Listed, MessageRef, RawMessage
 from shared.domain.settlement import Settled, Settlement
+
+_WRAPPING = 16_384
+"""More than everything else in the answer: ids, labels and a snippet."""
+
+_EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +138,13 @@ class GmailSource:
         return self._labels.list()
 
     def check(self) -> Iterator[CheckStage]:
-        return GmailCheck(self._mailbox, self._services, self._client, self._labels).run()
+        return _Check(self._mailbox, self._labels).run()
 
     def close(self) -> None:
         self._client.close()
 
     def _download(self, ref: MessageRef) -> RawMessage:
-        return download(self._client, ref, self._mailbox.intake.max_message_bytes)
+        return _downloaded(self._client, ref, self._mailbox.intake.max_message_bytes)
 
 
 def _history_id(answer: Mapping[str, Any]) -> str:
@@ -142,3 +152,69 @@ def _history_id(answer: Mapping[str, Any]) -> str:
     if not isinstance(history, str):
         raise SourceMisbehaved("Gmail does not say where its history goes on.")
     return history
+
+
+def _downloaded(client: GmailClient, ref: MessageRef, max_bytes: int) -> RawMessage:
+    path = f"/messages/{quote(ref.id, safe='')}"
+    limit = max_bytes * 4 // 3 + _WRAPPING
+    answer, size = read_at_most(client, f"{path}?format=raw", limit)
+    if size <= limit:
+        found = _parsed(answer)
+        del answer  # a large message is in memory often enough while it is decoded
+        content = _decoded(str(found.pop("raw", "")))
+        full_size = 0
+    else:
+        begun = re.search(rb'"raw"\s*:\s*"([\w-]*)', answer[: CUT_BYTES * 4 // 3 + _WRAPPING])
+        text = begun[1].decode() if begun else ""
+        content, found = _decoded(text[: len(text) // 4 * 4]), client.get(path, format="minimal")
+        full_size = max(max_bytes + 1, int(found.get("sizeEstimate", 0)))
+    return raw_message(ref, content, _received_at(found), max_bytes, full_size)
+
+
+def _parsed(answer: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(answer)
+    except ValueError as exc:
+        raise MessageError("Gmail answered with something else than a message.") from exc
+    if not isinstance(found, dict):
+        raise MessageError("Gmail answered with something else than a message.")
+    return found
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except ValueError as exc:
+        raise MessageError("Gmail gave a message that is not in base64url.") from exc
+
+
+def _received_at(found: dict[str, Any]) -> datetime | None:
+    try:
+        return _EPOCH + timedelta(milliseconds=int(found["internalDate"]))
+    except (KeyError, OverflowError, TypeError, ValueError):
+        return None
+
+
+class _Check(RestCheck):
+    counted_at_most = 5000
+
+    def __init__(self, mailbox: Mailbox, labels: Labels) -> None:
+        super().__init__(mailbox, labels.client)
+        self._client = labels.client
+        self._labels = labels
+
+    def _look(self) -> None:
+        self._client.get("/profile")
+
+    def _shown(self, path: str) -> str:
+        self._id(path)
+        return f"There is `{path}`"
+
+    def _id(self, path: str) -> str:
+        return self._labels.find(path)
+
+    def _change_nothing(self) -> None:
+        self._client.post("/messages/0000000000000000/modify", {"removeLabelIds": ["UNREAD"]})
+
+    def _waiting(self, path: str) -> int:
+        return sum(1 for _ in islice(self._client.present(self._id(path), self._mailbox), self.counted_at_most))

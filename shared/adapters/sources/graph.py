@@ -6,21 +6,24 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from shared.adapters.sources.errors import Refused
+from requests.structures import CaseInsensitiveDict
+
+from shared.adapters.https import retry_after
+from shared.adapters.refusals import Refused
+from shared.adapters.sources.checks import RestCheck
 from shared.adapters.sources.fetching import raw_message
 from shared.adapters.sources.folder_listing import Position, list_folders
-from shared.adapters.sources.graph_check import GraphCheck
-from shared.adapters.sources.graph_client import GraphClient, graph_time, items
-from shared.adapters.sources.graph_folders import Folders
-from shared.adapters.sources.graph_settling import Settling
+from shared.adapters.sources.folders import ROOT
+from shared.adapters.sources.graph_client import BATCH_REQUESTS, Folders, GraphClient, graph_time, items
+from shared.adapters.sources.rest_client import wait_for
 from shared.adapters.sources.rest_download import fetch_ahead, read_at_most
 from shared.adapters.sources.services import SourceServices
 from shared.application.ports.connections import CheckStage, FetchFailure, Folder, Page
 from shared.domain import sources as configured
-from shared.domain.errors import AppError, CursorExpired, SourceMisbehaved
+from shared.domain.errors import AppError, CursorExpired, MessageError, SourceMisbehaved, SourceUnavailable
 from shared.domain.mailbox import Mailbox
 from shared.domain.message import Cursor, Listed, MessageRef, RawMessage
-from shared.domain.settlement import Settled, Settlement
+from shared.domain.settlement import Delete, Keep, MarkRead, Move, Settled, Settlement
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _SELECT = "id,receivedDateTime,isRead"
@@ -29,6 +32,9 @@ _SIZE = "singleValueExtendedProperties($filter=id eq 'LONG 0x0E08')"
 
 _FILTERED_ROUND_LIMIT = 5000
 """A first round with a filter returns at most so many messages, and does not say that there are more."""
+
+_NOT_TRIED = 424
+_TRIES_WITHOUT_PROGRESS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +83,13 @@ class GraphSource:
         return fetch_ahead(messages, self._download)
 
     def settle(self, refs: Sequence[MessageRef], settlement: Settlement) -> Sequence[Settled]:
-        return Settling(self._client, self._folders, settlement).settle(refs)
+        return _Settling(self._folders, settlement).settle(refs)
 
     def folders(self) -> Sequence[Folder]:
         return self._folders.list()
 
     def check(self) -> Iterator[CheckStage]:
-        return GraphCheck(self._mailbox, self._services, self._client, self._folders).run()
+        return _Check(self._mailbox, self._folders).run()
 
     def close(self) -> None:
         self._client.close()
@@ -150,3 +156,102 @@ class GraphSource:
             return int(size["value"])
         except (AppError, KeyError, TypeError, ValueError):
             return 0
+
+
+class _Settling:
+    """The requests of a batch run one after another, for side by side they exceed what a mailbox serves. After one
+    that fails the rest is not tried, and is sent again.
+    """
+
+    def __init__(self, folders: Folders, settlement: Settlement) -> None:
+        self._client = folders.client
+        self._folders = folders
+        self._settlement = settlement
+
+    def settle(self, refs: Sequence[MessageRef]) -> list[Settled]:
+        if isinstance(self._settlement, Keep):
+            return [Settled(ref) for ref in refs]
+        settled: list[Settled] = []
+        tries_left = _TRIES_WITHOUT_PROGRESS
+        while len(settled) < len(refs):
+            progress, error = self._some(refs[len(settled) :][:BATCH_REQUESTS])
+            settled += progress
+            tries_left = _TRIES_WITHOUT_PROGRESS if progress else tries_left - 1
+            if error and not (isinstance(error, SourceUnavailable) and tries_left and wait_for(error)):
+                raise error
+            if not tries_left:
+                raise SourceMisbehaved("Graph does not settle messages, and does not say why.")
+        return settled
+
+    def _some(self, refs: Sequence[MessageRef]) -> tuple[list[Settled], AppError | None]:
+        """One batch: what is settled of it, from its beginning, and what stopped it."""
+        settled: list[Settled] = []
+        answers = self._client.batch([self._request(ref) for ref in refs])
+        for ref, answer in zip(refs, answers, strict=True):
+            status = answer.get("status")
+            if status == _NOT_TRIED:
+                break
+            error = None if isinstance(status, int) and status < 300 else self._refusal(status, answer)
+            if isinstance(error, Refused):
+                if error.is_gone and self._has_lost_its_target():
+                    break
+                settled.append(Settled(ref, None if error.is_gone else MessageError(str(error))))
+            elif error is not None:
+                return settled, error
+            else:
+                settled.append(Settled(ref))
+        return settled, None
+
+    def _request(self, ref: MessageRef) -> Mapping[str, Any]:
+        url = f"/messages/{quote(ref.id, safe='')}"
+        match self._settlement:
+            case MarkRead():
+                return {"method": "PATCH", "url": url, "body": {"isRead": True}}
+            case Move(folder=path, create=create):
+                destination = self._folders.find(path, create=create)
+                return {"method": "POST", "url": f"{url}/move", "body": {"destinationId": destination}}
+            case Delete():
+                return {"method": "DELETE", "url": url}
+        raise AssertionError(self._settlement)
+
+    def _has_lost_its_target(self) -> bool:
+        """Graph answers the same when the message is gone and when the folder to move to is."""
+        if not isinstance(self._settlement, Move) or self._folders.still_knows(self._settlement.folder):
+            return False
+        self._folders.forget()
+        return True
+
+    def _refusal(self, status: Any, answer: Mapping[str, Any]) -> AppError:
+        if not isinstance(status, int):
+            raise SourceMisbehaved("Graph answered a request of a batch without a status.")
+        headers = CaseInsensitiveDict(answer.get("headers") or {})
+        return self._client.refusal(status, answer.get("body"), retry_after(headers))
+
+
+class _Check(RestCheck):
+    def __init__(self, mailbox: Mailbox, folders: Folders) -> None:
+        super().__init__(mailbox, folders.client)
+        self._client = folders.client
+        self._folders = folders
+
+    def _look(self) -> None:
+        self._client.get(f"/mailFolders/{ROOT}", select="id")
+
+    def _shown(self, path: str) -> str:
+        return f"`{path}` has {self._folders.get(path).get('totalItemCount', 'an unknown number of')} messages"
+
+    def _change_nothing(self) -> None:
+        self._client.patch("/messages/AAMkAGNobWVzc2FnZQ==", {"isRead": True})
+
+    def _id(self, path: str) -> str:
+        return str(self._folders.get(path)["id"])
+
+    def _waiting(self, path: str) -> int:
+        conditions = []
+        if self._mailbox.start_from is not None:
+            conditions.append(f"receivedDateTime ge {graph_time(self._mailbox.start_from)}")
+        if self._mailbox.intake.unread_only:
+            conditions.append("isRead eq false")
+        query = {"filter": " and ".join(conditions)} if conditions else {}
+        folder = f"/mailFolders/{quote(self._folders.find(path), safe='')}/messages"
+        return int(self._client.get(folder, count="true", top=1, select="id", **query).get("@odata.count", 0))

@@ -1,18 +1,44 @@
-"""Requests to Microsoft Graph about one mailbox: signed in, four at a time, patient where that is asked for."""
+"""Requests to Microsoft Graph about one mailbox, what it refuses, and its folders as far as they are asked for."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from shared.adapters.sources.graph_errors import refusal
+from shared.adapters.refusals import Refused, TimedOut, advice, meanings
+from shared.adapters.sources.folders import ROOT, FolderTree
 from shared.adapters.sources.rest_client import RestClient
 from shared.adapters.sources.services import SourceServices
-from shared.domain.errors import AppError, SourceMisbehaved
+from shared.domain.errors import (
+    AccessDenied,
+    AppError,
+    CredentialsRejected,
+    CursorExpired,
+    SourceMisbehaved,
+    SourceUnavailable,
+    Throttled,
+)
 from shared.domain.sign_in import MicrosoftSignIn
 
 BATCH_REQUESTS = 20
+_ROLES = {
+    "inbox": "inbox",
+    "archive": "archive",
+    "deleteditems": "trash",
+    "drafts": "drafts",
+    "junkemail": "junk",
+    "sentitems": "sent",
+}
+_PAGE = 100
+_SELECT = "id,displayName,childFolderCount"
 _IMMUTABLE_IDS = 'IdType="ImmutableId"'  # asked for with each request, or ids change with every move
+
+_CURSOR = ("syncstatenotfound", "syncstateinvalid", "resyncrequired")
+_BUSY: Mapping[int, tuple[type[SourceUnavailable], str]] = {
+    429: (Throttled, "Graph asks us to wait."),
+    503: (SourceUnavailable, "Graph is out of order (503)."),
+    504: (TimedOut, "Graph gave up waiting (504)."),
+}
 
 
 class GraphClient(RestClient):
@@ -28,13 +54,31 @@ class GraphClient(RestClient):
         self._session.headers["Prefer"] = _IMMUTABLE_IDS
 
     def refusal(self, status: int, body: Any, wait: timedelta | None) -> AppError:
-        return refusal(status, body, wait)
+        """Codes come in any case."""
+        code = graph_code(body)
+        key = code.casefold()
+        if status == 410 or key in _CURSOR:
+            return CursorExpired()
+        if status in _BUSY:
+            kind, text = _BUSY[status]
+            return kind(text, retry_after=wait)
+        if meaning := meanings("graph").get(key):
+            return meaning.error()
+        if status == 401:
+            return CredentialsRejected("Graph does not accept the app's token.", advice=advice("same_cloud"))
+        if status == 403:
+            return AccessDenied(f"Graph denies it ({code}).", advice=advice("graph_permission"))
+        is_gone = status == 404 or key == "errorinvalididmalformed"
+        return Refused(f"Graph answered {status} {code}".rstrip(), is_gone=is_gone, status=status)
 
     def get(self, path: str, prefer: str = "", /, **options: str | int) -> dict[str, Any]:
         """`options` are those of OData, without their dollar sign."""
         headers = {"Prefer": f"{_IMMUTABLE_IDS}, {prefer}"} if prefer else {}
         params = {f"${name}": value for name, value in options.items()}
         return self._json("GET", path, headers=headers, params=params)
+
+    def delete(self, path: str) -> None:
+        self._json("DELETE", path)
 
     def patch(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         return self._json("PATCH", path, json=body)
@@ -93,3 +137,58 @@ def items(page: Mapping[str, Any]) -> list[dict[str, Any]]:
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
         raise SourceMisbehaved("Graph answered without a list where there must be one.")
     return value
+
+
+def graph_code(body: Any) -> str:
+    error = body.get("error") if isinstance(body, dict) else None
+    code = error.get("code") if isinstance(error, dict) else None
+    return code if isinstance(code, str) else ""
+
+
+class Folders(FolderTree):
+    well_known = frozenset((*_ROLES, ROOT, "clutter", "conversationhistory", "outbox", "recoverableitemsdeletions"))
+
+    def __init__(self, client: GraphClient) -> None:
+        super().__init__()
+        self.client = client
+
+    def get(self, path: str) -> dict[str, Any]:
+        """The folder as Graph describes it."""
+        return _checked(self.client.get(f"/mailFolders/{quote(self.find(path), safe='')}"))
+
+    def still_knows(self, path: str) -> bool:
+        """Whether the folder that was found on this path is still there."""
+        try:
+            self.get(path)
+        except Refused as refused:
+            if refused.is_gone:
+                return False
+            raise
+        return True
+
+    def _children(self, parent: str) -> Iterator[tuple[str, str, bool]]:
+        for item in map(_checked, self.client.pages(_path(parent), select=_SELECT, top=_PAGE)):
+            yield item["id"], item["displayName"], bool(item.get("childFolderCount"))
+
+    def _create(self, parent: str, name: str) -> str:
+        return str(_checked(self.client.post(_path(parent), {"displayName": name}))["id"])
+
+    def _roles(self) -> dict[str, str]:
+        """A well-known folder may be missing, so each is asked for on its own."""
+        roles = {}
+        for name, role in _ROLES.items():
+            try:
+                roles[_checked(self.client.get(f"/mailFolders/{name}", select=_SELECT))["id"]] = role
+            except Refused:
+                continue
+        return roles
+
+
+def _path(folder: str) -> str:
+    return f"/mailFolders/{quote(folder, safe='')}/childFolders"
+
+
+def _checked(item: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(item.get("id"), str) or not isinstance(item.get("displayName"), str):
+        raise SourceMisbehaved("Graph described a folder without its id or name.")
+    return item

@@ -6,12 +6,10 @@ from datetime import datetime
 from imapclient import DELETED, SEEN
 
 from shared.adapters.sources.checks import Finding, FolderCheck, move_target
-from shared.adapters.sources.imap_connection import ImapConnection, OpenFolder
-from shared.adapters.sources.imap_folders import Folders
+from shared.adapters.sources.imap_folders import Folders, ImapConnection, OpenFolder
 from shared.domain.errors import AccessDenied
 from shared.domain.mailbox import Mailbox
 from shared.domain.settlement import MarkRead, Move
-from shared.domain.sources import ImapSource
 
 
 class ImapCheck(FolderCheck):
@@ -20,8 +18,7 @@ class ImapCheck(FolderCheck):
     _connection: ImapConnection
 
     def __init__(self, mailbox: Mailbox, now: datetime, folders: Folders, count: Callable[[OpenFolder], int]) -> None:
-        assert isinstance(mailbox.source, ImapSource)
-        super().__init__(mailbox, now, mailbox.source.folders)
+        super().__init__(mailbox, now)
         self._connection = folders.connection
         self._folders = folders
         self._count = count

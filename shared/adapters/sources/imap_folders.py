@@ -1,16 +1,51 @@
-r"""The folders of an IMAP mailbox: paths with `/`, `\` or the server's own separator (req F2)."""
+r"""A connection to an IMAP server, and its folders: paths with `/`, `\` or the server's own separator (req F2)."""
 
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from shared.adapters.sources.errors import CommandRefused
+from shared.adapters.mail_server import MailServer
+from shared.adapters.net import BoundedSocket, Timeouts
+from shared.adapters.refusals import CommandRefused
+from shared.adapters.sources.credentials import credentials
 from shared.adapters.sources.folders import folder_missing
-from shared.adapters.sources.imap_connection import ImapConnection, OpenFolder
+from shared.adapters.sources.imap_wire import Client
+from shared.adapters.sources.services import SourceServices
 from shared.application.ports.connections import Folder
 from shared.domain.errors import AppError, FolderMissing, SourceMisbehaved
+from shared.domain.mailbox import Mailbox
+from shared.domain.sources import ImapSource
 
 _ROLES = frozenset(("all", "archive", "drafts", "flagged", "junk", "sent", "trash"))  # RFC 6154
 _NO_MESSAGES = frozenset(("noselect", "nonexistent"))
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFolder:
+    """The selected folder. `path` is as the configuration has it; None as `settable_flags` means any."""
+
+    path: str
+    uidvalidity: int
+    uidnext: int
+    message_count: int
+    settable_flags: frozenset[bytes] | None
+    is_writable: bool
+
+
+class ImapConnection(MailServer[Client]):
+    def __init__(self, mailbox: Mailbox, services: SourceServices, max_literal_bytes: int, timeouts: Timeouts) -> None:
+        assert isinstance(mailbox.source, ImapSource)
+        who = credentials(mailbox.address, mailbox.source.sign_in, mailbox.source.mailbox, "imap", services)
+        super().__init__(mailbox.source, services, who, timeouts)
+        self._max_literal_bytes = max_literal_bytes
+        self.folder: OpenFolder | None = None
+
+    def _greeted(self, sock: BoundedSocket) -> Client:
+        with Client.errors():
+            return Client(sock, self._max_literal_bytes)
+
+    def drop(self) -> None:
+        super().drop()
+        self.folder = None
 
 
 @dataclass

@@ -4,16 +4,15 @@ import imaplib
 import re
 from base64 import b64encode
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 from imapclient import IMAPClient
 
 from shared.adapters.net import BoundedSocket, network_errors
-from shared.adapters.refusals import meanings
+from shared.adapters.refusals import CommandRefused, meanings
 from shared.adapters.sasl import Mechanism
-from shared.adapters.sources.errors import CommandRefused
 from shared.domain.errors import AccessDenied, AppError, SourceMisbehaved, SourceUnavailable, Throttled
 
 _NOT_CONNECTED = re.compile(r"authenticated but not connected", re.IGNORECASE)
@@ -130,8 +129,18 @@ class Client(IMAPClient):  # type: ignore[misc]  # the library is not typed
         self.wire.purpose = purpose
         self.wire.untagged_responses.clear()  # the library keeps for ever what nobody asks for
 
-    def errors(self) -> AbstractContextManager[None]:
-        return protocol_errors()
+    @staticmethod
+    @contextmanager
+    def errors() -> Iterator[None]:
+        """The seam for what the two libraries raise, on answers that they cannot read among others."""
+        try:
+            yield
+        except imaplib.IMAP4.readonly as exc:
+            advice = "Grant the account the right to change the folder, or choose the settlement `keep`."
+            raise AccessDenied("The folder can only be read.", advice=advice) from exc
+        except (imaplib.IMAP4.error, ValueError, LookupError, TypeError, RecursionError) as exc:
+            advice = "Check that host and port are those of an IMAP server."
+            raise SourceMisbehaved("The server does not answer as an IMAP server does.", advice=advice) from exc
 
     def takes(self, command: str) -> bool:
         return command in self.wire.capabilities
@@ -160,16 +169,3 @@ class Client(IMAPClient):  # type: ignore[misc]  # the library is not typed
 
     def close(self) -> None:
         self.wire.shutdown()
-
-
-@contextmanager
-def protocol_errors() -> Iterator[None]:
-    """The seam for what the two libraries raise, on answers that they cannot read among others."""
-    try:
-        yield
-    except imaplib.IMAP4.readonly as exc:
-        advice = "Grant the account the right to change the folder, or leave messages as they are (settlement `keep`)."
-        raise AccessDenied("The folder can only be read.", advice=advice) from exc
-    except (imaplib.IMAP4.error, ValueError, LookupError, TypeError, RecursionError) as exc:
-        advice = "Check that host and port are those of an IMAP server."
-        raise SourceMisbehaved("The server does not answer as an IMAP server does.", advice=advice) from exc

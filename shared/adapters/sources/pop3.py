@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.adapters.net import Timeouts
-from shared.adapters.sources.errors import CommandRefused
+from shared.adapters.refusals import CommandRefused
+from shared.adapters.sources.checks import Check, Finding
 from shared.adapters.sources.fetching import CUT_BYTES, SLOWEST_BYTES_PER_SECOND, raw_message
 from shared.adapters.sources.folder_listing import Position
-from shared.adapters.sources.pop3_check import Pop3Check
-from shared.adapters.sources.pop3_connection import Pop3Connection
+from shared.adapters.sources.pop3_wire import Pop3Connection
 from shared.adapters.sources.services import SourceServices
 from shared.application.ports.connections import CheckStage, FetchFailure, Folder, Page
 from shared.domain.errors import (
@@ -25,6 +25,7 @@ from shared.domain.errors import (
 )
 from shared.domain.mailbox import Mailbox
 from shared.domain.message import Cursor, Listed, MessageRef, RawMessage
+from shared.domain.providers import retirement
 from shared.domain.settlement import Delete, Move, Settled, Settlement
 from shared.mime.dates import moment
 from shared.mime.headers import read_fields
@@ -196,7 +197,7 @@ class Pop3Source:
         return [Folder(_FOLDER, "inbox")]
 
     def check(self) -> Iterator[CheckStage]:
-        return Pop3Check(self._mailbox, self._services.clock(), self._connection).run()
+        return _Check(self._mailbox, self._services.clock(), self._connection).run()
 
     def close(self) -> None:
         self._connection.close()
@@ -214,3 +215,35 @@ def _arrived_at(header: bytes) -> datetime | None:
 
 def _mark(uidl: str) -> str:
     return b64encode(hashlib.sha256(uidl.encode()).digest()[:6]).decode()
+
+
+class _Check(Check):
+    stages = ("name", "port", "tls", "sign_in", "mailbox", "settlement", "waiting")
+    _connection: Pop3Connection
+
+    def __init__(self, mailbox: Mailbox, now: datetime, connection: Pop3Connection) -> None:
+        super().__init__(now, retirement(mailbox.source))
+        self._mailbox = mailbox
+        self._connection = connection
+
+    def sign_in(self) -> Finding:
+        self._connection.sign_in()
+        return Finding("The server accepts the sign-in.")
+
+    def mailbox(self) -> Finding:
+        return Finding(f"The mailbox has {len(self._connection.numbers())} messages.")
+
+    def settlement(self) -> Finding:
+        match self._mailbox.settlement:
+            case Delete():
+                return Finding("Messages are deleted from the server.")
+            case Move():
+                advice = "Leave messages on the server, or delete them."
+                raise SourceMisconfigured("POP3 cannot move messages.", advice=advice)
+            case _:
+                return Finding("Messages stay on the server, where POP3 cannot mark them.")
+
+    def waiting(self) -> Finding:
+        if self._mailbox.start_from:
+            return Finding("A first poll would take in 0 messages: what is there then counts as the past.")
+        return Finding(f"A first poll would take in {len(self._connection.numbers())} messages.")

@@ -1,16 +1,20 @@
-"""poplib over a socket that is given; what it reports becomes our errors at one seam."""
+"""A session with a POP3 server: poplib over a socket that is given, and one seam for what it reports."""
 
 import poplib
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
-from shared.adapters.net import BoundedSocket, network_errors
-from shared.adapters.refusals import meanings
+from shared.adapters.mail_server import MailServer
+from shared.adapters.net import BoundedSocket, Timeouts, network_errors
+from shared.adapters.refusals import CommandRefused, meanings
 from shared.adapters.sasl import Mechanism
-from shared.adapters.sources.errors import CommandRefused
-from shared.domain.errors import SourceMisbehaved, SourceUnavailable
+from shared.adapters.sources.credentials import credentials
+from shared.adapters.sources.services import SourceServices
+from shared.domain.errors import SourceMisbehaved, SourceMisconfigured, SourceUnavailable
+from shared.domain.mailbox import Mailbox
+from shared.domain.sources import Pop3Source
 
 _ADVICE_ON_PROTOCOL = "Check that host and port are those of a POP3 server."
 _PIECE_BYTES = 65_536
@@ -71,8 +75,15 @@ class Pop3Wire(poplib.POP3):
     def start(self, purpose: str) -> None:
         self.purpose = purpose
 
-    def errors(self) -> AbstractContextManager[None]:
-        return protocol_errors()
+    @staticmethod
+    @contextmanager
+    def errors() -> Iterator[None]:
+        """The seam for what poplib raises, on answers that it cannot read among others."""
+        try:
+            yield
+        except (poplib.error_proto, ValueError, LookupError, TypeError) as exc:
+            text = "The server does not answer as a POP3 server does."
+            raise SourceMisbehaved(text, advice=_ADVICE_ON_PROTOCOL) from exc
 
     def takes(self, command: str) -> bool:
         return command in self.capabilities
@@ -137,10 +148,40 @@ class Pop3Wire(poplib.POP3):
         return secured
 
 
-@contextmanager
-def protocol_errors() -> Iterator[None]:
-    """The seam for what poplib raises, on answers that it cannot read among others."""
-    try:
-        yield
-    except (poplib.error_proto, ValueError, LookupError, TypeError) as exc:
-        raise SourceMisbehaved("The server does not answer as a POP3 server does.", advice=_ADVICE_ON_PROTOCOL) from exc
+class Pop3Connection(MailServer[Pop3Wire]):
+    """A session sees the mailbox as it was when it began, and numbers its messages anew."""
+
+    starttls = "STLS"
+
+    def __init__(self, mailbox: Mailbox, services: SourceServices, timeouts: Timeouts) -> None:
+        assert isinstance(mailbox.source, Pop3Source)
+        who = credentials(mailbox.address, mailbox.source.sign_in, None, "pop", services)
+        super().__init__(mailbox.source, services, who, timeouts)
+        self._numbers: dict[str, int] | None = None
+
+    def _greeted(self, sock: BoundedSocket) -> Pop3Wire:
+        with Pop3Wire.errors():
+            return Pop3Wire(sock)
+
+    def numbers(self) -> dict[str, int]:
+        """The number in this session of each message by its unique id, in the server's order."""
+        if self._numbers is None:
+            try:
+                with self.command("list messages") as wire:
+                    self._numbers = {uidl: number for number, uidl in wire.table("UIDL")}
+            except CommandRefused as exc:
+                advice = "Read the mailbox by IMAP, or have UIDL turned on at the server."
+                raise SourceMisconfigured("The server has no unique ids for messages (UIDL).", advice=advice) from exc
+        return self._numbers
+
+    def quit(self) -> None:
+        """End the session: only now are messages deleted. :raises CommandRefused: they may still be there."""
+        try:
+            with self.command("delete messages") as wire:
+                wire.leave()
+        finally:
+            self.drop()
+
+    def drop(self) -> None:
+        super().drop()
+        self._numbers = None

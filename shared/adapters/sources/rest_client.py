@@ -34,7 +34,7 @@ class RestClient(ABC):
         self.root = root
         self.mailbox_url = mailbox_url
         self._sign_in = sign_in
-        self._tokens = services.tokens
+        self.services = services
         self._session = Session(services.settings, services.proxy)
         self._places = threading.BoundedSemaphore(CONCURRENCY)
 
@@ -43,7 +43,7 @@ class RestClient(ABC):
 
     def sign_in(self) -> None:
         """Have a token, from the cache if there is one."""
-        self._tokens.token(self._sign_in, self.purpose)
+        self.services.tokens.token(self._sign_in, self.purpose)
 
     @abstractmethod
     def refusal(self, status: int, body: Any, wait: timedelta | None) -> AppError:
@@ -61,7 +61,7 @@ class RestClient(ABC):
         try:
             response = self._asked("POST", path, headers, data=content)
             if response.status_code == 401:
-                self._tokens.forget(self._sign_in, self.purpose)
+                self.services.tokens.forget(self._sign_in, self.purpose)
                 response = self._asked("POST", path, headers, data=content)
         except Unanswered as exc:
             raise OutcomeUnknown from exc
@@ -94,7 +94,7 @@ class RestClient(ABC):
                 return response
             error = self._refused(response)
             if response.status_code == 401 and not is_token_new:
-                self._tokens.forget(self._sign_in, self.purpose)
+                self.services.tokens.forget(self._sign_in, self.purpose)
                 is_token_new = True
             elif not isinstance(error, SourceUnavailable) or wait is None or not wait_for(error, wait):
                 raise error
@@ -102,7 +102,7 @@ class RestClient(ABC):
 
     def _asked(self, method: str, path: str, headers: Mapping[str, str], **options: Any) -> requests.Response:
         url = path if path.startswith("https:") else f"{self.mailbox_url}{path}"
-        bearer = {"Authorization": f"Bearer {self._tokens.token(self._sign_in, self.purpose)}"}
+        bearer = {"Authorization": f"Bearer {self.services.tokens.token(self._sign_in, self.purpose)}"}
         with network_errors(self.service, Unanswered):
             return self._session.request(method, url, headers={**bearer, **headers}, allow_redirects=False, **options)
 

@@ -8,7 +8,7 @@ from itertools import islice
 
 import requests
 
-from shared.adapters.sources.errors import Refused, TimedOut
+from shared.adapters.refusals import Refused, TimedOut
 from shared.adapters.sources.fetching import CUT_BYTES
 from shared.adapters.sources.rest_client import CONCURRENCY, RestClient
 from shared.application.ports.connections import FetchFailure

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import lru_cache, partialmethod
 from typing import Any
 
@@ -12,15 +13,23 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509 import load_pem_x509_certificate
 
-from shared.adapters.entra_errors import refusal
 from shared.adapters.https import Session, network_errors, retry_after
 from shared.adapters.identity import managed_identity_token
 from shared.adapters.proxy import ProxyAccess
+from shared.adapters.refusals import meanings
 from shared.adapters.tokens.token_endpoint import accepted, json_object
 from shared.domain.clouds import CloudName
-from shared.domain.errors import CredentialsRejected, SourceMisbehaved
+from shared.domain.errors import (
+    AppError,
+    CredentialsRejected,
+    SourceMisbehaved,
+    SourceUnavailable,
+    Throttled,
+)
 from shared.domain.sign_in import Certificate, ClientSecret, ManagedIdentity, MicrosoftAppSignIn, MicrosoftUserSignIn
 from shared.settings import Settings
+
+_TRANSIENT = (90012, 90024, 90033, 90055, 90090)
 
 
 def app_token(
@@ -125,8 +134,24 @@ class _Http:
             answer = session.request(method, url, allow_redirects=False, **options)
         body, wait = json_object(answer.content), retry_after(answer.headers)
         if answer.status_code >= 400:
-            raise refusal(answer.status_code, body or {}, wait)
+            raise _refusal(answer.status_code, body or {}, wait)
         accepted(answer.status_code, body, wait)
         return answer
 
     get, post = partialmethod(_answer, "GET"), partialmethod(_answer, "POST")
+
+
+def _refusal(status: int, body: Mapping[str, Any], retry_after: timedelta | None) -> AppError:
+    """By its AADSTS code (req A10)."""
+    codes = body.get("error_codes")
+    code = codes[0] if isinstance(codes, list) and codes else 0
+    if status == 429:
+        return Throttled("Entra ID asks us to wait.", retry_after=retry_after)
+    if status >= 500 or code in _TRANSIENT or body.get("error") == "temporarily_unavailable":
+        return SourceUnavailable(f"Entra ID is out of order ({status}).", retry_after=retry_after)
+    if meaning := meanings("entra").get(str(code)):
+        return meaning.error(f"Entra ID refuses: {meaning.text} (AADSTS{code}).")
+    if code:
+        advice = f"https://login.microsoftonline.com/error?code={code} says what it means."
+        return CredentialsRejected(f"Entra ID refuses (AADSTS{code}).", advice=advice)
+    return SourceMisbehaved(f"Entra ID answered {status} without a reason.")
