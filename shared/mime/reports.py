@@ -1,7 +1,7 @@
 """What mail servers say of a message they were given: in a structure (RFC 3464, RFC 8098), or in words of their own."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
@@ -68,6 +68,19 @@ class _Original:
     subject: str
     recipients: frozenset[str]
 
+    def report(self, failed: Iterable[FailedDelivery] = ()) -> DeliveryReport:
+        return DeliveryReport(tuple(each for each in failed if each.address), self.id, self.subject)
+
+
+class _Mention(NamedTuple):
+    """An address in a report, and whether it begins its line, or stands there as what our message had in a field."""
+
+    address: str
+    start: int
+    end: int
+    is_in_front: bool
+    is_quoted: bool
+
 
 def leaves(mail: Mail) -> list[Part]:
     return list(islice(mail.root.leaves(), MAX_PARTS))
@@ -94,16 +107,13 @@ def read_receipt(mail: Mail, message: InboundMessage) -> Finding | None:
         fields, _ = read_fields(source, 0, len(source), [])
         original, reasons = _original(mail, message, fields), ("report: disposition-notification",)
         if not pattern("undeliverable", form=BEGINS).match(message.subject):
-            return Finding(Kind.READ_RECEIPT, reasons, DeliveryReport((), original.id, original.subject))
-        failed = FailedDelivery(_recipient(fields), permanent=True)  # so does Dovecot refuse a message
-        report = DeliveryReport((failed,) if failed.address else (), original.id, original.subject)
-        return Finding(Kind.DELIVERY_FAILURE, (*reasons, "subject: undeliverable"), report)
+            return Finding(Kind.READ_RECEIPT, reasons, original.report())
+        refused = original.report([FailedDelivery(_recipient(fields), permanent=True)])  # so does Dovecot refuse
+        return Finding(Kind.DELIVERY_FAILURE, (*reasons, "subject: undeliverable"), refused)
     begin = message.text[:2_000]
     is_about_ours = message.in_reply_to or message.references or _quoted("subject").search(begin)
     if is_titled and is_about_ours and pattern("was_read").search(begin):
-        original = _original(mail, message)
-        report = DeliveryReport((), original.id, original.subject)
-        return Finding(Kind.READ_RECEIPT, ("subject: read", "text: was read"), report)
+        return Finding(Kind.READ_RECEIPT, ("subject: read", "text: was read"), _original(mail, message).report())
     return None
 
 
@@ -129,14 +139,14 @@ def _structured(mail: Mail, message: InboundMessage, source: bytes, signs: tuple
     original = _original(mail, message, *groups)
     recipients = [(_action(group), group) for group in groups if group.first("action") or _recipient(group)]
     failed = [_failed(group, action, original) for action, group in recipients if action in ("failed", "delayed")]
-    failed = sorted((each for each in failed if each.address), key=lambda each: bool(each.status))
+    each_once = {each.address: each for each in sorted(failed, key=lambda each: bool(each.status))}
     actions = {action for action, _ in recipients}
     action = next((each for each in ("failed", "delayed") if each in actions), next(iter(actions), "failed"))
     kind = {"failed": Kind.DELIVERY_FAILURE, "delayed": Kind.DELIVERY_DELAY}.get(action, Kind.AUTOMATIC_REPLY)
-    if not failed and kind is not Kind.AUTOMATIC_REPLY:
-        failed = list(_described(message, _said(message), original, is_final=action == "failed"))
-    each_once = {each.address: each for each in failed}.values()
-    return Finding(kind, (f"report: {action}", *signs), DeliveryReport(tuple(each_once), original.id, original.subject))
+    report = original.report(each_once.values())
+    if not report.failed and kind is not Kind.AUTOMATIC_REPLY:
+        report = original.report(_described(message, _said(message), original, is_final=action == "failed"))
+    return Finding(kind, (f"report: {action}", *signs), report)
 
 
 def _action(group: Fields) -> str:
@@ -221,14 +231,14 @@ def _in_words(mail: Mail, message: InboundMessage, signs: tuple[str, ...]) -> Fi
     is_failure = pattern("undeliverable", form=BEGINS).match(message.subject)
     if not (is_delay or is_failure or _says_so(message, said, signs)):
         return None
-    if signs == ("null return path",) and not (_has_code(said) or _names_another(message, said)):
+    others = {each.address for each in _mentions(said)} - {each.key for each in (message.sender, *message.to) if each}
+    if signs == ("null return path",) and not (_has_code(said) or others):
         return None
     is_final = not (is_delay or pattern("still_trying").search(said[:4_000]))
     original = _original(mail, message)
-    failed = tuple(_described(message, said, original, is_final=is_final))
     kind = Kind.DELIVERY_FAILURE if is_final else Kind.DELIVERY_DELAY
     reason = "subject: undeliverable" if is_failure else "subject: delayed" if is_delay else "text: not delivered"
-    return Finding(kind, (reason, *signs), DeliveryReport(failed, original.id, original.subject))
+    return Finding(kind, (reason, *signs), original.report(_described(message, said, original, is_final=is_final)))
 
 
 def _says_so(message: InboundMessage, said: str, signs: tuple[str, ...]) -> bool:
@@ -241,22 +251,25 @@ def _says_so(message: InboundMessage, said: str, signs: tuple[str, ...]) -> bool
     return not is_somebody and bool(pattern("undeliverable", "not_delivered").search(said[:4_000]))
 
 
-def _names_another(message: InboundMessage, said: str) -> bool:
-    known = [address.key for address in (message.sender, *message.to) if address]
-    return any(found[0].casefold() not in known for found in _ADDRESS.finditer(said))
+def _mentions(said: str) -> Iterator[_Mention]:
+    for found in _ADDRESS.finditer(said):
+        line, (start, end) = said.rfind("\n", 0, found.start()) + 1, found.span()
+        is_in_front = bool(_LINE_START.match(said, line, start))
+        is_quoted = bool(_quoted("to", "cc", "from").match(said, line, end))
+        yield _Mention(found[0].strip("'.").casefold(), start, end, is_in_front, is_quoted)
 
 
 def _described(message: InboundMessage, said: str, original: _Original, *, is_final: bool) -> Iterator[FailedDelivery]:
     """Each address that failed, with what is said behind it: of several places, the first that has a code."""
-    mentions = [(found[0].strip("'.").casefold(), found) for found in _ADDRESS.finditer(said)]
-    chosen = _chosen(message, said, mentions, original)
-    places = [(address, found) for address, found in mentions if address in chosen]
-    ends = [*(found.start() for _, found in places), len(said)][1:]
+    mentions = list(_mentions(said))
+    chosen = _chosen(message, mentions, original)
+    places = [each for each in mentions if each.address in chosen]
+    ends = [*(each.start for each in places), len(said)][1:]
     told: dict[str, str] = {}
-    for (address, found), end in zip(places, ends, strict=True):
-        diagnostic = " ".join(said[found.end() : min(end, found.end() + 2 * MAX_DIAGNOSTIC)].split()).lstrip(">):;.,' ")
-        if address not in told or (_has_code(diagnostic) and not _has_code(told[address])):
-            told[address] = diagnostic
+    for each, end in zip(places, ends, strict=True):
+        diagnostic = " ".join(said[each.end : min(end, each.end + 2 * MAX_DIAGNOSTIC)].split()).lstrip(">):;.,' ")
+        if each.address not in told or (_has_code(diagnostic) and not _has_code(told[each.address])):
+            told[each.address] = diagnostic
     for address in chosen:
         diagnostic = told.get(address, "")
         if len(chosen) == 1 and not _has_code(diagnostic) and (_has_code(said) or not diagnostic):
@@ -268,28 +281,18 @@ def _has_code(diagnostic: str) -> bool:
     return bool(_STATUS.search(diagnostic) or _SMTP.search(f"{diagnostic} "))
 
 
-def _chosen(
-    message: InboundMessage, said: str, mentions: list[tuple[str, re.Match[str]]], original: _Original
-) -> list[str]:
+def _chosen(message: InboundMessage, mentions: list[_Mention], original: _Original) -> list[str]:
     """Of the addresses in a report, those that failed: named in a field, written to, or standing first in a line."""
     fields = ",".join(value for name, value in message.headers if name == "x-failed-recipients")
-    named = [address.key for address in addresses([_as_field(fields)]) if "@" in address.address]
     ours = {address.key for address in (*message.to, *message.cc)}
-    other = [
-        (address, found)
-        for address, found in mentions
-        if address in original.recipients or not (address in ours or is_daemon(Address(address)))
-    ]
-    written_to = [address for address, _ in other if address in original.recipients]
-    aside = _quoted("to", "cc", "from")
-    told = [address for address, found in other if not aside.match(said, _line_start(said, found), found.end())]
-    named = named or [address for address in told if address in original.recipients]
-    in_front = [address for address, found in other if _LINE_START.match(said, _line_start(said, found), found.start())]
-    lonely = list(original.recipients - ours) if len(original.recipients) == 1 else []
-    return list(
-        dict.fromkeys(named or written_to or in_front or (told or [address for address, _ in other])[:1] or lonely)
-    )[:MAX_RECIPIENTS]
-
-
-def _line_start(said: str, found: re.Match[str]) -> int:
-    return said.rfind("\n", 0, found.start()) + 1
+    written_to = [each for each in mentions if each.address in original.recipients]
+    other = [each for each in mentions if each.address not in ours and not is_daemon(Address(each.address))]
+    ranked = (
+        [address.key for address in addresses([_as_field(fields)]) if "@" in address.address],
+        [each.address for each in written_to if not each.is_quoted],
+        [each.address for each in written_to],
+        [each.address for each in other if each.is_in_front],
+        [each.address for each in sorted(other, key=lambda each: each.is_quoted)[:1]],
+        [*original.recipients - ours] if len(original.recipients) == 1 else [],
+    )
+    return list(dict.fromkeys(next(filter(None, ranked), [])))[:MAX_RECIPIENTS]
