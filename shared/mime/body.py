@@ -29,6 +29,7 @@ MAX_STUB = 400
 MAX_CONTENT_ID = 998
 
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_BLANK_LINES = re.compile(r"\n(?:[ \t\xa0\u200b]*+\n){6,}+")
 _META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?([\w-]{1,40})", re.IGNORECASE)
 _DATA_IMAGE = re.compile(rb"data:image/[\w.+-]{1,40}+;base64,[\w+/=%\s-]{100,}+", re.IGNORECASE)
 _STUB = re.compile(r"html|browser|navigateur|navegador|multi-?part message in mime", re.IGNORECASE)
@@ -60,6 +61,7 @@ class Mail:
     def text(self) -> str:
         pieces = (self._segment_text(segment).strip("\n") for segment in self.contents.segments)
         joined = _CONTROLS.sub("", "\n\n".join(piece for piece in pieces if piece.strip()))
+        joined = _BLANK_LINES.sub("\n\n\n", joined)
         if len(joined) > MAX_TEXT:
             self.defects.append(Defect.TEXT_CUT)
         return joined[:MAX_TEXT]

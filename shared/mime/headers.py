@@ -76,7 +76,10 @@ def read_fields(
 
 def text(value: str, sibling: str = "") -> str:
     """What a field says, on one line: 8-bit characters, encoded words and white space put right."""
-    decoded = decode_words(characters(value[:MAX_TEXT], sibling), sibling)
+    value = value[:MAX_TEXT]
+    if "=?" not in value and value.isascii() and value.isprintable():
+        return value.strip()
+    decoded = decode_words(characters(value, sibling), sibling)
     if decoded.startswith("=?") and decoded.endswith("?="):  # encoded twice
         decoded = decode_words(decoded, sibling)
     return one_line(decoded)

@@ -152,11 +152,13 @@ class _Nesting:
         top = self._open[-1] if self._open else ""
         if (name in _TABLE_PARENTS) != (top in _TABLE_ONLY) or len(self._open) == MAX_DEPTH:
             return
+        is_hidden = self._hidden_from is not None
+        if not is_hidden and inside and _HIDDEN.search(inside):
+            is_hidden = True
+            self._hidden_from = None if name in VOID else len(self._open)
         if name not in VOID:
-            if self._hidden_from is None and inside and _HIDDEN.search(inside):
-                self._hidden_from = len(self._open)
             self._open.append(name)
-        if self._hidden_from is None:
+        if not is_hidden:
             self.tokens.append(Token("start", name, inside))
 
     def end(self, name: str) -> None:

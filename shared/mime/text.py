@@ -160,10 +160,10 @@ class _Renderer:
             self._start_block(name, token.attributes)
 
     def _start_styled(self, name: str, source: str) -> None:
-        if "white-space" in source and _VERBATIM.search(source):
+        if _VERBATIM.search(source):
             self._styled.append((self._depth, True))
             self._pre += 1
-        elif name in INLINE and "display" in source and _BLOCK.search(source):
+        elif name in INLINE and _BLOCK.search(source):
             self._styled.append((self._depth, False))
             self._stack[-1].break_line()
 
@@ -251,7 +251,7 @@ class _Renderer:
 
     def _end_link(self) -> None:
         shown = "".join(self._link_text).strip()
-        if self._link and shown and _SCHEME.sub("", shown).rstrip("/") != _SCHEME.sub("", self._link).rstrip("/"):
+        if self._link and shown and _bare(shown) != _bare(self._link):
             self._stack[-1].attach(f" <{self._link}>")
         self._link = ""
 
@@ -272,6 +272,10 @@ def _instead_of_image(source: str) -> str:
     if not alt or _PIXEL.search(source):
         return ""
     return f"[{alt}]" if any(map(str.isalnum, alt)) else alt
+
+
+def _bare(link: str) -> str:
+    return _SCHEME.sub("", link.lower()).rstrip("/")
 
 
 def _markers(name: str, source: str) -> Iterator[str]:

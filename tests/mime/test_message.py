@@ -118,3 +118,7 @@ def test_the_beginning_of_a_message_is_read_like_the_whole(corpus):
     assert parsed.text == "Buongiorno, perché la fattura allegata è in inglese?"
     assert [attachment.name for attachment in parsed.attachments] == ["Fattura nº 12.pdf"]
     assert "multipart-unterminated" in parsed.defects
+
+
+def test_many_blank_lines_in_a_row_are_two():
+    assert parse(b"Subject: x\n\none\n" + b" \n\n\xc2\xa0\n" * 50 + b"two").text == "one\n\n\ntwo"

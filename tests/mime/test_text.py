@@ -70,6 +70,7 @@ def test_lists_tables_and_quotes_are_readable(html, text):
         ("<a href='mailto:a@example.org'>a@example.org</a>", "a@example.org"),
         ("<a href='javascript:alert(1)'>click</a>", "click"),
         ("<a name=top>top</a>", "top"),
+        ("<a href='HTTPS://X.example/'>x.example</a>", "x.example"),
         ("<a href='http://www.x.example/'>www.x.example</a>", "www.x.example"),
         (
             "<a href='https://x.example/y'>Yes</a><a href='https://x.example/n'>No</a>, really",
@@ -94,6 +95,7 @@ def test_links_and_images_are_named(html, text):
             "<span style='display:block'>one</span><span style='display:block;white-space:pre'>t\nwo</span>",
             "one\nt\nwo",
         ),
+        ("<SPAN STYLE='DISPLAY: BLOCK'>one</SPAN><SPAN STYLE='WHITE-SPACE: PRE'>t\nwo</SPAN>", "one\nt\nwo"),
         ("<b style='display:inline-block'>one</b> two", "one two"),
         ("<pre>one\n</pre>two", "one\n\ntwo"),
     ],
@@ -124,6 +126,7 @@ def test_plain_text_that_is_called_html_keeps_its_lines():
         "<select><option>x</select>",
         "<img src=https://t.example/o?i=1 width=1 height=1 alt=pixel>",
         "<img style='width: 0px' alt=pixel>",
+        "<img style='display:none' alt=hidden>",
         '<p hidden class="a">x',
         "<style>never closed",
         "<!-- never closed",
