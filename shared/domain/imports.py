@@ -32,18 +32,14 @@ class ImportSettings(Model):
     plan: bool = Field(default=True, description="count only, and wait to be started")
 
 
-class Import(Document):
+class Import(Document, ImportSettings):
     """One import and how far it is. `found` counts the messages that were listed; where the provider lists them without
     dates, only their number is known before they are fetched, and `found` is the most that it can be. `left_out` were
     fetched and are not from that time, or from none that they tell. `cursor` is where listing goes on.
     """
 
     mailbox_id: str
-    since: AwareDatetime
     until: AwareDatetime
-    folders: tuple[str, ...] | None
-    silent: bool
-    plan: bool
     state: ImportState = ImportState.COUNTING
     is_counted: bool = False
     found: int = 0

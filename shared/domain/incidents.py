@@ -39,10 +39,7 @@ class _Monitoring(Model):
     close_on_recovery: bool = True
 
 
-class OwnMonitoring(_Monitoring):
-    """`external_id` matches in messages about one incident the same; its first group counts, or all of it."""
-
-    kind: Literal["own"]
+class _Patterns(Model):
     name: Name
     field: TextField = "subject"
     external_id: Pattern
@@ -51,17 +48,16 @@ class OwnMonitoring(_Monitoring):
     recovery: Pattern | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class MonitoringPreset:
-    """What a monitoring system writes unless somebody changed it; to turn on by its id, or to copy."""
+class OwnMonitoring(_Monitoring, _Patterns):
+    """`external_id` matches in messages about one incident the same; its first group counts, or all of it."""
+
+    kind: Literal["own"]
+
+
+class MonitoringPreset(_Patterns):
+    """What a monitoring system writes unless somebody changed it; to turn on by its id, or to copy as one's own."""
 
     id: str
-    name: str
-    external_id: str
-    problem: str
-    recovery: str
-    field: str = "subject"
-    state_field: str = "subject"
 
 
 MONITORING_PRESETS = tuple(MonitoringPreset(**each) for each in TABLES["monitoring"])
@@ -88,7 +84,7 @@ def incident(rules: Sequence[Monitoring], facts: Facts) -> tuple[Incident | None
 
 
 def _reported(
-    rule: Monitoring, patterns: MonitoringPreset | OwnMonitoring, facts: Facts, earlier: Incident | None
+    rule: Monitoring, patterns: _Patterns, facts: Facts, earlier: Incident | None
 ) -> tuple[Incident, str] | None:
     if earlier or not all(holds(condition, facts) for condition in rule.conditions):
         return None
@@ -100,6 +96,6 @@ def _reported(
     return Incident(external_id, state, state == "recovery" and rule.close_on_recovery), f"{external_id}: {state}"
 
 
-def _is_in(state: State, patterns: MonitoringPreset | OwnMonitoring, facts: Facts) -> bool:
+def _is_in(state: State, patterns: _Patterns, facts: Facts) -> bool:
     pattern = patterns.recovery if state == "recovery" else patterns.problem
     return pattern is not None and found(facts, patterns.state_field, pattern) is not None

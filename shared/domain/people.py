@@ -146,15 +146,16 @@ def _candidates(
 def cc(people: People, message: InboundMessage, insiders: Insiders, requester: Address) -> tuple[Address, ...]:
     """The recipients that become CC, once each: neither requester, nor sender, nor an address of our own."""
     recipients = {"both": (*message.to, *message.cc), "to": message.to, "cc": message.cc, "none": ()}[people.cc_from]
-    known = {same_address(each.address) for each in (requester, message.sender) if each}
-    found = {same_address(each.address): each for each in recipients if "@" in each.address}
-    kept = (each for key, each in found.items() if key not in known and not insiders.owns(each))
-    return tuple(kept)[:MAX_CC]
+    return _others(recipients, insiders, requester, message.sender)
 
 
 def without_own(draft: Draft, requester: Address, insiders: Insiders) -> Draft:
     """Mapping and rules may have read addresses of our own in a message: these are neither requester nor CC."""
     asks = requester if insiders.owns(draft.requester) else draft.requester
-    found = {same_address(each.address): each for each in draft.cc if not insiders.owns(each)}
-    found.pop(same_address(asks.address), None)
-    return replace(draft, requester=asks, cc=tuple(found.values())[:MAX_CC])
+    return replace(draft, requester=asks, cc=_others(draft.cc, insiders, asks))
+
+
+def _others(people: Iterable[Address], insiders: Insiders, *known: Address | None) -> tuple[Address, ...]:
+    left_out = {same_address(each.address) for each in known if each}
+    found = {same_address(each.address): each for each in people if "@" in each.address and not insiders.owns(each)}
+    return tuple(each for key, each in found.items() if key not in left_out)[:MAX_CC]

@@ -4,7 +4,6 @@ The whole text stays in the raw message. Nothing is stripped that a mailbox does
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Literal
 
@@ -17,15 +16,19 @@ from shared.domain.placeholders import TemplateText, beside_pattern, rendered
 from shared.domain.ready_made import TABLES, whole
 
 
-@dataclass(frozen=True, slots=True)
-class StripPreset:
-    """A rule to turn on by its id, or to copy: `pattern` and `replacement` are those of a rule of one's own."""
+class _Strip(Model):
+    name: Name
+    pattern: Pattern
+    replacement: Annotated[TemplateText, beside_pattern()] = Field(
+        default="", description="a template that may hold `{{ match }}` and the pattern's groups"
+    )
+
+
+class StripPreset(_Strip):
+    """A rule to turn on by its id, or to copy as one's own."""
 
     id: str
-    name: str
     description: str
-    pattern: str
-    replacement: str = ""
 
 
 STRIP_PRESETS = tuple(StripPreset(**each | {"pattern": whole(each["pattern"])}) for each in TABLES["preprocessing"])
@@ -40,15 +43,10 @@ class ReadyMadeStrip(Model):
     enabled: bool = True
 
 
-class OwnStrip(Model):
+class OwnStrip(_Strip):
     """Replaces every match of a pattern."""
 
     kind: Literal["own"]
-    name: Name
-    pattern: Pattern
-    replacement: Annotated[TemplateText, beside_pattern()] = Field(
-        default="", description="a template that may hold `{{ match }}` and the pattern's groups"
-    )
     enabled: bool = True
 
 
@@ -61,7 +59,7 @@ def preprocess(rules: Sequence[Preprocessing], text: str, effort: Effort) -> tup
     return one_by_one("preprocessing", ((each.name, partial(_stripped, each, effort)) for each in enabled), text)
 
 
-def _stripped(rule: StripPreset | OwnStrip, effort: Effort, text: str) -> tuple[str, str] | None:
+def _stripped(rule: _Strip, effort: Effort, text: str) -> tuple[str, str] | None:
     effort.go_on()
     after, count = replaced(rule.pattern, text, lambda match: rendered(rule.replacement, effort, match=match), effort)
     return (after.strip(), f"replaced {count}") if count and after.strip() else None

@@ -126,7 +126,7 @@ def test_what_people_write_is_no_incident(name, subject):
 
 @pytest.mark.parametrize("preset", MONITORING_PRESETS, ids=lambda preset: preset.id)
 def test_what_is_ready_made_can_be_copied_as_ones_own(preset):
-    copied = {"kind": "own"} | {name: getattr(preset, name) for name in preset.__slots__ if name != "id"}
+    copied = {"kind": "own", **preset.model_dump(exclude={"id"})}
 
     assert not refused(incidents=[copied])
 
