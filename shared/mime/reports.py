@@ -35,8 +35,8 @@ _BLANK_LINES = re.compile(rb"\n[ \t\r]*(?:\n[ \t\r]*)+")
 _STATUS = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.]*\d)")
 _SMTP = re.compile(r"(?<![\d.:-])([45])[0-5]\d(?=[\s:#-])")
 _ADDRESS = re.compile(  # full-width signs end one, and letters of another script what is a host without them
-    r"[^\s<>()\[\]\",;:@\\=\u3000-\u303f\uff00-\uff1f]{1,64}@"
-    r"(?:[a-z0-9.-]{1,250}\.[a-z]{2,63}|[^\s<>()\[\]\"',;:@/\\\u3000-\u303f\uff00-\uff1f]{1,255})",
+    r"(?:\b[245]\d\d-)?([^\s<>()\[\]\",;:@\\=\u3000-\u303f\uff00-\uff1f]{1,64}@"
+    r"(?:[a-z0-9.-]{1,250}\.[a-z]{2,63}|[^\s<>()\[\]\"',;:@/\\\u3000-\u303f\uff00-\uff1f]{1,255}))",
     re.IGNORECASE,
 )
 _LINE_START = re.compile(
@@ -49,7 +49,7 @@ _QUOTED_ID = re.compile(
 )
 _TITLE_REST = re.compile(
     r"[^:\uff1a]{1,60}[:\uff1a]\s*"
-    r"(?!returning|see transcript|(?:user|host) unknown|service|delivery |unable|could not)(\S.*)",
+    r"(?!returning|error$|see transcript|(?:user|host) unknown|service|delivery |unable|could not)(\S.*)",
     re.IGNORECASE,
 )
 
@@ -248,15 +248,15 @@ def _says_so(message: InboundMessage, said: str, signs: tuple[str, ...]) -> bool
     if "null return path" in signs and (pattern("undeliverable").search(message.subject) or _has_code(said)):
         return True
     is_somebody = len(signs) == 1 and message.sender is not None and _OFFICES.match(message.sender.address)
-    return not is_somebody and bool(pattern("undeliverable", "not_delivered").search(said[:4_000]))
+    return not is_somebody and bool(pattern("undeliverable", "not_delivered", "still_trying").search(said[:4_000]))
 
 
 def _mentions(said: str) -> Iterator[_Mention]:
     for found in _ADDRESS.finditer(said):
-        line, (start, end) = said.rfind("\n", 0, found.start()) + 1, found.span()
+        line, (start, end) = said.rfind("\n", 0, found.start()) + 1, found.span(1)
         is_in_front = bool(_LINE_START.match(said, line, start))
         is_quoted = bool(_quoted("to", "cc", "from").match(said, line, end))
-        yield _Mention(found[0].strip("'.").casefold(), start, end, is_in_front, is_quoted)
+        yield _Mention(found[1].strip("'.").casefold(), start, end, is_in_front, is_quoted)
 
 
 def _described(message: InboundMessage, said: str, original: _Original, *, is_final: bool) -> Iterator[FailedDelivery]:
