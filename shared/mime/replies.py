@@ -11,7 +11,7 @@ from shared.mime.headers import text as field_text
 from shared.mime.introductions import MAX_LINE, Text, is_forward
 from shared.mime.reply_marks import MARKS, QUOTED_BEHIND, SIGNATURE_ENDS, SIGNATURE_STARTS, marked
 from shared.mime.signatures import MAX_LINES as MAX_SIGNATURE_LINES
-from shared.mime.signatures import without_lines_of_programs, without_signature
+from shared.mime.signatures import is_closing, is_said, without_lines_of_programs, without_signature
 from shared.mime.wordings import pattern
 
 _FULL_LINE = 72
@@ -63,8 +63,14 @@ def split(text: str) -> str | None:
     unsigned = _without_marked_signatures(text)
     new = _new(unsigned)
     if not new and SIGNATURE_STARTS in text:
-        new = _new(text.replace(SIGNATURE_STARTS, "").replace(SIGNATURE_ENDS, ""))
-    return new if new and new != whole and not _GREETING.fullmatch(new) else None
+        new = _if_said(_new(text.replace(SIGNATURE_STARTS, "").replace(SIGNATURE_ENDS, "")))
+    only_greets = _GREETING.fullmatch(new) and not is_closing(new)
+    return new if new and new != whole and not only_greets else None
+
+
+def _if_said(signature: str) -> str:
+    """What may be a signature alone, with the answer below the quote, or an answer that was typed into a signature."""
+    return signature if any(map(is_said, signature.split("\n"))) else ""
 
 
 def _until_request(text: str) -> str:
@@ -161,7 +167,8 @@ def _joined(runs: list[_Run]) -> str:
     while parts and (parts[-1].is_quote or not (closing := without_signature(parts[-1].lines))):
         parts.pop()
     if not parts:
-        return _tidy(*("\n".join(without_lines_of_programs(run.lines)) for run in written))
+        signature = _tidy(*("\n".join(without_lines_of_programs(run.lines)) for run in written))
+        return signature if len(runs) > 1 else _if_said(signature)
     parts[-1].lines = closing
     quotes = [run for run in parts if run.is_quote]
     for quote in quotes[:1]:

@@ -56,25 +56,24 @@ def _is_of_program(line: str) -> bool:
 
 
 def _above_delimiter(lines: list[str]) -> list[str]:
-    left = sum(bool(line.strip()) for line in lines)
-    last = ""
-    for index, line in enumerate(lines):
-        left -= bool(line.strip())
-        if left <= MAX_LINES and not line[:1].isalnum():
-            shown, below = plain(line[:_MAX_LINE]), [line.strip() for line in lines[index + 1 :] if line.strip()]
-            is_signature = _RULE.fullmatch(shown) and (_repeats_name(last, below) or _is_of_list(below))
-            if _DELIMITER.fullmatch(shown):
-                is_told = any(map(_QUESTION.search, below)) or any(map(_is_said, below[:1]))
-                is_signature = not last.endswith(":") and (not is_told or any(map(_CONTACT.search, below)))
-            if is_signature:
-                return lines[:index]
-        last = line.strip() or last
+    places = [place for place, line in enumerate(lines) if line.strip()]
+    written = ["", *(lines[place].strip() for place in places)]
+    for index in range(max(1, len(places) - MAX_LINES), len(written)):
+        if _is_delimiter(plain(written[index][:_MAX_LINE]), written[index - 1], written[index + 1 :]):
+            return lines[: places[index - 1]]
     return lines
 
 
-def _repeats_name(last: str, below: list[str]) -> bool:
-    """Whether a card begins with the name that the text ends with."""
-    return bool(below and last) and last.rsplit(maxsplit=1)[-1] in below[0].split() and _is_card(below[1:])
+def _is_delimiter(line: str, above: str, below: list[str]) -> bool:
+    """Whether a signature is below: nothing that somebody says, or links too. Below other rulers only what is known."""
+    if _DELIMITER.fullmatch(line):
+        is_told = any(map(_QUESTION.search, below)) or any(map(is_said, below[:1]))
+        return not above.endswith(":") and (not is_told or any(map(_CONTACT.search, below)))
+    if not _RULE.fullmatch(line):
+        return False
+    if below and above and above.rsplit(maxsplit=1)[-1] in below[0].split() and _is_card(below[1:]):
+        return True
+    return any(pattern("list_footers").search(line[:_MAX_LINE]) for line in below)
 
 
 def _above_confidential(lines: list[str]) -> list[str]:
@@ -92,10 +91,6 @@ def _above_confidential(lines: list[str]) -> list[str]:
     return lines
 
 
-def _is_of_list(below: list[str]) -> bool:
-    return any(pattern("list_footers").search(line[:_MAX_LINE]) for line in below)
-
-
 def _is_confidential(paragraph: str) -> bool:
     """Whether lawyers wrote it: one term of theirs may be anybody's, several are not."""
     if len(paragraph) < _MIN_CONFIDENTIAL:
@@ -105,22 +100,25 @@ def _is_confidential(paragraph: str) -> bool:
 
 def _above_card(lines: list[str]) -> list[str]:
     """Without what stands below a closing formula and a name, if it looks like a visiting card."""
-    closing = pattern("closings", form=_WHOLE_LINE)
     for index in range(len(lines) - 1, max(len(lines) - 2 * MAX_LINES, -1), -1):
-        if closing.fullmatch(plain(lines[index][:_MAX_LINE])):
+        if is_closing(lines[index]):
             name, *card = [below for below in range(index + 1, len(lines)) if lines[below].strip()] or [index]
             is_signed = _NAME.fullmatch(lines[name].strip()) and _is_card([lines[below].strip() for below in card])
             return lines[: name + 1] if is_signed else lines
     return lines
 
 
+def is_closing(line: str) -> bool:
+    return bool(pattern("closings", form=_WHOLE_LINE).fullmatch(plain(line[:_MAX_LINE])))
+
+
 def _is_card(lines: list[str]) -> bool:
-    if any(len(line) > _MAX_CARD_LINE or _is_said(line) for line in lines):
+    if any(len(line) > _MAX_CARD_LINE or is_said(line) for line in lines):
         return False
     return any(map(_PHONE.search, lines)) or (len(lines) > 1 and any(map(_CONTACT.search, lines)))
 
 
-def _is_said(line: str) -> bool:
+def is_said(line: str) -> bool:
     """Whether somebody says this for this message: it asks, exclaims or adds, or is a sentence, as no card has them."""
     if _QUESTION.search(line) or line.rstrip().endswith("!") or _POSTSCRIPT.match(line):
         return True
