@@ -14,7 +14,7 @@ from shared.application.ports.stores import Versioned
 from shared.application.ports.tickets import ChangedEntry, Commit, OutboxChanged
 from shared.application.services import Services
 from shared.application.unsubscribing import unsubscribe_url
-from shared.application.validation import validated
+from shared.application.validation import read
 from shared.domain.announcements import Announcement, NewAnnouncement, left_out
 from shared.domain.errors import Conflict, Invalid, NotFound, Problem
 from shared.domain.outbox import OutboxEntry
@@ -45,9 +45,7 @@ class Progress:
 
 def plan(services: Services, data: object) -> tuple[NewAnnouncement, Planned]:
     """What would be sent to how many. :raises Invalid: with every problem."""
-    asked, problems = validated(NewAnnouncement, data)
-    if asked is None:
-        raise Invalid(problems)
+    asked = read(NewAnnouncement, data)
     mailbox = next((each for each in services.mailboxes.cached() if each.id == asked.mailbox), None)
     if mailbox is None:
         raise Invalid([Problem("$.mailbox", "is no mailbox")])

@@ -17,7 +17,7 @@ from shared.application.ticket_changes import (
     status_events,
     with_status,
 )
-from shared.application.validation import validated
+from shared.application.validation import read
 from shared.domain.contact import same_address
 from shared.domain.errors import Invalid, NotFound, Problem
 from shared.domain.message import Address
@@ -44,9 +44,7 @@ def comment(services: Services, tag: str, asked: Asked) -> tuple[Versioned[Ticke
 
 def _commented(services: Services, current: Versioned[Ticket], asked: Asked) -> Change:
     ticket, now = current.value, services.clock()
-    new, problems = validated(NewComment, asked.data)
-    if new is None:
-        raise Invalid(problems)
+    new = read(NewComment, asked.data)
     by = author(services, new.author, asked.by)
     copied, wrong = people_in_copy(services, ticket, new.cc)
     problems = [*_problems(services, ticket, new, by), *wrong]

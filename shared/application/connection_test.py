@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from contextlib import closing
 from datetime import datetime
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
@@ -11,13 +11,11 @@ from shared.application.notices_written import confirmation
 from shared.application.ports.connections import CheckStage
 from shared.application.ports.platform import SecretStore
 from shared.application.services import Services
-from shared.application.validation import validated
+from shared.application.validation import read
 from shared.domain.errors import AddressUnusable, Invalid, Problem
 from shared.domain.fields import EmailAddress, told
 from shared.domain.mailbox import Mailbox, MailboxSettings
 from shared.domain.senders import Sender, SenderSettings
-
-M = TypeVar("M", bound=BaseModel)
 
 
 class Unsaved(BaseModel):
@@ -105,10 +103,3 @@ def _checked(
         raise Invalid([Problem("$.confirm_to", "cannot be written to")]) from error
     with closing(services.open_sender(sender, secrets)) as connection:
         return list(connection.check(mail))
-
-
-def read(model: type[M], data: object) -> M:
-    test, problems = validated(model, data)
-    if test is None:
-        raise Invalid(problems)
-    return test

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from shared.application.auditing import audited
 from shared.application.ports.stores import Versioned
 from shared.application.services import Services
-from shared.application.validation import validated
+from shared.application.validation import read, validated
 from shared.domain.contact import Contact, ContactDetails, ContactFilter, contact_id, same_address
 from shared.domain.errors import Conflict, Invalid, NotFound, Problem
 from shared.domain.message import Address
@@ -76,9 +76,7 @@ def save(services: Services, address: str, current: Versioned[Contact] | None, d
     :raises Invalid: with every problem.
     :raises Conflict: it was changed meanwhile.
     """
-    details, problems = validated(ContactDetails, {**data, "address": address} if isinstance(data, dict) else data)
-    if details is None:
-        raise Invalid(problems)
+    details = read(ContactDetails, {**data, "address": address} if isinstance(data, dict) else data)
     contact = _merged(details, Contact(Address(address)), tuple(ContactDetails.model_fields))
     action, before = ("changed", asdict(current.value)) if current else ("created", None)
     with audited(

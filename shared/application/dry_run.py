@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 
 from pydantic import Field
 
-from shared.application.arrivals import arrivals
+from shared.application.arrivals import Item, arrivals
 from shared.application.connection_test import GivenFirst, Unsaved
-from shared.application.connection_test import read as _read
 from shared.application.continuations import Continuation
 from shared.application.explain import Explanation, explain, explanation
-from shared.application.intake import Item, of_one_message
+from shared.application.intake import of_one_message
 from shared.application.ports.connections import FetchFailure, Page, Source
 from shared.application.services import Services
+from shared.application.validation import read
 from shared.domain.errors import CursorExpired, MessageError, MessageGone
 from shared.domain.mailbox import Mailbox, MailboxSettings
 from shared.domain.message import Cursor, InboundMessage, Listed, MessageRef
@@ -54,7 +54,7 @@ class WouldBe:
 
 def dry_run(services: Services, mailbox: Mailbox, data: object) -> WouldBe:
     """From where the next poll begins, with what it would try again. :raises Invalid: the data are no such request."""
-    asked = _read(DryRun, data)
+    asked = read(DryRun, data)
     state, _ = services.tickets.state(mailbox.id)
     if asked.mailbox:
         mailbox = Mailbox(**dict(asked.mailbox), id=mailbox.id, created_at=mailbox.created_at)
@@ -63,7 +63,7 @@ def dry_run(services: Services, mailbox: Mailbox, data: object) -> WouldBe:
 
 def dry_run_unsaved(services: Services, data: object) -> WouldBe:
     """:raises Invalid: the data are no such request."""
-    asked = _read(UnsavedDryRun, data)
+    asked = read(UnsavedDryRun, data)
     mailbox = Mailbox(**dict(asked.mailbox), id="unsaved", created_at=services.clock())
     return _walked(services, mailbox, asked, _Place(None), [])
 

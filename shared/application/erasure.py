@@ -13,11 +13,11 @@ from shared.application.auditing import audited
 from shared.application.ports.stores import Versioned
 from shared.application.ports.tickets import ChangedEntry, ChangedQuarantine, ChangedTicket, Commit
 from shared.application.services import Services
-from shared.application.validation import validated
+from shared.application.validation import read
 from shared.domain.announcements import AddressesAudience, Announcement
 from shared.domain.contact import contact_id, same_address
 from shared.domain.erasures import Erasure, ErasureRequest, erased_comment, erased_ticket, is_about
-from shared.domain.errors import Conflict, Invalid, NotFound
+from shared.domain.errors import Conflict, NotFound
 from shared.domain.intake import QuarantineEntry
 from shared.domain.outbox import OutboxEntry
 from shared.domain.ticket import RawPointer
@@ -32,9 +32,7 @@ _NOBODY_LISTED = "no-reply@erased.invalid"
 
 def erase(services: Services, data: object) -> tuple[ErasureRequest, Erasure]:
     """Plan it, or do as much of it as there is time for. :raises Invalid:"""
-    asked, problems = validated(ErasureRequest, data)
-    if asked is None:
-        raise Invalid(problems)
+    asked = read(ErasureRequest, data)
     if asked.plan:
         return asked, _planned(services, asked.address)
     record = _begun(services, asked.address)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from shared.application.arrived import Arrived
+from shared.application.arrivals import Arrived
 from shared.application.finding import Finder
 from shared.application.plan import Plan
 from shared.application.services import Services
@@ -56,8 +56,9 @@ def _known(services: Services, mailbox: Mailbox, item: Arrived) -> Explanation |
         if receipt.outcome is None:
             return explanation(item.message, Outcome.IGNORED, "own_message")
         if receipt.fingerprint == item.fingerprint:
-            tag = f"{mailbox.ticket_prefix}-{receipt.ticket_number}" if receipt.ticket_number else None
-            return explanation(item.message, Outcome.DUPLICATE, receipt.reason, ticket=tag)
+            return explanation(
+                item.message, Outcome.DUPLICATE, receipt.reason, ticket=mailbox.tag(receipt.ticket_number)
+            )
     return None
 
 
@@ -68,10 +69,9 @@ def _explained(services: Services, finder: Finder, mailbox: Mailbox, item: Arriv
     message, steps = item.message, verdict.steps
     match verdict.decision:
         case OpenTicket(draft, linked_to):
-            tag = f"{mailbox.ticket_prefix}-{linked_to}" if linked_to else None
-            return explanation(message, Outcome.CREATED, ticket=tag, draft=draft, steps=steps)
+            return explanation(message, Outcome.CREATED, ticket=mailbox.tag(linked_to), draft=draft, steps=steps)
         case CommentOn(number, kind, status):
-            tag = f"{mailbox.ticket_prefix}-{number}"
+            tag = mailbox.tag(number)
             return explanation(message, Outcome.APPENDED, ticket=tag, comment=kind, status=status, steps=steps)
         case Elsewhere(mailbox_id):
             return explanation(message, Outcome.APPENDED, mailbox_id=mailbox_id, steps=steps)

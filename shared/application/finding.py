@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import partial
 from time import thread_time
 
-from shared.application.arrived import Arrived
+from shared.application.arrivals import Arrived
 from shared.application.ports.stores import Versioned
 from shared.application.services import Services
 from shared.domain.contact import Contact

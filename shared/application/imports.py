@@ -12,18 +12,17 @@ from collections.abc import Iterator
 from contextlib import closing, suppress
 from datetime import timedelta
 
-from shared.application.arrivals import arrivals, batches, record
-from shared.application.arrived import Arrived, Taken
+from shared.application.arrivals import Arrived, Item, Taken, arrivals, batches, record, tell
 from shared.application.auditing import audited
 from shared.application.installation import installation
-from shared.application.intake import Item, taking_in
+from shared.application.intake import taking_in
 from shared.application.poll import poll
 from shared.application.ports.connections import Page, Source
 from shared.application.ports.platform import PollRequest
 from shared.application.ports.stores import Versioned
 from shared.application.ports.tickets import Fenced
 from shared.application.services import Services
-from shared.application.validation import validated
+from shared.application.validation import read
 from shared.domain.errors import AppError, Conflict, CursorExpired, Invalid, NotFound, Problem, SourceUnavailable
 from shared.domain.imports import UNDER_WAY, Import, ImportSettings, ImportState
 from shared.domain.intake import Terms
@@ -31,7 +30,6 @@ from shared.domain.mailbox import Mailbox
 from shared.domain.message import Cursor, Listed
 from shared.domain.processing import header_names
 from shared.domain.settlement import Keep
-from shared.domain.ticket import Outcome
 from shared.telemetry import Event, correlated, emit
 
 _PAGE_MESSAGES = 100
@@ -68,9 +66,7 @@ def create(services: Services, mailbox: Mailbox, data: object) -> Import:
     :raises Conflict: another import of the mailbox is under way.
     """
     now = services.clock()
-    asked, problems = validated(ImportSettings, data)
-    if asked is None:
-        raise Invalid(problems)
+    asked = read(ImportSettings, data)
     until = asked.until or now
     if found := [*_problems(mailbox, asked, asked.since > now, until > now)]:
         raise Invalid(found)
@@ -251,9 +247,7 @@ class _Part:
                 taken += intake.take_in(batch)
             if taken:
                 intake.release(record("import", started_at, self._services.clock(), taken))
-        for each in taken:
-            if each.outcome is Outcome.QUARANTINED:
-                emit(Event.MESSAGE_QUARANTINED, level=logging.ERROR, message=each.ref.key, error=each.reason)
+        tell(taken)
         outcomes = Counter(self.ours.outcomes) + Counter(each.outcome.value for each in taken)
         self._change(listed=self.ours.listed + len(taken), outcomes=dict(outcomes))
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
-from shared.application.arrived import Arrived, Taken, arrived
+from shared.application.arrivals import Arrived, Item, Taken, arrived
 from shared.application.finding import Finder, Found
 from shared.application.intake_events import IntakeEvents
 from shared.application.plan import Plan
@@ -33,22 +33,13 @@ from shared.domain.mailbox import Mailbox
 from shared.domain.message import Cursor, MessageRef
 from shared.domain.processing import header_names
 from shared.domain.recognition import reused_id_key
-from shared.domain.ticket import Outcome, RawPointer
-from shared.mime import parse
-
-BATCH_MESSAGES = 16
-"""Six rows each and the state: 97 of the 100 operations that a transaction may have. Where a batch needs more, it is
-split.
-"""
+from shared.domain.ticket import Outcome, RawPointer, Receipt
 
 _LEASE = timedelta(minutes=5)
 _MAX_DEFERRED = 100
 _MAX_CONFLICTS = 10
 _MAX_OPERATIONS = 100
 _POLLED = Terms()
-
-
-Item = Arrived | FetchFailure
 
 
 class Intake:
@@ -147,7 +138,13 @@ class Intake:
         return self._failed(failure.ref, failure.error, failure.content)
 
     def _commit(self, batch: Sequence[Arrived]) -> list[Taken]:
-        fresh, taken = _without_repeats(batch)
+        firsts, repeats = _without_repeats(batch)
+        taken = self._commit_firsts(firsts)
+        receipts = self._tickets.receipts(self._mailbox.id, [each.key for each in repeats])
+        return taken + [_duplicate(each, receipts.get(each.key)) for each in repeats]
+
+    def _commit_firsts(self, fresh: list[Arrived]) -> list[Taken]:
+        taken: list[Taken] = []
         for _ in range(_MAX_CONFLICTS):
             if not fresh:
                 return taken
@@ -246,12 +243,8 @@ class Intake:
         if mailbox is None:
             raise MessageError("the mailbox that its ticket is in is not there any more")
         for _ in range(_MAX_CONFLICTS):
-            with (
-                suppress(Fenced),
-                closing(self._intake_of(mailbox)) as there,
-            ):
-                content = item.raw.content
-                taken = there.take_in([arrived(item.raw, parse(content, header_names(mailbox)))])[0]
+            with suppress(Fenced), closing(self._intake_of(mailbox)) as there:
+                taken = there.take_in([arrived(item.raw, header_names(mailbox))])[0]
                 if taken.is_stored:
                     return taken
                 break
@@ -278,7 +271,7 @@ class Intake:
             elif receipt.outcome is None:
                 known.append(Taken(item.raw.ref, Outcome.IGNORED, "own_message"))
             elif receipt.fingerprint == item.fingerprint:
-                known.append(Taken(item.raw.ref, Outcome.DUPLICATE))
+                known.append(_duplicate(item, receipt))
             else:
                 fresh.append(_under_reused_id(item))
         return fresh, known
@@ -327,15 +320,19 @@ def _under_reused_id(item: Arrived) -> Arrived:
     return replace(item, key=reused_id_key(item.key, item.fingerprint))
 
 
-def _without_repeats(batch: Sequence[Arrived]) -> tuple[list[Arrived], list[Taken]]:
+def _duplicate(item: Arrived, receipt: Receipt | None) -> Taken:
+    return Taken(item.raw.ref, Outcome.DUPLICATE, ticket_number=receipt.ticket_number if receipt else None)
+
+
+def _without_repeats(batch: Sequence[Arrived]) -> tuple[list[Arrived], list[Arrived]]:
     """A row may be written once in a transaction: copies within the batch are duplicates of the first."""
     fresh: dict[str, Arrived] = {}
     repeats = []
     for item in batch:
         first = fresh.get(item.key)
-        if first and first.fingerprint == item.fingerprint:
-            repeats.append(Taken(item.raw.ref, Outcome.DUPLICATE))
+        one = item if first is None or first.fingerprint == item.fingerprint else _under_reused_id(item)
+        if one.key in fresh:
+            repeats.append(one)
         else:
-            one = _under_reused_id(item) if first else item
             fresh[one.key] = one
     return [*fresh.values()], repeats

@@ -8,7 +8,7 @@ from shared.application.ports.stores import Versioned
 from shared.application.ports.tickets import ChangedTicket
 from shared.application.services import Services
 from shared.application.ticket_changes import Asked, Change, Changed, author, make, status_events, with_status
-from shared.application.validation import validated
+from shared.application.validation import read
 from shared.domain.contact import same_address
 from shared.domain.errors import Conflict, Invalid, NotFound, Problem
 from shared.domain.message import Address
@@ -60,9 +60,7 @@ def unlink(services: Services, tag: str, other_tag: str, asked: Asked) -> Change
 
 
 def _other(services: Services, current: Versioned[Ticket], data: object) -> Versioned[Ticket]:
-    named, problems = validated(OtherTicket, data)
-    if named is None:
-        raise Invalid(problems)
+    named = read(OtherTicket, data)
     try:
         other = tickets.find(services, named.tag)
     except NotFound as error:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from time import thread_time
 
-from shared.application.arrived import Arrived, Taken
+from shared.application.arrivals import Arrived, Taken
 from shared.application.finding import Found
 from shared.application.intake_events import IntakeEvents
 from shared.application.ports.stores import Versioned
@@ -102,7 +102,7 @@ class Plan:
 
     def _note(self, item: Arrived, outcome: Outcome, reason: str = "", ticket_number: int | None = None) -> None:
         self._receipts[item.key] = Receipt(item.key, item.fingerprint, outcome, self.now, ticket_number, reason)
-        self.taken.append(Taken(item.raw.ref, outcome, reason))
+        self.taken.append(Taken(item.raw.ref, outcome, reason, ticket_number))
 
     def commit(self, etag: str | None) -> Commit:
         return Commit(

@@ -10,10 +10,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from shared.application import push
-from shared.application.arrivals import arrivals, batches
-from shared.application.arrived import Arrived, Taken
+from shared.application.arrivals import Arrived, Item, Taken, arrivals, batches, tell
 from shared.application.installation import installation
-from shared.application.intake import Intake, Item
+from shared.application.intake import Intake
 from shared.application.ports.connections import Page, Source
 from shared.application.ports.platform import PollRequest
 from shared.application.ports.tickets import Fenced
@@ -183,11 +182,7 @@ class _Poll:
     def _tell(self) -> None:
         """Say what was not taken in; not where it is committed, because that is another thread."""
         while self.untold:
-            each = self.untold.popleft()
-            if each.outcome is Outcome.DEFERRED:
-                emit(Event.MESSAGE_DEFERRED, level=logging.WARNING, message=each.ref.key, error=each.reason)
-            elif each.outcome is Outcome.QUARANTINED:
-                emit(Event.MESSAGE_QUARANTINED, level=logging.ERROR, message=each.ref.key, error=each.reason)
+            tell([self.untold.popleft()])
 
     def _settle(self, source: Source, intake: Intake, taken: Sequence[Taken]) -> None:
         self._tell()

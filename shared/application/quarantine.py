@@ -9,16 +9,14 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
-from shared.application.arrivals import batches, parsed, record
-from shared.application.arrived import Arrived, Taken
+from shared.application.arrivals import Arrived, Item, Taken, batches, parsed, record
 from shared.application.auditing import audited
-from shared.application.handing_in import told
-from shared.application.intake import Intake, Item, taking_in
+from shared.application.intake import Intake, taking_in
 from shared.application.ports.connections import FetchFailure
 from shared.application.ports.stores import Versioned
 from shared.application.ports.tickets import ChangedQuarantine, Commit, ReceiptExists
 from shared.application.services import Services
-from shared.application.validation import validated
+from shared.application.validation import read
 from shared.domain.errors import Invalid, MessageError, NotFound, Problem
 from shared.domain.fields import Model
 from shared.domain.fields import told as told_expected
@@ -149,9 +147,7 @@ def _retry(
         taken += intake.take_in([each for each in batch if not _is_missing(each)])
         handled = [entries[each.ref] for each in taken if each.outcome is not Outcome.QUARANTINED]
         intake.release(record("retry", started_at, services.clock(), taken), handled)
-    items = {each.raw.ref: each for each in batch if isinstance(each, Arrived)}
-    tags = {each.ref: told(services, mailbox, items[each.ref], each).ticket for each in taken if each.ref in items}
-    return [Retried(each.ref.key, each.outcome, each.reason, tags.get(each.ref)) for each in taken]
+    return [Retried(each.ref.key, each.outcome, each.reason, mailbox.tag(each.ticket_number)) for each in taken]
 
 
 def _items(services: Services, mailbox: Mailbox, entries: Iterable[QuarantineEntry]) -> Iterator[Item]:
@@ -190,9 +186,7 @@ def drop(services: Services, mailbox: Mailbox, found: Versioned[QuarantineEntry]
     :raises Invalid: the data do not give a reason.
     :raises QuarantineChanged: somebody else was faster.
     """
-    told_why, problems = validated(Drop, data)
-    if told_why is None:
-        raise Invalid(problems)
+    told_why = read(Drop, data)
     now, entry = services.clock(), found.value
     run = record("drop", now, now, [Taken(entry.ref, Outcome.IGNORED, "dropped")])
     commit = Commit(run=run, changed_quarantine=[ChangedQuarantine(found, None)])

@@ -7,9 +7,8 @@ from pydantic_core import PydanticCustomError
 
 from shared.application.auditing import audited
 from shared.application.services import Services
-from shared.application.validation import validated
+from shared.application.validation import read
 from shared.domain.audit import HIDDEN
-from shared.domain.errors import Invalid
 
 _MOST_BYTES = 25_600
 
@@ -31,8 +30,6 @@ class SecretValue(BaseModel):
 
 def store(services: Services, name: str, data: object) -> None:
     """:raises Invalid: the data is no such value."""
-    given, problems = validated(SecretValue, data)
-    if given is None:
-        raise Invalid(problems)
+    given = read(SecretValue, data)
     with audited(services, "secret", name, "set", after={"value": HIDDEN, "expires_at": given.expires_at}):
         services.secrets.put(name, given.value.get_secret_value(), given.expires_at)

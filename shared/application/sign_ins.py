@@ -10,8 +10,8 @@ from datetime import timedelta
 
 from shared.application.auditing import audited
 from shared.application.services import Services
-from shared.application.validation import validated
-from shared.domain.errors import AppError, Conflict, Invalid, NotFound, RequestError, SecretsReadOnly
+from shared.application.validation import read
+from shared.domain.errors import AppError, Conflict, NotFound, RequestError, SecretsReadOnly
 from shared.domain.sign_in import NewSignIn, SignInAttempt
 
 _LIFETIME = timedelta(minutes=10)
@@ -24,9 +24,7 @@ def start(services: Services, data: object) -> tuple[SignInAttempt, str]:
     :raises Invalid: with every problem.
     :raises SecretsReadOnly: what comes of it could not be kept.
     """
-    asked, problems = validated(NewSignIn, data)
-    if asked is None:
-        raise Invalid(problems)
+    asked = read(NewSignIn, data)
     if not services.settings.allow_secret_writes:
         raise SecretsReadOnly
     state, key = secrets.token_urlsafe(32), secrets.token_urlsafe(32)

@@ -14,7 +14,7 @@ from shared.application.ports.platform import DeliveryRequest
 from shared.application.ports.stores import Versioned
 from shared.application.ports.tickets import ChangedTicket, Commit, ReceiptExists, StoredRaw, TicketChanged
 from shared.application.services import Services
-from shared.application.validation import validated
+from shared.application.validation import read
 from shared.domain.contact import same_address
 from shared.domain.errors import Conflict, Invalid, Problem
 from shared.domain.mailbox import Mailbox
@@ -195,11 +195,10 @@ def people_in_copy(
 def _patched(services: Services, current: Versioned[Ticket], asked: Asked) -> Change:
     ticket, now = current.value, services.clock()
     data = emptied(asked.data, ticket) if isinstance(asked.data, Mapping) else asked.data
-    wanted, problems = validated(TicketPatch, data)
-    if wanted is None:
-        raise Invalid(problems)
+    wanted = read(TicketPatch, data)
     named = wanted.model_fields_set
     values = {name: getattr(wanted, name) for name in named - {"status", "type", "custom"}}
+    problems: list[Problem] = []
     for name in values.keys() & _CHECKED.keys():
         values[name], found = _CHECKED[name](services, ticket, wanted)
         problems += found

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 
-from shared.domain.errors import Problem
+from shared.domain.errors import Invalid, Problem
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -38,6 +38,14 @@ def validated(model: type[M], data: object, context: Mapping[str, Any] | None = 
         for each in error.errors(include_url=False, include_input=False):
             found.setdefault(json_path(each, data), []).append(message(each))
         return None, [Problem(path, _either(messages)) for path, messages in found.items()]
+
+
+def read(model: type[M], data: object) -> M:
+    """:raises Invalid: with everything that keeps the data from being such a model."""
+    found, problems = validated(model, data)
+    if found is None:
+        raise Invalid(problems)
+    return found
 
 
 def message(error: Mapping[str, Any]) -> str:

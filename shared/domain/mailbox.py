@@ -76,6 +76,10 @@ class Mailbox(MailboxSettings, Document):
     def has_push(self) -> bool:
         return isinstance(self.source, GraphSource) and self.source.push
 
+    def tag(self, ticket_number: int | None) -> str | None:
+        """What people know the ticket as."""
+        return f"{self.ticket_prefix}-{ticket_number}" if ticket_number else None
+
     @property
     def start_from(self) -> datetime | None:
         """The arrival before which messages are past when the mailbox is first listed; None means no limit (req D6)."""

@@ -411,3 +411,12 @@ def test_health_knows_that_something_is_in_quarantine(desk):
         desk.poll()
 
     assert desk.health().quarantined_at == desk.clock.now - timedelta(minutes=5)
+
+
+def test_copies_of_a_message_under_a_reused_id_are_counted_though_they_come_at_once(desk):
+    other = mail("Two", id_="<1@x>", sender="bob@example.org")
+    desk.provider.deliver(mail("One", id_="<1@x>"), other, other)
+
+    desk.poll()
+
+    assert desk.health().last_outcomes == {"created": 2, "duplicate": 1}
