@@ -49,7 +49,8 @@ _QUOTED_ID = re.compile(
 )
 _TITLE_REST = re.compile(
     r"[^:\uff1a]{1,60}[:\uff1a]\s*"
-    r"(?!returning|error$|see transcript|(?:user|host) unknown|service|delivery |unable|could not)(\S.*)",
+    r"(?!returning|error$|see transcript|(?:user|host) unknown|service|delivery |unable|could not"
+    r"|message (?:\S+ )?(?:delayed|has ))(\S.*)",
     re.IGNORECASE,
 )
 
@@ -202,10 +203,11 @@ def _original(mail: Mail, message: InboundMessage, *reported: Fields) -> _Origin
 
 @cache
 def _quoted(*fields: str) -> re.Pattern[str]:
-    """A line that begins with the label of one of the fields, in any language, and what follows."""
+    """A line that begins with the label of one of the fields, in any language, and what follows: no list of names."""
     labels = "|".join(label for label, field in label_kinds().items() if field in fields)
     return re.compile(
-        rf"^[>| \t]{{0,20}}(?:original )?(?:{labels})[ \t]{{0,9}}[:\uff1a][ \t]{{0,20}}(\S[^\n]{{0,998}})",
+        rf"^[>| \t]{{0,20}}(?:original )?(?:{labels})[ \t]{{0,9}}[:\uff1a][ \t]{{0,20}}"
+        r"(?![\w-]{1,40}:[\w-]{1,40}[:;])(\S[^\n]{0,998})",
         re.IGNORECASE | re.MULTILINE,
     )
 
