@@ -18,7 +18,7 @@ _POSTSCRIPT = re.compile(r"P\.? ?S\.?\b", re.IGNORECASE)
 _LINK = re.compile(r"\s*<https?://[^\s<>]*>|\s*(?:\( ?)?https?://\S+(?: ?\))?$")
 _CLAUSE = re.compile(r"[.,;!]\s{1,3}| -+ ")
 _QUESTION = re.compile(r"\?(?:\s|$)")
-_NAME = re.compile(r"[^\d:?!]{2,60}(?<![.;])")
+_NAME = re.compile(r"[^\W\d_][^\d:?!]{1,60}(?<![.;])")
 _PHONE = re.compile(r"\+?\d(?:[ ()/.-]{0,3}\d){6,}")
 _CONTACT = re.compile(
     r"https?://|www\.|@|\b(?:tel|fon|phone|mob|fax|gmbh|ltd|llc|inc|s\.?a\.?|b\.?v\.?)\b", re.IGNORECASE
@@ -99,12 +99,16 @@ def _is_confidential(paragraph: str) -> bool:
 
 
 def _above_card(lines: list[str]) -> list[str]:
-    """Without what stands below a closing formula and a name, if it looks like a visiting card."""
+    """Without what stands below a closing formula, and a name or a ruler, if it looks like a visiting card."""
     for index in range(len(lines) - 1, max(len(lines) - 2 * MAX_LINES, -1), -1):
-        if is_closing(lines[index]):
-            name, *card = [below for below in range(index + 1, len(lines)) if lines[below].strip()] or [index]
-            is_signed = _NAME.fullmatch(lines[name].strip()) and _is_card([lines[below].strip() for below in card])
-            return lines[: name + 1] if is_signed else lines
+        formula, _, name = lines[index].partition(", ")
+        is_named = is_closing(formula) and bool(name) and all(word[0].isupper() for word in name.split())
+        if is_named or is_closing(lines[index]):
+            first, *card = [place for place in range(index + 1, len(lines)) if lines[place].strip()] or [index]
+            if is_named or _RULE.fullmatch(plain(lines[first])):
+                first, card = index, [first, *card]
+            is_signed = first == index or _NAME.fullmatch(lines[first].strip())
+            return lines[: first + 1] if is_signed and _is_card([lines[place].strip() for place in card]) else lines
     return lines
 
 
