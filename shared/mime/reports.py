@@ -231,10 +231,7 @@ def _in_words(mail: Mail, message: InboundMessage, signs: tuple[str, ...]) -> Fi
     said = _said(message)
     is_delay = pattern("delayed", form=BEGINS).match(message.subject)
     is_failure = pattern("undeliverable", form=BEGINS).match(message.subject)
-    if not (is_delay or is_failure or _says_so(message, said, signs)):
-        return None
-    others = {each.address for each in _mentions(said)} - {each.key for each in (message.sender, *message.to) if each}
-    if signs == ("null return path",) and not (_has_code(said) or others):
+    if not _is_evident(message, said, signs, is_titled=bool(is_delay or is_failure)):
         return None
     is_final = not (is_delay or pattern("still_trying").search(said[:4_000]))
     original = _original(mail, message)
@@ -243,14 +240,20 @@ def _in_words(mail: Mail, message: InboundMessage, signs: tuple[str, ...]) -> Fi
     return Finding(kind, (reason, *signs), original.report(_described(message, said, original, is_final=is_final)))
 
 
-def _says_so(message: InboundMessage, said: str, signs: tuple[str, ...]) -> bool:
-    """Without a title that we know: a server says it in words, or names the code of an error in whatever language."""
-    if "x-failed-recipients" not in signs and "sender: mail server" not in signs:
-        return False
-    if "null return path" in signs and (pattern("undeliverable").search(message.subject) or _has_code(said)):
+def _is_evident(message: InboundMessage, said: str, signs: tuple[str, ...], *, is_titled: bool) -> bool:
+    """A server says so in a title or in words, or names the code of an error in whatever language."""
+    is_told = bool(pattern("undeliverable", "not_delivered", "still_trying").search(said[:4_000]))
+    if signs == ("null return path",):
+        known = {address.key for address in (message.sender, *message.to) if address}
+        return is_titled and (
+            _has_code(said) or (is_told and any(each.address not in known for each in _mentions(said)))
+        )
+    if is_titled or (
+        "null return path" in signs and (pattern("undeliverable").search(message.subject) or _has_code(said))
+    ):
         return True
     is_somebody = len(signs) == 1 and message.sender is not None and _OFFICES.match(message.sender.address)
-    return not is_somebody and bool(pattern("undeliverable", "not_delivered", "still_trying").search(said[:4_000]))
+    return is_told and not is_somebody
 
 
 def _mentions(said: str) -> Iterator[_Mention]:

@@ -156,6 +156,7 @@ def test_thanks_without_a_return_path_are_an_automatic_reply():
         ("不在", "", "来週は不在にしております。"),
         ("Delivery failure: order 7", "Return-Path: <>\nReply-To: bob@shop.example\n", "Not delivered, 550 EUR."),
         ("Rejected: my card", "Return-Path: <>\n", "It was rejected."),
+        ("Failed delivery of order 7", "Return-Path: <>\n", "Name: Bob\nMail: bob@shop.example\nWhere is it?"),
         ("Re: Automatic reply: Printer", ANSWER, "Are you back?"),
         ("Automatic reply does not work", "", "Thank you for your message, but it does not."),
         ("Printer", "X-Auto-Response-Suppress: All\n", "It is on fire"),
