@@ -1,26 +1,26 @@
 """HTTPS to the services that the app settings name: what is trusted, how long it may take, and what went wrong."""
 
 import socket
-import ssl
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
-from http.client import HTTPMessage
+from http.client import HTTPConnection, HTTPException, HTTPMessage, HTTPResponse
 from typing import Any
+from urllib.parse import urlsplit
 
-import certifi
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPSConnectionPool, Retry
 from urllib3.connection import HTTPSConnection
 from urllib3.exceptions import MaxRetryError
 
-from shared.adapters.net import Deadline, Timeouts, connect, resolve
+from shared.adapters.net import Deadline, Endpoint, Timeouts, connect, resolve
+from shared.adapters.net import network_errors as broken_connections
 from shared.adapters.proxy import ProxyAccess
-from shared.adapters.tls import tls_failure
-from shared.domain.errors import SourceUnavailable
+from shared.adapters.tls import start_tls, tls_context, tls_failure
+from shared.domain.errors import SourceMisbehaved, SourceUnavailable
+from shared.domain.fields import Tls
 from shared.settings import Settings
 
 _CONNECT_SECONDS = 10
@@ -47,7 +47,7 @@ class _Adapter(HTTPAdapter):
     """Brings a TLS context of its own: what a session is told to trust is overruled by `REQUESTS_CA_BUNDLE`."""
 
     def __init__(self, settings: Settings, proxy: ProxyAccess | None) -> None:
-        self._tls = _tls_context(settings.extra_ca_file)
+        self._tls = tls_context(settings.extra_ca_file)
         self._pool_class = _pool_class(settings, proxy) if proxy else HTTPSConnectionPool
         once_more = Retry(1, status=0, other=0, allowed_methods={"GET"}, respect_retry_after_header=False)
         super().__init__(pool_maxsize=32, max_retries=once_more)
@@ -75,16 +75,6 @@ def _pool_class(settings: Settings, proxy: ProxyAccess) -> type[HTTPSConnectionP
     return Pool
 
 
-@lru_cache(maxsize=4)
-def _tls_context(extra_ca_file: str | None) -> ssl.SSLContext:
-    """Cached, because reading the public authorities takes longer than a handshake."""
-    context = ssl.create_default_context(cafile=certifi.where())
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if extra_ca_file:
-        context.load_verify_locations(cafile=extra_ca_file)
-    return context
-
-
 @contextmanager
 def network_errors(service: str, broken: type[SourceUnavailable] = SourceUnavailable) -> Iterator[None]:
     """The seam for what the HTTP library raises; `service` is the service's name in the texts, `broken` what it means
@@ -106,6 +96,42 @@ def _innermost(error: BaseException) -> OSError:
     while (below := error.__cause__ or error.__context__) is not None:
         error = below
     return error if isinstance(error, OSError) else OSError()
+
+
+def guarded_post(
+    what: str,
+    url: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    settings: Settings,
+    *,
+    proxy: ProxyAccess | None = None,
+    timeouts: Timeouts | None = None,
+    longest_answer: int = 0,
+) -> tuple[HTTPResponse, bytes]:
+    """To an address that people name, on a connection of its own, guarded and bounded as those to mail servers are.
+    Redirects are not followed, and proxies of the environment not used.
+    """
+    endpoint, timeouts = guarded_endpoint(url, settings, proxy), timeouts or Timeouts()
+    deadline = Deadline(timeouts)
+    sock = start_tls(connect(endpoint, deadline), endpoint.host, Tls(), settings)
+    deadline.restart(timeouts.command)
+    parts = urlsplit(url)
+    connection = HTTPConnection(parts.netloc)
+    connection.sock = sock
+    try:
+        with closing(connection), broken_connections():
+            connection.request("POST", f"{parts.path or '/'}{'?' * bool(parts.query)}{parts.query}", body, headers)
+            with closing(connection.getresponse()) as answer:
+                return answer, answer.read(longest_answer)
+    except HTTPException as exc:
+        raise SourceMisbehaved(f"{what} does not speak HTTP.", advice="Check its address.") from exc
+
+
+def guarded_endpoint(url: str, settings: Settings, proxy: ProxyAccess | None = None) -> Endpoint:
+    """:raises TargetRefused: it must not be reached from here."""
+    parts = urlsplit(url)
+    return resolve(parts.hostname or "", parts.port or 443, settings, proxy)
 
 
 def retry_after(headers: Mapping[str, str] | HTTPMessage) -> timedelta | None:

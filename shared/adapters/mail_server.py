@@ -14,19 +14,11 @@ from shared.adapters.sources.credentials import Credentials
 from shared.adapters.sources.services import SourceServices
 from shared.adapters.tls import BoundedTlsSocket
 from shared.domain.errors import AppError, SourceMisconfigured
-from shared.domain.fields import Tls
+from shared.domain.senders import SmtpTransport
 from shared.domain.sign_in import PasswordSignIn
+from shared.domain.sources import ImapSource, Pop3Source
 
 _GOODBYE_SECONDS = 5
-
-
-class ServerSettings(Protocol):
-    @property
-    def host(self) -> str: ...
-    @property
-    def effective_port(self) -> int: ...
-    @property
-    def tls(self) -> Tls: ...
 
 
 class Wire(Protocol):
@@ -58,7 +50,11 @@ class MailServer(Connection, ABC, Generic[W]):
     starttls = "STARTTLS"
 
     def __init__(
-        self, server: ServerSettings, services: SourceServices, credentials: Credentials | None, timeouts: Timeouts
+        self,
+        server: ImapSource | Pop3Source | SmtpTransport,
+        services: SourceServices,
+        credentials: Credentials | None,
+        timeouts: Timeouts,
     ) -> None:
         super().__init__(server.host, server.effective_port, server.tls, services, timeouts)
         self.credentials = credentials

@@ -49,26 +49,19 @@ def open_tunnel(sock: socket.socket, host: str, port: int, access: ProxyAccess) 
     :raises CredentialsRejected, SourceMisconfigured, SourceUnavailable, SourceMisbehaved: it does not.
     """
     negotiate = _connect_http if access.settings.kind == "http" else _connect_socks5
-    credentials = access.user_and_password()
     try:
         with cast("RawIOBase", sock.makefile("rb", buffering=0)) as answers:  # what the server says next is not ours
-            negotiate(sock, answers, (host, port), credentials, access)
+            negotiate(sock, answers, (host, port), access)
     except OSError as exc:
         advice = "Check the kind, the host and the port of the proxy, and that it runs."
         raise SourceUnavailable("The proxy did not answer in time, or broke the connection.", advice=advice) from exc
 
 
-def _connect_http(
-    sock: socket.socket,
-    answers: RawIOBase,
-    target: tuple[str, int],
-    credentials: tuple[bytes, bytes] | None,
-    access: ProxyAccess,
-) -> None:
+def _connect_http(sock: socket.socket, answers: RawIOBase, target: tuple[str, int], access: ProxyAccess) -> None:
     name, port = target[0].encode("idna").decode(), target[1]
     authority = f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
     request = f"CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n"
-    if credentials:
+    if credentials := access.user_and_password():
         request += f"Proxy-Authorization: Basic {base64.b64encode(b':'.join(credentials)).decode()}\r\n"
     sock.sendall(f"{request}\r\n".encode())
     version, _, rest = answers.readline(_LONGEST_LINE).partition(b" ")
@@ -87,13 +80,8 @@ def _connect_http(
     raise _misbehaved()
 
 
-def _connect_socks5(
-    sock: socket.socket,
-    answers: RawIOBase,
-    target: tuple[str, int],
-    credentials: tuple[bytes, bytes] | None,
-    access: ProxyAccess,
-) -> None:
+def _connect_socks5(sock: socket.socket, answers: RawIOBase, target: tuple[str, int], access: ProxyAccess) -> None:
+    credentials = access.user_and_password()
     sock.sendall(b"\x05\x02\x00\x02" if credentials else b"\x05\x01\x00")
     version, method = _read(answers, 2)
     if version != 5:

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+import certifi
+
 from shared.adapters.net import BoundedSocket
 from shared.domain.errors import CertificateRejected, SettingsError, SourceMisconfigured, SourceUnavailable
 from shared.domain.fields import Tls
@@ -46,7 +48,7 @@ def start_tls(sock: BoundedSocket, host: str, tls: Tls, settings: Settings) -> B
     :raises CertificateRejected: its certificate, or its TLS is older than 1.2.
     :raises SourceMisconfigured: the port speaks no TLS.
     """
-    context = _tls_context(tls.verify, tls.ca_certificate, settings.extra_ca_file)
+    context = tls_context(settings.extra_ca_file, tls.ca_certificate, BoundedTlsSocket, verify=tls.verify)
     try:
         sock.settimeout(sock.deadline.wait())
         secured = context.wrap_socket(sock, server_hostname=host)
@@ -59,10 +61,17 @@ def start_tls(sock: BoundedSocket, host: str, tls: Tls, settings: Settings) -> B
 
 
 @lru_cache(maxsize=16)
-def _tls_context(verify: bool, ca_certificate: str | None, extra_ca_file: str | None) -> ssl.SSLContext:
+def tls_context(
+    extra_ca_file: str | None,
+    ca_certificate: str | None = None,
+    made: type[ssl.SSLSocket] = ssl.SSLSocket,
+    *,
+    verify: bool = True,
+) -> ssl.SSLContext:
     """Cached, because reading the public authorities takes longer than a handshake."""
     context = ssl.create_default_context()
-    context.sslsocket_class = BoundedTlsSocket
+    context.load_verify_locations(cafile=certifi.where())
+    context.sslsocket_class = made
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # a given certificate is trusted without its issuer
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # on from Python 3.13, refuses older private authorities

@@ -77,7 +77,7 @@ def test_each_account_has_a_token_of_its_own(tokens: Tokens) -> None:
 def test_a_forgotten_token_is_fetched_afresh(simulators: Simulators, tokens: Tokens) -> None:
     tokens.token(SIGN_IN, "gmail")
 
-    tokens.forget(SIGN_IN, "gmail")
+    tokens.forget(SIGN_IN)
     tokens.token(SIGN_IN, "gmail")
 
     assert simulators.counts["google.token"] == 2

@@ -50,7 +50,7 @@ def test_a_token_is_fetched_once_and_kept(simulators: Simulators, tokens: Tokens
 
 def test_many_threads_wait_for_one_token(simulators: Simulators, tokens: Tokens) -> None:
     tokens.token(APP_SIGN_IN, "graph")
-    tokens.forget(APP_SIGN_IN, "graph")
+    tokens.forget(APP_SIGN_IN)
     simulators.counts.clear()
 
     with ThreadPoolExecutor(8) as pool:
@@ -66,7 +66,7 @@ def test_a_forgotten_token_is_fetched_afresh_without_asking_for_the_configuratio
     first = tokens.token(APP_SIGN_IN, "graph")
     simulators.counts.clear()
 
-    tokens.forget(APP_SIGN_IN, "graph")
+    tokens.forget(APP_SIGN_IN)
 
     assert tokens.token(APP_SIGN_IN, "graph") != first
     assert simulators.counts == {"entra.token": 1}

@@ -88,7 +88,7 @@ def test_a_renewed_refresh_token_is_written_back_and_works(
 ) -> None:
     sign_in = request.getfixturevalue(kind)
     tokens.token(sign_in, "imap")
-    tokens.forget(sign_in, "imap")
+    tokens.forget(sign_in)
 
     tokens.token(sign_in, "imap")
 
@@ -121,7 +121,7 @@ def test_two_instances_use_each_others_renewed_refresh_token(
     """The one that was read before would end all that was allowed."""
     other = Tokens(settings, KeyVaultSecrets(settings, app_identity(settings), clock), clock)
     for each in (tokens, other, tokens, other):
-        each.forget(generic, "imap")
+        each.forget(generic)
         assert each.token(generic, "imap")
 
 

@@ -34,19 +34,21 @@ def settings(ca_file: object = "", *, allow_loopback: bool = True) -> Settings:
 
 @dataclass
 class Tokens:
-    """A `TokenIssuer` whose tokens the test gives: the next one when one is forgotten, the last one for ever."""
+    """`Tokens` that the test gives: the next one when one is forgotten, the last one for ever."""
 
     values: list[str] = field(default_factory=lambda: ["the-token"])
     forgotten: list[str] = field(default_factory=list)
+    purpose: str = ""
 
     def token(self, sign_in: TokenSignIn, purpose: str) -> str:
+        self.purpose = purpose
         return self.values[0]
 
     def through(self, proxy: ProxyAccess | None) -> Self:
         return self
 
-    def forget(self, sign_in: TokenSignIn, purpose: str) -> None:
-        self.forgotten.append(purpose)
+    def forget(self, sign_in: TokenSignIn) -> None:
+        self.forgotten.append(self.purpose)
         self.values = self.values[1:] or self.values
 
 

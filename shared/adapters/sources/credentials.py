@@ -43,7 +43,7 @@ class Credentials:
         if isinstance(self.sign_in, PasswordSignIn):
             self.services.secrets.forget(self.sign_in.password_secret)
         else:
-            self.services.tokens.forget(self.sign_in, self.purpose)
+            self.services.tokens.forget(self.sign_in)
         return self.secret() != refused
 
     def _rejected(self, refusal: AppError) -> CredentialsRejected:

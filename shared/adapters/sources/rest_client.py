@@ -61,7 +61,7 @@ class RestClient(ABC):
         try:
             response = self._asked("POST", path, headers, data=content)
             if response.status_code == 401:
-                self.services.tokens.forget(self._sign_in, self.purpose)
+                self.services.tokens.forget(self._sign_in)
                 response = self._asked("POST", path, headers, data=content)
         except Unanswered as exc:
             raise OutcomeUnknown from exc
@@ -94,7 +94,7 @@ class RestClient(ABC):
                 return response
             error = self._refused(response)
             if response.status_code == 401 and not is_token_new:
-                self.services.tokens.forget(self._sign_in, self.purpose)
+                self.services.tokens.forget(self._sign_in)
                 is_token_new = True
             elif not isinstance(error, SourceUnavailable) or wait is None or not wait_for(error, wait):
                 raise error

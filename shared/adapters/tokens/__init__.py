@@ -43,7 +43,7 @@ class _Held:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Tokens:
-    """The `TokenIssuer`."""
+    """Held until shortly before they end, whatever the proxy that they came through."""
 
     settings: Settings
     secrets: SecretStore
@@ -55,9 +55,13 @@ class Tokens:
     _held: dict[TokenSignIn | str, _Held] = field(default_factory=dict)
 
     def through(self, proxy: ProxyAccess | None) -> "Tokens":
+        """The same tokens, asked for through this proxy."""
         return replace(self, proxy=proxy)
 
     def token(self, sign_in: TokenSignIn, purpose: Purpose) -> str:
+        """:raises CredentialsRejected: with advice by the provider's error code.
+        :raises SourceUnavailable: the identity provider does not answer.
+        """
         held = self._holder(sign_in)
         with held.lock:
             known = self._secret(sign_in)
@@ -73,7 +77,8 @@ class Tokens:
 
         return Grants(self.settings, self.secrets, self.clock, self.proxy)
 
-    def forget(self, sign_in: TokenSignIn, purpose: Purpose) -> None:  # noqa: ARG002 - all tokens go
+    def forget(self, sign_in: TokenSignIn) -> None:
+        """Fetch fresh tokens next time: the provider has rejected what we had."""
         self._holder(sign_in).tokens = {}
 
     def _holder(self, sign_in: TokenSignIn) -> _Held:

@@ -2,14 +2,16 @@
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
 from shared.adapters.proxy import proxy_access
 from shared.adapters.tokens import Tokens
+from shared.adapters.tokens.scopes import google_scope, permissions
 from shared.domain.errors import SourceMisbehaved
-from shared.domain.sign_in import GoogleUserSignIn, NewSignIn, Purpose
+from shared.domain.sign_in import GoogleUserSignIn, MicrosoftUserSignIn, NewSignIn, OAuth2SignIn, Purpose, UserSignIn
+from shared.settings import Settings
 
 _ACCOUNT_CLAIMS = ("preferred_username", "email", "upn")
 
@@ -22,24 +24,21 @@ class BrowserSignIns:
         self._redirect_url = f"{tokens.settings.public_url}/hooks/sign-in"
 
     def url(self, asked: NewSignIn, state: str, challenge: str) -> str:
-        from shared.adapters.tokens.providers import provider
-
-        service = provider(asked.sign_in, _purposes(asked), self._tokens.settings)
+        url, wanted = _authorization(asked.sign_in, _purposes(asked), self._tokens.settings)
         query = {
             "response_type": "code",
             "client_id": self._tokens.grants().client(asked.sign_in)["client_id"],  # finds out a missing secret now
             "redirect_uri": self._redirect_url,
-            "scope": service.scope,
             "state": state,
             "code_challenge": challenge,
             "code_challenge_method": "S256",
-            **service.extras,
+            **wanted,
         }
-        if "openid" in service.scope.split():  # MSAL wants the hash of what it is shown at the end, the verifier
+        if "openid" in wanted["scope"].split():  # MSAL wants the hash of what it is shown at the end, the verifier
             query["nonce"] = base64.urlsafe_b64decode(f"{challenge}=").hex()
         if asked.sign_in.account:
             query["login_hint"] = asked.sign_in.account
-        return f"{service.authorization_url}{'&' if '?' in service.authorization_url else '?'}{urlencode(query)}"
+        return f"{url}{'&' if '?' in url else '?'}{urlencode(query)}"
 
     def finish(self, asked: NewSignIn, answer: Mapping[str, str], verifier: str) -> str:
         from shared.adapters.tokens.token_endpoint import refusal, text
@@ -59,8 +58,23 @@ class BrowserSignIns:
             advice = "Ask for one with a scope, often `offline_access`, and sign in again."
             raise SourceMisbehaved("The sign-in service gave no refresh token.", advice=advice)
         tokens.secrets.put(asked.sign_in.refresh_token_secret, text(given, "refresh_token"))
-        tokens.forget(asked.sign_in, purpose)
+        tokens.forget(asked.sign_in)
         return _account(given.get("id_token"))
+
+
+def _authorization(sign_in: UserSignIn, purposes: Sequence[Purpose], settings: Settings) -> tuple[str, dict[str, str]]:
+    """Where a person signs in, and what they are asked to allow; further parameters are those of this provider."""
+    match sign_in:
+        case MicrosoftUserSignIn():
+            url = f"{settings.cloud(sign_in.cloud).login}/{sign_in.tenant}/oauth2/v2.0/authorize"
+            scopes = [*permissions(sign_in, purposes, settings), "openid", "profile", "offline_access"]
+            return url, {"scope": " ".join(scopes), "prompt": "select_account"}
+        case GoogleUserSignIn():  # a refresh token comes with each consent only if it is asked for like this
+            scopes = [*dict.fromkeys(map(google_scope, purposes)), "openid", "email"]
+            url = f"{settings.google_login_endpoint}/o/oauth2/v2/auth"
+            return url, {"scope": " ".join(scopes), "access_type": "offline", "prompt": "consent"}
+        case OAuth2SignIn():
+            return sign_in.authorization_url, {"scope": sign_in.scopes}
 
 
 def _purposes(asked: NewSignIn) -> tuple[Purpose, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 from shared.adapters.https import Session, network_errors, retry_after
 from shared.adapters.proxy import ProxyAccess
 from shared.adapters.refusals import meanings
-from shared.adapters.tokens.providers import google_scope, resource
+from shared.adapters.tokens.scopes import google_scope, resource
 from shared.adapters.tokens.token_endpoint import accepted, json_object, post_form, refused, text
 from shared.application.ports.platform import Clock, SecretStore
 from shared.domain.errors import CredentialsRejected

@@ -4,44 +4,27 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import timedelta
-from http.client import HTTPConnection, HTTPException
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
-from shared.adapters.https import retry_after
-from shared.adapters.net import Deadline, Timeouts, connect, network_errors, resolve
+from shared.adapters.https import guarded_post, retry_after
 from shared.adapters.proxy import ProxyAccess
 from shared.adapters.refusals import advice, meanings
-from shared.adapters.tls import start_tls
 from shared.domain.errors import AppError, CredentialsRejected, SourceMisbehaved, SourceUnavailable, Throttled
-from shared.domain.fields import Tls
 from shared.settings import Settings
 
 _LONGEST_ANSWER = 100_000
-_TIMEOUTS = Timeouts()
 _CHECK_URL = "Check the token URL."
 
 
 def post_form(url: str, form: Mapping[str, str], settings: Settings, proxy: ProxyAccess | None) -> dict[str, Any]:
     """The answer, if it is a success. :raises AppError: what kept the provider from giving one."""
-    parts = urlsplit(url)
-    deadline = Deadline(_TIMEOUTS)
-    sock = connect(resolve(parts.hostname or "", parts.port or 443, settings, proxy), deadline)
-    deadline.restart(_TIMEOUTS.command)
-    connection = HTTPConnection(parts.netloc)
-    connection.sock = start_tls(sock, parts.hostname or "", Tls(), settings)
-    path = f"{parts.path or '/'}{'?' * bool(parts.query)}{parts.query}"
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
-    try:
-        with network_errors():
-            connection.request("POST", path, urlencode(form), headers)
-            answer = connection.getresponse()
-            body = json_object(answer.read(_LONGEST_ANSWER))
-    except HTTPException as exc:
-        raise SourceMisbehaved("The token URL does not speak HTTP.", advice=_CHECK_URL) from exc
-    finally:
-        connection.close()
-    return accepted(answer.status, body, retry_after(dict(answer.headers)))
+    content = urlencode(form).encode()
+    answer, body = guarded_post(
+        "The token URL", url, headers, content, settings, proxy=proxy, longest_answer=_LONGEST_ANSWER
+    )
+    return accepted(answer.status, json_object(body), retry_after(answer.headers))
 
 
 def accepted(status: int, body: Mapping[str, Any] | None, wait: timedelta | None) -> dict[str, Any]:
