@@ -12,7 +12,6 @@ from shared.application.contacts import mark_bounced
 from shared.application.deliver_senders import Admission, Senders
 from shared.application.notices import Notices
 from shared.application.notices_written import people_left, written
-from shared.application.ports.connections import SenderConnection
 from shared.application.ports.platform import DeliveryRequest
 from shared.application.ports.stores import Versioned
 from shared.application.ports.tickets import ChangedEntry, ChangedTicket, Commit, OutboxChanged, TicketChanged
@@ -91,8 +90,8 @@ class Emails:
         number = entry.value.payload.get("ticket")
         ticket = self.notices.ticket(number) if number else None
         if entry.value.state == "sending":
-            if (outcome := self._outcome(entry)) is not None:
-                self._settle(entry, outcome, ticket)
+            if known := self._known(entry):
+                self._settle(entry, known, ticket)
                 return True
             entry = replace(entry, value=replace(entry.value, state="waiting"))
         if number and ticket is None:
@@ -102,7 +101,7 @@ class Emails:
         if sender is None:
             return False
         try:
-            mail, failed = self._written(sender, entry.value, ticket)
+            mail, failed = written(self.services, self.mailbox, sender, entry.value, ticket)
         except StoreUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - the boundary of one e-mail: a defect must not hold up the others
@@ -126,14 +125,6 @@ class Emails:
             self._settle(entry, Later(self.services.clock(), _NO_SENDER), ticket)
         return None
 
-    def _written(self, sender: Sender, entry: OutboxEntry, ticket: Ticket | None) -> tuple[OutgoingMail, str]:
-        """The message, and what went wrong with the template for it, if anything."""
-        mail, rendered = written(self.services, self.mailbox, sender, entry, ticket)
-        if not rendered.failed:
-            return mail, ""
-        emit(Event.TEMPLATE_FAILED, level=logging.WARNING, notice=entry.payload["notice"])
-        return mail, f"the template for it failed ({rendered.failed}), and the built-in text was sent instead"
-
     def _claim(self, entry: Versioned[OutboxEntry], sender: Sender) -> Versioned[OutboxEntry] | None:
         """Mark it, so that nobody else sends it, and what this worker leaves behind is known; None if others did."""
         due_at = self.services.clock() + _TRY
@@ -141,33 +132,29 @@ class Emails:
             entry.value, state="sending", due_at=due_at, payload={**entry.value.payload, "tried": sender.id}
         )
         change = ChangedEntry(entry, marked)
-        try:
+        with suppress(OutboxChanged):
             etag = self._commit(Commit(changed_outbox=[change, *self._done]))
             self._done.clear()
-        except OutboxChanged:
-            self._store_done()
-            try:
-                etag = self._commit(Commit(changed_outbox=[change]))
-            except OutboxChanged:
-                return None
-        return Versioned(marked, etag)
+            return Versioned(marked, etag)
+        self._store_done()
+        with suppress(OutboxChanged):
+            return Versioned(marked, self._commit(Commit(changed_outbox=[change])))
+        return None
 
     def _try(
         self, entry: Versioned[OutboxEntry], sender: Sender, mail: OutgoingMail, ticket: Ticket | None, *, failed: str
     ) -> None:
-        connection = self._senders.connection(sender)
         try:
-            result = connection.send(mail)
+            result = self._senders.connection(sender).send(mail)
         except MessageRefused as error:
             self._settle(entry, GaveUp(f"{error} {error.advice}".strip()), ticket)
+        except OutcomeUnknown:
+            self._settle_unknown(entry, ticket)
         except AppError as error:
-            if isinstance(error, OutcomeUnknown):
-                self._settle_unknown(entry, connection, ticket)
-            else:
-                self._settle(entry, self._not_sent(entry.value, sender, error, ticket), ticket)
+            self._settle(entry, self._not_sent(entry.value, sender, error, ticket), ticket)
         except Exception:  # noqa: BLE001 - the boundary of one e-mail: it may be out or not
             emit(Event.DELIVERY_FAILED, level=logging.ERROR, entry=entry.value.id, error="unexpected")
-            self._settle_unknown(entry, connection, ticket)
+            self._settle_unknown(entry, ticket)
         else:
             self._senders.works(sender)
             rest = people_left(entry.value.payload)[len(mail.recipients) :]
@@ -198,28 +185,21 @@ class Emails:
             delivery = Delivered() if result.accepted else GaveUp(_told(refused))
         self._settle(entry, delivery, ticket, note="; ".join(filter(None, (failed, _told(refused)))))
 
-    def _settle_unknown(
-        self, entry: Versioned[OutboxEntry], connection: SenderConnection, ticket: Ticket | None
-    ) -> None:
-        """Where the provider has not found it yet, it stays marked until that has been asked again."""
-        try:
-            was_sent = connection.find_sent(entry.value.payload["message_id"])
-        except AppError:
-            was_sent = False
-        if was_sent is False:
-            self.services.deliveries.put(DeliveryRequest(self.mailbox.id, entry.value.id), _TRY)
-        else:
-            self._settle(entry, Delivered() if was_sent else GaveUp(_UNKNOWN), ticket)
+    def _settle_unknown(self, entry: Versioned[OutboxEntry], ticket: Ticket | None) -> None:
+        """Where the provider has not found it yet, it stays marked until that is asked again."""
+        known = self._known(entry)
+        if known is None or isinstance(known, Later):
+            known = Later(self.services.clock() + _TRY, "its outcome is not known yet", in_doubt=True)
+        self._settle(entry, known, ticket)
 
-    def _outcome(self, entry: Versioned[OutboxEntry]) -> Delivery | None:
-        """What became of the try of a worker that died; None where nothing was sent."""
+    def _known(self, entry: Versioned[OutboxEntry]) -> Delivery | None:
+        """What became of a try whose outcome nobody knows; None where nothing was sent."""
         sender = self._senders.get(entry.value.payload["tried"])
-        if sender is None:
-            return GaveUp(_UNKNOWN)
         try:
-            was_sent = self._senders.connection(sender).find_sent(entry.value.payload["message_id"])
+            connection = self._senders.connection(sender) if sender else None
+            was_sent = connection.find_sent(entry.value.payload["message_id"]) if connection else None
         except (MailboxError, SourceError, SendError) as error:
-            return replace(self._delayed(entry.value, error), payload=entry.value.payload)
+            return Later(self._next_try(entry.value), str(error), in_doubt=True)
         if was_sent is None:
             return GaveUp(_UNKNOWN)
         return Delivered() if was_sent else None
@@ -229,9 +209,6 @@ class Emails:
         is_over = isinstance(error, MailboxError | SourceError) and self._senders.failed(sender, error)
         if is_over and len([*self._senders.fitting(entry, ticket)]) > 1:
             return Later(self.services.clock(), str(error))
-        return self._delayed(entry, error)
-
-    def _delayed(self, entry: OutboxEntry, error: AppError) -> Later:
         return Later(self._next_try(entry), str(error))
 
     def _next_try(self, entry: OutboxEntry) -> datetime:

@@ -1,5 +1,6 @@
 """What an e-mail that is owed says: its bytes, the same at each try."""
 
+import logging
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -18,7 +19,6 @@ from shared.domain.templates import (
     PARTS,
     CommentValues,
     PersonValues,
-    Rendered,
     TemplateKind,
     TemplateValues,
     TextValues,
@@ -29,12 +29,13 @@ from shared.domain.ticket import Comment, CommentKind, Ticket
 from shared.mime import attachment_bytes, parse, safe_html
 from shared.mime.compose import compose
 from shared.mime.rich_text import html_of_text
+from shared.telemetry import Event, emit
 
 
 def written(
     services: Services, mailbox: Mailbox, sender: Sender, entry: OutboxEntry, ticket: Ticket | None
-) -> tuple[OutgoingMail, Rendered]:
-    """The message as it goes through this sender.
+) -> tuple[OutgoingMail, str]:
+    """The message as it goes through this sender, and what went wrong with the template for it, if anything.
 
     :raises AddressUnusable: it is addressed to what is no address.
     :raises NotFound: what it shall carry is past its retention.
@@ -75,7 +76,11 @@ def written(
         unsubscribe_url=values["message"].url,
     )
     recipients = tuple(people_left(told)[: _most_at_once(sender)])
-    return OutgoingMail(message.message_id, sender.from_address, recipients, compose(message)), rendered
+    mail = OutgoingMail(message.message_id, sender.from_address, recipients, compose(message))
+    if not rendered.failed:
+        return mail, ""
+    emit(Event.TEMPLATE_FAILED, level=logging.WARNING, notice=notice.value)
+    return mail, f"the template for it failed ({rendered.failed}), and the built-in text was sent instead"
 
 
 def confirmation(services: Services, sender: Sender, to: str) -> OutgoingMail:

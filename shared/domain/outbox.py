@@ -67,11 +67,12 @@ class OutboxEntry:
         match delivery:
             case Delivered():
                 return None
-            case Later(at, error, payload):
-                tried = replace(self, due_at=at, error=error, payload=payload or self.payload)
-                return replace(tried, attempts=self.attempts + 1, state="waiting")
+            case Later(at, error, payload, in_doubt):
+                state = self.state if in_doubt else "waiting"
+                tried = replace(self, due_at=at, error=error, payload=payload or self.payload, state=state)
             case GaveUp(error):
-                return replace(self, attempts=self.attempts + 1, state="failed", error=error)
+                tried = replace(self, state="failed", error=error)
+        return replace(tried, attempts=self.attempts + 1)
 
 
 def event(type_: EventType, about: str, at: datetime, **details: Any) -> OutboxEntry:
@@ -103,11 +104,14 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """Why it did not work, and when it may. A payload takes the place of the one before."""
+    """Why it did not work, and when it may. A payload takes the place of the one before. Where it is `in_doubt`, it may
+    have worked, which is to be found out then.
+    """
 
     at: datetime
     error: str
     payload: dict[str, Any] | None = None
+    in_doubt: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from shared.application.ports.platform import DeliveryRequest, PollRequest
 from shared.application.ports.tickets import ChangedEntry, Commit
 from shared.application.sweep import sweep
 from shared.domain.contact import Role
-from shared.domain.errors import NotFound
+from shared.domain.errors import NotFound, OutcomeUnknown, SourceUnavailable
 from shared.domain.outbox import EventType, event
 from shared.domain.outgoing_rules import OutgoingRule
 from shared.domain.templates import Template, TemplateKind
@@ -402,3 +402,26 @@ def test_a_defect_in_sending_is_as_an_answer_that_is_lost(office):
 
     assert "not known whether this e-mail was sent" in notes(office)[0]
     assert [each.state for each in office.outbox()] == ["failed"]
+
+
+def test_what_may_have_been_sent_is_not_sent_again_before_the_provider_could_be_asked(office):
+    sends, looks = [], iter([SourceUnavailable("down")] * 3 + [True])
+
+    class Doubtful:
+        def send(self, mail):
+            sends.append(mail)
+            raise OutcomeUnknown
+
+        def find_sent(self, message_id):
+            if isinstance(found := next(looks), Exception):
+                raise found
+            return found
+
+        def close(self): ...
+
+    office.services = replace(office.services, open_sender=lambda sender, secrets=None: Doubtful())  # noqa: ARG005
+
+    office.receive(mail("Printer"))
+    office.wait(hours=2)
+
+    assert (len(sends), office.outbox(), notes(office)) == (1, [], [])
