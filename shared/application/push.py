@@ -6,7 +6,6 @@ import hashlib
 import logging
 import uuid
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -14,6 +13,7 @@ from datetime import timedelta
 from shared.application.ports.connections import Watcher
 from shared.application.ports.platform import PollRequest
 from shared.application.services import Services
+from shared.application.side_by_side import for_each
 from shared.domain.errors import AppError
 from shared.domain.mailbox import Mailbox
 from shared.domain.sources import GraphSource
@@ -23,7 +23,6 @@ from shared.telemetry import Event, emit
 COALESCED = timedelta(seconds=2)
 """All notifications of this time are one poll, which begins after it."""
 
-_SIDE_BY_SIDE = 8
 _MOST_AT_ONCE = 200
 """So many mailboxes have their watches renewed by one run; the others are due at the next."""
 
@@ -43,9 +42,8 @@ def notified(services: Services, notifications: Sequence[object]) -> None:
         if event != "reauthorizationRequired":
             polled.add(mailbox_id)
     now = services.clock()
-    with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
-        list(pool.map(lambda mailbox_id: services.watches.mark_due(mailbox_id, now), marked))
-        asked = list(pool.map(lambda mailbox_id: ask_for_poll(services, mailbox_id), polled))
+    for_each([*marked], lambda mailbox_id: services.watches.mark_due(mailbox_id, now))
+    asked = for_each([*polled], lambda mailbox_id: ask_for_poll(services, mailbox_id))
     emit(Event.PUSH_NOTIFIED, polls=sum(asked), mailboxes=len(polled | marked), ignored=ignored)
 
 
@@ -81,17 +79,10 @@ def look_after_watches(services: Services) -> None:
     except AppError as error:
         emit(Event.PUSH_FAILED, level=logging.WARNING, error=error.code)
         return
-    with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
-        done = pool.map(lambda each: _looked_after(services, key, *each), due[:_MOST_AT_ONCE])
-        for watches in done:
-            if watches.error_code:
-                emit(
-                    Event.PUSH_FAILED,
-                    level=logging.WARNING,
-                    mailbox=watches.mailbox_id,
-                    error=watches.error_code,
-                    failures=watches.failures,
-                )
+    for each in for_each(due[:_MOST_AT_ONCE], lambda each: _looked_after(services, key, *each)):
+        if code := each.error_code:
+            told = {"mailbox": each.mailbox_id, "error": code, "failures": each.failures}
+            emit(Event.PUSH_FAILED, level=logging.WARNING, **told)
 
 
 def _looked_after(services: Services, key: bytes, mailbox: Mailbox, before: Watches | None) -> Watches:

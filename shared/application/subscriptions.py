@@ -6,13 +6,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 
-from shared.application import outbox
 from shared.application.configuration import Checked, Kind
+from shared.application.outbox import Owed, retry
 from shared.application.services import Services
 from shared.application.side_by_side import for_each
 from shared.application.webhooks import described, post, wake
 from shared.domain.errors import MailboxError, NotFound, PreconditionFailed, Problem, SourceError, TargetRefused, Unfit
-from shared.domain.outbox import OutboxEntry
 from shared.domain.webhooks import Subscription, SubscriptionSettings, cloud_event, signing_keys
 
 _MOST = 30
@@ -27,14 +26,6 @@ class DeliveryTest:
     status: int | None
     detail: str
     advice: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Owed:
-    """A webhook that was tried and not delivered."""
-
-    mailbox_id: str
-    entry: OutboxEntry
 
 
 def deliver_test(services: Services, subscription: Subscription) -> DeliveryTest:
@@ -54,10 +45,10 @@ def undelivered(services: Services, subscription: Subscription) -> list[Owed]:
 
     def of(mailbox_id: str) -> list[Owed]:
         found = (each for each in services.tickets.outbox(mailbox_id) if each.kind == "webhook" and each.error)
-        return [Owed(mailbox_id, each) for each in found if each.payload["subscription"] == subscription.id]
+        return [Owed.of(mailbox_id, each) for each in found if each.payload["subscription"] == subscription.id]
 
     found = for_each([each.id for each in services.mailboxes.cached()], of)
-    return sorted(chain.from_iterable(found), key=lambda each: str(each.entry.payload["at"]))
+    return sorted(chain.from_iterable(found), key=lambda each: each.at)
 
 
 def redeliver(services: Services, subscription: Subscription) -> int:
@@ -66,7 +57,7 @@ def redeliver(services: Services, subscription: Subscription) -> int:
     count = 0
     for each in undelivered(services, subscription):
         with suppress(NotFound, PreconditionFailed):  # it was delivered meanwhile
-            outbox.retry(services, each.mailbox_id, each.entry.id)
+            retry(services, each.mailbox_id, each.id)
             count += 1
     return count
 

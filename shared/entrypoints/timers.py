@@ -36,13 +36,13 @@ def sweep(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the binding wants
     """Pick up what is owed and was left behind, renew what makes push work, and alert people of what broke or works
     again.
     """
-    from shared.application import sweep as sweeping
+    from shared.application import outbox
     from shared.application.alerts import raise_alerts
     from shared.application.imports import wake
     from shared.application.push import look_after_watches
 
     if services := ready_services():
-        _each(services, sweeping.sweep, raise_alerts, look_after_watches, wake)
+        _each(services, outbox.sweep, raise_alerts, look_after_watches, wake)
 
 
 def _each(services: "Services", *tasks: Callable[["Services"], object]) -> None:

@@ -73,7 +73,8 @@ def test_a_mailbox_names_a_sender_that_exists(api, support):
 
 def test_what_is_owed_can_be_seen_tried_again_and_dropped(api, services, support):
     mailbox_id = api.post("/api/mailboxes", json=support).json()["id"]
-    payload = {"notice": "reply", "to": [["ann@example.org", "Ann"]], "cc": [], "ticket": 1}
+    at = services.clock().isoformat()
+    payload = {"notice": "reply", "to": [["ann@example.org", "Ann"]], "cc": [], "ticket": 1, "at": at}
     failed = OutboxEntry("mail-1", "email", services.clock(), payload, 3, "failed", "It was refused.")
     busy = OutboxEntry("mail-2", "email", services.clock(), payload)
     services.tickets.commit(mailbox_id, Commit(outbox=[busy, failed]))

@@ -18,9 +18,9 @@ import pytest
 from local.simulators import Simulators
 from local.smtp_server import SmtpServer, run_smtp_server
 from shared.adapters.senders.smtp_wire import SmtpWire
+from shared.application.outbox import sweep
 from shared.application.poll import poll
 from shared.application.ports.platform import PollRequest
-from shared.application.sweep import sweep
 from shared.domain.ticket import CommentKind
 from tests.intake.conftest import storage_services
 from tests.intake.mail import mail

@@ -13,12 +13,12 @@ from shared.adapters.sources.services import SourceServices
 from shared.adapters.storage.clients import StorageClients
 from shared.adapters.storage.documents import TableDocuments
 from shared.application.deliver import deliver
+from shared.application.outbox import sweep
 from shared.application.own_ids import KEY_SECRET, OwnIds
 from shared.application.poll import poll
 from shared.application.ports.platform import DeliveryRequest, PollRequest
 from shared.application.ports.tickets import Commit
 from shared.application.services import Services
-from shared.application.sweep import sweep
 from shared.domain.contact import Contact, Role
 from shared.domain.mailbox import Mailbox
 from shared.domain.message import Address

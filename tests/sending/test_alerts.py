@@ -10,9 +10,9 @@ from shared.adapters.storage.clients import StorageClients
 from shared.adapters.storage.documents import TableDocuments
 from shared.application.alerts import raise_alerts, untold
 from shared.application.health import mailbox_reports, sender_reports
+from shared.application.outbox import sweep
 from shared.application.poll import poll
 from shared.application.ports.platform import PollRequest
-from shared.application.sweep import sweep
 from shared.domain.errors import CredentialsRejected, SourceUnavailable
 from shared.domain.installation import INSTALLATION_ID, Installation
 from shared.domain.mailbox import Mailbox

@@ -8,11 +8,10 @@ import pytest
 
 from local.smtp_server import DROP, run_smtp_server
 from shared.application.deliver import deliver
-from shared.application.outbox import retry
+from shared.application.outbox import retry, sweep
 from shared.application.poll import poll
 from shared.application.ports.platform import DeliveryRequest, PollRequest
 from shared.application.ports.tickets import ChangedEntry, Commit
-from shared.application.sweep import sweep
 from shared.domain.contact import Role
 from shared.domain.errors import NotFound, OutcomeUnknown, SourceUnavailable
 from shared.domain.outbox import EventType, event

@@ -43,7 +43,7 @@ def test_who_names_nothing_is_told_everything_but_who_was_refused(desk):
 
     told = {each for each in EventType if subscription.wants(each, "any-mailbox")}
 
-    assert told == set(EventType) - {EventType.MESSAGE_REFUSED}
+    assert told == set(EventType) - {EventType.MESSAGE_REFUSED, EventType.MAIL_RETURNED}
 
 
 # What they are told

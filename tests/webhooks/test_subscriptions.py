@@ -208,19 +208,22 @@ def queued(desk):
 def test_what_failed_is_listed_with_its_error_and_when_it_is_tried_again(api, desk, failing):
     answer = api.get(f"/api/subscriptions/{failing.id}/undelivered")
 
-    found = {each["event"]: each for each in answer.json()["undelivered"]}
+    found = {each["about"]: each for each in answer.json()["undelivered"]}
     assert found.keys() == {"ticket.created", "ticket.commented"}
     assert found["ticket.created"] == {
-        "event": "ticket.created",
+        "id": f"ticket.created-1-{failing.id}",
         "mailbox_id": desk.mailbox.id,
+        "kind": "webhook",
+        "state": "failed",
+        "about": "ticket.created",
+        "to": [],
         "ticket_number": 1,
         "at": "2026-11-21T10:00:00Z",
         "attempts": 11,
-        "failed": True,
         "due_at": "2026-11-21T10:00:00Z",
         "error": "Not there.",
     }
-    assert (found["ticket.commented"]["failed"], found["ticket.commented"]["error"]) == (False, "Busy.")
+    assert (found["ticket.commented"]["state"], found["ticket.commented"]["error"]) == ("waiting", "Busy.")
 
 
 def test_what_failed_is_delivered_again_on_demand(api, desk, failing, queued):

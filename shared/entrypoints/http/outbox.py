@@ -1,15 +1,13 @@
 """The operations on what is owed: e-mails and webhooks that have not been delivered."""
 
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from shared.application import outbox
 from shared.application.mailboxes import find_mailbox
 from shared.domain.fields import DocumentId
-from shared.domain.outbox import EntryKind, OutboxEntry
 from shared.entrypoints.http.audit import acts
 from shared.entrypoints.http.problems import described
 from shared.entrypoints.http.requests import Ready, ready
@@ -20,29 +18,15 @@ Mailbox = Annotated[DocumentId, Path(alias="mailbox_id")]
 EntryId = Annotated[str, Path(alias="entry_id", pattern=r"^[A-Za-z0-9._-]{1,300}$")]
 
 
-class Owed(BaseModel):
-    """`about` is the notice that an e-mail is, or the type of an event."""
-
-    id: str
-    kind: EntryKind
-    state: str = Field(description="waiting, sending, or failed: not tried again by itself")
-    about: str
-    ticket_number: int | None
-    to: list[str]
-    due_at: datetime
-    attempts: int
-    error: str
-
-
 class Outbox(BaseModel):
-    entries: list[Owed]
+    entries: list[outbox.Owed]
 
 
 @router.get("", responses=described(404))
 def list_outbox(services: Ready, mailbox: Annotated[DocumentId, Query()]) -> Outbox:
     """At most a thousand entries of a mailbox; those first that need somebody."""
     find_mailbox(services, mailbox)
-    return Outbox(entries=[_shown(each) for each in outbox.owed(services, mailbox)])
+    return Outbox(entries=outbox.owed(services, mailbox))
 
 
 @router.post(
@@ -67,19 +51,3 @@ def drop_outbox_entry(mailbox_id: Mailbox, entry_id: EntryId, services: Ready) -
     """Never deliver it."""
     find_mailbox(services, mailbox_id)
     outbox.drop(services, mailbox_id, entry_id)
-
-
-def _shown(entry: OutboxEntry) -> Owed:
-    told = entry.payload
-    people = (*told.get("to", ()), *told.get("cc", ())) if entry.kind == "email" else ()
-    return Owed(
-        id=entry.id,
-        kind=entry.kind,
-        state=entry.state,
-        about=told.get("notice") or told.get("type", ""),
-        ticket_number=told.get("ticket"),
-        to=[address for address, _ in people],
-        due_at=entry.due_at,
-        attempts=entry.attempts,
-        error=entry.error,
-    )

@@ -1,6 +1,5 @@
 """The operations on webhook subscriptions: settings, tests, and what could not be delivered (req M7)."""
 
-from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated
 
@@ -9,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from shared.application import subscriptions, webhooks
 from shared.application.configuration import find
+from shared.application.outbox import Owed
 from shared.application.services import Services
 from shared.application.subscriptions import SUBSCRIPTIONS
 from shared.domain import webhooks as domain
@@ -41,32 +41,10 @@ class Subscriptions(BaseModel):
     subscriptions: list[Subscription]
 
 
-class DeliveryTest(BaseModel):
-    """How the receiver took a test; `status` is what it answered, None where it did not."""
-
-    ok: bool
-    status: int | None
-    detail: str
-    advice: str
-
-
-class Undelivered(BaseModel):
-    """A webhook that has not been delivered so far. It is tried again at `due_at`, but not where it `failed`."""
-
-    event: str = Field(description="the type, such as ticket.created")
-    mailbox_id: str
-    ticket_number: int | None
-    at: datetime
-    attempts: int
-    failed: bool
-    due_at: datetime
-    error: str
-
-
 class AllUndelivered(BaseModel):
     """Oldest first."""
 
-    undelivered: list[Undelivered]
+    undelivered: list[Owed]
 
 
 class Redelivery(BaseModel):
@@ -81,16 +59,15 @@ def list_subscriptions(services: Ready) -> Subscriptions:
 
 
 @router.post("/{subscription_id}/test")
-def test_subscription(subscription_id: Id, services: Ready) -> DeliveryTest:
+def test_subscription(subscription_id: Id, services: Ready) -> subscriptions.DeliveryTest:
     """Post an event of the type `mailroom.test`, also where the subscription is disabled."""
-    return DeliveryTest(**asdict(subscriptions.deliver_test(services, _found(services, subscription_id))))
+    return subscriptions.deliver_test(services, _found(services, subscription_id))
 
 
 @router.get("/{subscription_id}/undelivered")
 def list_undelivered(subscription_id: Id, services: Ready) -> AllUndelivered:
     """What has failed at least once and was not delivered since."""
-    found = subscriptions.undelivered(services, _found(services, subscription_id))
-    return AllUndelivered(undelivered=[_undelivered(each) for each in found])
+    return AllUndelivered(undelivered=subscriptions.undelivered(services, _found(services, subscription_id)))
 
 
 @router.post(
@@ -115,20 +92,6 @@ def _with(subscription: domain.Subscription, state: SenderState | None) -> Subsc
 
 def _found(services: Services, subscription_id: str) -> domain.Subscription:
     return find(services, SUBSCRIPTIONS, subscription_id).value
-
-
-def _undelivered(owed: subscriptions.Owed) -> Undelivered:
-    entry = owed.entry
-    return Undelivered(
-        event=entry.payload["type"],
-        mailbox_id=owed.mailbox_id,
-        ticket_number=entry.payload.get("ticket"),
-        at=entry.payload["at"],
-        attempts=entry.attempts,
-        failed=entry.state == "failed",
-        due_at=entry.due_at,
-        error=entry.error,
-    )
 
 
 add_operations(router, SUBSCRIPTIONS, Subscription, _shown)
