@@ -112,8 +112,7 @@ def read_receipt(mail: Mail, message: InboundMessage) -> Finding | None:
         refused = original.report([FailedDelivery(_recipient(fields), permanent=True)])  # so does Dovecot refuse
         return Finding(Kind.DELIVERY_FAILURE, (*reasons, "subject: undeliverable"), refused)
     begin = message.text[:2_000]
-    is_about_ours = message.in_reply_to or message.references or _quoted("subject").search(begin)
-    if is_titled and is_about_ours and pattern("was_read").search(begin):
+    if is_titled and _quoted("subject").search(begin) and pattern("was_read").search(begin):
         return Finding(Kind.READ_RECEIPT, ("subject: read", "text: was read"), _original(mail, message).report())
     return None
 
