@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from shared.application.ports.stores import Versioned
-from shared.application.ports.tickets import ChangedTicket, StoredRaw
+from shared.application.ports.tickets import ChangedTicket, Commit, StoredRaw
 from shared.application.services import Services
 from shared.application.ticket_changes import (
     Asked,
@@ -15,7 +15,6 @@ from shared.application.ticket_changes import (
     make,
     people_in_copy,
     status_events,
-    with_status,
 )
 from shared.application.validation import read
 from shared.domain.contact import same_address
@@ -53,14 +52,15 @@ def _commented(services: Services, current: Versioned[Ticket], asked: Asked) -> 
     cc = _cc(ticket, copied)
     made, row = _made(services, ticket, new, by)
     after = replace(
-        with_status(ticket, _status(ticket, new), now),
+        ticket.with_status(_status(ticket, new), now),
         updated_at=now,
         comment_count=made.seq,
         cc=cc,
         participants=ticket.participants_with((ticket.requester, *cc)),
     )
     events = [_told(made, new), *status_events(current, after, now, by.address)]
-    return Change([ChangedTicket(current, after)], [made], [row] if row else [], events, made)
+    changed, rows = [ChangedTicket(current, after)], [row] if row else []
+    return Commit(changed_tickets=changed, comments=[made], raws=rows, outbox=events), made
 
 
 def _made(services: Services, ticket: Ticket, new: NewComment, by: Address) -> tuple[Comment, StoredRaw | None]:

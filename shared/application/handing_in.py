@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shared.application.arrivals import Arrived, Taken, arrived, batches, record
+from shared.application.arrivals import Arrived, Taken, arrived, batches
 from shared.application.intake import taking_in
 from shared.application.ports.tickets import Fenced
 from shared.application.services import Services
@@ -51,11 +51,9 @@ def handed_in(mailbox: Mailbox, contents: Sequence[bytes]) -> list[Arrived]:
 
 
 def _take_in(services: Services, mailbox: Mailbox, items: Sequence[Arrived], taken: dict[MessageRef, Taken]) -> None:
-    started_at = services.clock()
     rest = [item for item in items if item.raw.ref not in taken]
-    with taking_in(services, mailbox) as intake:
+    with taking_in(services, mailbox, "http") as intake:
         for batch in batches(rest):
             for each in intake.take_in(batch):
                 taken[each.ref] = each
                 intake.settled(each.ref)
-        intake.release(record("http", started_at, services.clock(), [taken[item.raw.ref] for item in rest]))

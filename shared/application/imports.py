@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import closing, suppress
 from datetime import timedelta
 
-from shared.application.arrivals import Arrived, Item, Taken, arrivals, batches, record, tell
+from shared.application.arrivals import Arrived, Item, arrivals, batches, tell
 from shared.application.auditing import audited
 from shared.application.installation import installation
 from shared.application.intake import taking_in
@@ -237,19 +237,16 @@ class _Part:
                 return
 
     def _take_in_page(self, source: Source, page: Page) -> None:
-        started_at, taken = self._services.clock(), list[Taken]()
         wanted = self._fitting(page)
         if not wanted:
             return
         terms = Terms(silent=self.ours.silent, original_dates=True)
-        with taking_in(self._services, self._mailbox, terms=terms, retried={}) as intake:
+        with taking_in(self._services, self._mailbox, "import", terms=terms, retried={}) as intake:
             for batch in batches(self._within(arrivals(source.fetch(wanted), header_names(self._mailbox)))):
-                taken += intake.take_in(batch)
-            if taken:
-                intake.release(record("import", started_at, self._services.clock(), taken))
-        tell(taken)
-        outcomes = Counter(self.ours.outcomes) + Counter(each.outcome.value for each in taken)
-        self._change(listed=self.ours.listed + len(taken), outcomes=dict(outcomes))
+                intake.take_in(batch)
+        tell(intake.taken)
+        outcomes = Counter(self.ours.outcomes) + Counter(each.outcome.value for each in intake.taken)
+        self._change(listed=self.ours.listed + len(intake.taken), outcomes=dict(outcomes))
 
     def _within(self, items: Iterator[Item]) -> Iterator[Item]:
         """Those of that time, now that all say when they came; or were written, where the provider does not tell."""

@@ -9,7 +9,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
-from shared.application.arrivals import Arrived, Item, Taken, arrived
+from shared.application.arrivals import Arrived, Item, Taken, arrived, record
 from shared.application.finding import Finder, Found
 from shared.application.intake_events import IntakeEvents
 from shared.application.plan import Plan
@@ -74,6 +74,7 @@ class Intake:
         self._retried = retried
         self._attempts = {item.ref: item.attempts for item in state.deferred}
         self._owes = False
+        self.taken: list[Taken] = []
         self._readers = ThreadPoolExecutor(8, thread_name_prefix="find")
 
     @cached_property
@@ -96,14 +97,18 @@ class Intake:
         """To be stored with the next commit."""
         self._state = replace(self._state, cursor=cursor, cursor_at=self._clock())
 
-    def release(self, run: PollRun | None, handled: Sequence[Versioned[QuarantineEntry]] = ()) -> None:
-        """Store the cursor and the record of the run, and let others poll the mailbox. What was `handled` leaves
-        quarantine.
+    def release(self, run: PollRun | None) -> None:
+        """Store the cursor and the record of the run, and let others poll the mailbox. What was handled when it was
+        tried again leaves quarantine.
         """
         state = replace(self._owned_state(), lease_owner=None, lease_until=None)
         if run:
             state = replace(state, sums=with_run(state.sums, run))
-        left = [ChangedQuarantine(each, None) for each in handled]
+        handled, retried = (
+            (each.ref for each in self.taken if each.outcome is not Outcome.QUARANTINED),
+            self._retried or {},
+        )
+        left = [ChangedQuarantine(retried[ref], None) for ref in handled if ref in retried]
         self._store(Commit(state, self._etag, run=run, changed_quarantine=left))
 
     def put_back(self, ref: MessageRef) -> bool:
@@ -129,7 +134,9 @@ class Intake:
     def take_in(self, batch: Sequence[Item]) -> list[Taken]:
         """Commit the messages; those that were taken in before come back as duplicates."""
         failed = [self._not_fetched(item) for item in batch if isinstance(item, FetchFailure)]
-        return failed + self._commit([item for item in batch if isinstance(item, Arrived)])
+        taken = failed + self._commit([item for item in batch if isinstance(item, Arrived)])
+        self.taken += taken
+        return taken
 
     def _not_fetched(self, failure: FetchFailure) -> Taken:
         if isinstance(failure.error, MessageGone):
@@ -288,15 +295,17 @@ class Intake:
 
 
 @contextmanager
-def taking_in(services: Services, mailbox: Mailbox, **how: Any) -> Iterator[Intake]:
-    """Take messages in between polls; whoever does so releases the mailbox in the end. :raises Fenced: it is polled."""
-    owner = uuid.uuid4().hex
+def taking_in(services: Services, mailbox: Mailbox, reason: str, **how: Any) -> Iterator[Intake]:
+    """Take messages in between polls; what was taken in is recorded in the end. :raises Fenced: it is polled."""
+    owner, started_at = uuid.uuid4().hex, services.clock()
     state, etag = services.tickets.state(mailbox.id)
     if state.is_leased(now=services.clock(), to_other_than=owner):
         raise Fenced
     with closing(Intake(services, mailbox, state, etag, owner=owner, **how)) as intake:
         try:
             yield intake
+            if intake.taken:
+                intake.release(record(reason, started_at, services.clock(), intake.taken))
         except Fenced:
             raise
         except AppError:

@@ -44,7 +44,7 @@ def _needed_by(services: Services, mailbox: Mailbox) -> Iterator[str]:
 
 def _stop_polls(services: Services, mailbox: Mailbox) -> None:
     """What a poll has begun to take in comes to nothing. :raises Conflict: it was faster."""
-    with taking_in(services, mailbox) as intake:
+    with taking_in(services, mailbox, "deletion") as intake:
         intake.lease()
         if [*_needed_by(services, mailbox)]:
             raise Conflict

@@ -5,9 +5,9 @@ from datetime import datetime
 
 from shared.application import tickets
 from shared.application.ports.stores import Versioned
-from shared.application.ports.tickets import ChangedTicket
+from shared.application.ports.tickets import ChangedTicket, Commit
 from shared.application.services import Services
-from shared.application.ticket_changes import Asked, Change, Changed, author, make, status_events, with_status
+from shared.application.ticket_changes import Asked, Change, Changed, author, make, status_events
 from shared.application.validation import read
 from shared.domain.contact import same_address
 from shared.domain.errors import Conflict, Invalid, NotFound, Problem
@@ -25,14 +25,15 @@ def merge(services: Services, tag: str, asked: Asked) -> Changed:
         into, now = _other(services, current, asked.data), services.clock()
         by = author(services, None, asked.by) or Address("", asked.by)
         ticket, target = current.value, into.value
-        after = with_status(_noted(replace(ticket, merged_into=target.number), now), Status.CLOSED, now)
+        after = _noted(replace(ticket, merged_into=target.number), now).with_status(Status.CLOSED, now)
         joined = _noted(_joined(target, ticket), now)
         notes = [
             _note(after, by, f"Merged into {target.tag}."),
             _note(joined, by, f"{ticket.tag} was merged into this ticket."),
         ]
         changed = [ChangedTicket(current, after), ChangedTicket(into, joined)]
-        return Change(changed, notes, events=status_events(current, after, now, asked.by))
+        told = status_events(current, after, now, asked.by)
+        return Commit(changed_tickets=changed, comments=notes, outbox=told), None
 
     return make(services, tag, asked, change)
 
@@ -42,7 +43,8 @@ def link(services: Services, tag: str, asked: Asked) -> Changed:
 
     def change(current: Versioned[Ticket]) -> Change:
         other = _other(services, current, asked.data)
-        return Change([_linked(current, other.value.number), _linked(other, current.value.number)])
+        changed = [_linked(current, other.value.number), _linked(other, current.value.number)]
+        return Commit(changed_tickets=changed), None
 
     return make(services, tag, asked, change)
 
@@ -54,7 +56,8 @@ def unlink(services: Services, tag: str, other_tag: str, asked: Asked) -> Change
         other = tickets.find(services, other_tag)
         if other.value.number not in current.value.linked_to or other.value.mailbox_id != current.value.mailbox_id:
             raise NotFound("they are not linked")
-        return Change([_unlinked(current, other.value.number), _unlinked(other, current.value.number)])
+        changed = [_unlinked(current, other.value.number), _unlinked(other, current.value.number)]
+        return Commit(changed_tickets=changed), None
 
     return make(services, tag, asked, change)
 

@@ -86,7 +86,7 @@ class Plan:
                 before = self._ticket(number)
                 new = new_text(item.raw.content) or item.message.text
                 text, _ = preprocess(self.mailbox.preprocessing, new, Effort(thread_time))
-                after = self._commented(_with_status(before, status, self._dated(item)), item, kind, text)
+                after = self._commented(before.with_status(status, self._dated(item)), item, kind, text)
                 self._note(item, Outcome.APPENDED, ticket_number=number)
                 if self.events:
                     self._outbox += self.events.commented(before, after, kind, facts)
@@ -223,11 +223,6 @@ class Plan:
 
 def _moment(item: Arrived) -> datetime | None:
     return item.raw.received_at or item.message.sent_at
-
-
-def _with_status(ticket: Ticket, status: Status, now: datetime) -> Ticket:
-    closes = status is Status.CLOSED and ticket.status is not Status.CLOSED
-    return replace(ticket, status=status, closed_at=now if closes else ticket.closed_at)
 
 
 def _notes(raw: RawMessage) -> tuple[str, ...]:

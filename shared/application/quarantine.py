@@ -137,17 +137,14 @@ def _retry(
     entries: Mapping[MessageRef, Versioned[QuarantineEntry]],
     batch: Sequence[Item],
 ) -> list[Retried]:
-    started_at = services.clock()
     subject = next(iter(entries)).key if len(entries) == 1 else mailbox.id
     with (
         audited(services, _NOUN, subject, "retried"),
-        taking_in(services, mailbox, terms=terms, retried=entries) as intake,
+        taking_in(services, mailbox, "retry", terms=terms, retried=entries) as intake,
     ):
-        taken = [_fetched_later(mailbox, terms, intake, each) for each in batch if _is_missing(each)]
-        taken += intake.take_in([each for each in batch if not _is_missing(each)])
-        handled = [entries[each.ref] for each in taken if each.outcome is not Outcome.QUARANTINED]
-        intake.release(record("retry", started_at, services.clock(), taken), handled)
-    return [Retried(each.ref.key, each.outcome, each.reason, mailbox.tag(each.ticket_number)) for each in taken]
+        intake.taken += [_fetched_later(mailbox, terms, intake, each) for each in batch if _is_missing(each)]
+        intake.take_in([each for each in batch if not _is_missing(each)])
+    return [Retried(each.ref.key, each.outcome, each.reason, mailbox.tag(each.ticket_number)) for each in intake.taken]
 
 
 def _items(services: Services, mailbox: Mailbox, entries: Iterable[QuarantineEntry]) -> Iterator[Item]:

@@ -12,7 +12,7 @@ from shared.application.auditing import audited
 from shared.application.finding import Finder
 from shared.application.ports.platform import DeliveryRequest
 from shared.application.ports.stores import Versioned
-from shared.application.ports.tickets import ChangedTicket, Commit, ReceiptExists, StoredRaw, TicketChanged
+from shared.application.ports.tickets import ChangedTicket, Commit, ReceiptExists, TicketChanged
 from shared.application.services import Services
 from shared.application.validation import read
 from shared.domain.contact import same_address
@@ -41,15 +41,8 @@ class Asked:
     digest: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What is stored at once: the ticket itself comes first. `comment` is the one that was asked for."""
-
-    tickets: Sequence[ChangedTicket]
-    comments: Sequence[Comment] = ()
-    raws: Sequence[StoredRaw] = ()
-    events: Sequence[OutboxEntry] = ()
-    comment: Comment | None = None
+Change = tuple[Commit, Comment | None]
+"""What is stored at once, the ticket itself as the first of those that change; and the comment that was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,36 +95,29 @@ def _fingerprint(ticket: Ticket, asked: Asked) -> str:
 
 
 def _stored(services: Services, current: Versioned[Ticket], asked: Asked, change: Change) -> Changed:
-    ticket, now = current.value, services.clock()
-    if asked.key is None and all(each.after == each.before.value for each in change.tickets):
+    ticket, (commit, comment) = current.value, change
+    if asked.key:
+        made, fingerprint = str(comment.seq) if comment else "", _fingerprint(ticket, asked)
+        receipt = Receipt(request_key(asked.key), fingerprint, None, services.clock(), ticket.number, made)
+        commit = replace(commit, receipts=[receipt])
+    elif all(each.after == each.before.value for each in commit.changed_tickets):
         return Changed(current, None)
-    made = str(change.comment.seq) if change.comment else ""
-    receipts = [
-        Receipt(request_key(key), _fingerprint(ticket, asked), None, now, ticket.number, made)
-        for key in [asked.key]
-        if key
-    ]
-    commit = Commit(
-        changed_tickets=change.tickets,
-        comments=change.comments,
-        raws=change.raws,
-        outbox=change.events,
-        receipts=receipts,
-    )
-    with _audited(services, change):
+    with _audited(services, commit.changed_tickets, comment):
         etag = services.tickets.commit(ticket.mailbox_id, commit)
-    if change.events:
+    if commit.outbox:
         services.deliveries.put(DeliveryRequest(ticket.mailbox_id))
-    return Changed(Versioned(change.tickets[0].after, etag), change.comment)
+    return Changed(Versioned(commit.changed_tickets[0].after, etag), comment)
 
 
-def _audited(services: Services, change: Change) -> AbstractContextManager[None]:
+def _audited(
+    services: Services, changed: Sequence[ChangedTicket], comment: Comment | None
+) -> AbstractContextManager[None]:
     """Of a comment, its place in the log of the ticket says enough."""
-    first, *others = change.tickets
-    made = {"comment": {"seq": change.comment.seq, "kind": change.comment.kind}} if change.comment else {}
+    first, *others = changed
+    made = {"comment": {"seq": comment.seq, "kind": comment.kind}} if comment else {}
     before = _values(first.before.value) | {each.after.tag: _values(each.before.value) for each in others}
     after = _values(first.after) | {each.after.tag: _values(each.after) for each in others} | made
-    action = "commented" if change.comment else "changed"
+    action = "commented" if comment else "changed"
     return audited(services, "ticket", first.after.tag, action, before=before, after=after, personal=_PERSONAL)
 
 
@@ -157,11 +143,6 @@ def author(services: Services, named: str | None, by: str) -> Address | None:
 def mailbox_of(services: Services, ticket: Ticket) -> Mailbox:
     """By whose tag the ticket was found."""
     return next(each for each in services.mailboxes.cached() if each.id == ticket.mailbox_id)
-
-
-def with_status(ticket: Ticket, status: Status, now: datetime) -> Ticket:
-    closes = status is Status.CLOSED and ticket.status is not Status.CLOSED
-    return replace(ticket, status=status, closed_at=now if closes else ticket.closed_at)
 
 
 def status_events(before: Versioned[Ticket], after: Ticket, now: datetime, by: str) -> list[OutboxEntry]:
@@ -208,10 +189,11 @@ def _patched(services: Services, current: Versioned[Ticket], asked: Asked) -> Ch
         problems += found
     if problems:
         raise Invalid(problems)
-    after = with_status(replace(ticket, **values), wanted.status if "status" in named else ticket.status, now)
+    after = replace(ticket, **values).with_status(wanted.status if "status" in named else ticket.status, now)
     if after != ticket:
         after = replace(after, updated_at=now, participants=ticket.participants_with((ticket.requester, *after.cc)))
-    return Change([ChangedTicket(current, after)], events=status_events(current, after, now, asked.by))
+    told = status_events(current, after, now, asked.by)
+    return Commit(changed_tickets=[ChangedTicket(current, after)], outbox=told), None
 
 
 def _assignee(services: Services, _: Ticket, wanted: TicketPatch) -> tuple[str, list[Problem]]:

@@ -1,7 +1,7 @@
 """Tickets, their comments, and the receipts that make intake exactly-once."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -89,6 +89,10 @@ class Ticket(TicketFields):
     def has_participant(self, address: Address | None) -> bool:
         """Whether that person wrote or received a message of this ticket."""
         return address is not None and address.key in self.participants
+
+    def with_status(self, status: Status, at: datetime) -> "Ticket":
+        closes = status is Status.CLOSED and self.status is not Status.CLOSED
+        return replace(self, status=status, closed_at=at if closes else self.closed_at)
 
     def participants_with(self, people: Iterable[Address]) -> frozenset[str]:
         """Those there are and these, who come first where that makes too many."""

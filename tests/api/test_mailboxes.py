@@ -161,7 +161,7 @@ def test_a_poll_that_goes_on_while_its_mailbox_is_deleted_takes_nothing_in(api: 
 
 
 def test_a_mailbox_is_not_deleted_while_it_is_polled(api: TestClient, desk: Desk):
-    with taking_in(desk.services, desk.services.mailboxes.get(desk.id).value) as poll:
+    with taking_in(desk.services, desk.services.mailboxes.get(desk.id).value, "test") as poll:
         poll.lease()
 
         assert api.delete(f"/api/mailboxes/{desk.id}", headers={"If-Match": "*"}).status_code == 412
