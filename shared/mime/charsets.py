@@ -14,6 +14,7 @@ from shared.mime.guessing import likely_charset
 _TABLES = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
 _TAKEN_AS = {name: codec for codec, names in _TABLES["names"].items() for name in names.split()}
 _CODE_PAGE = re.compile(r"(?:x_)?(?:cp|ibm|ms|win|windows)_?(\d{3,4})")
+_ISO = re.compile(r"(?:cs)?iso_?8859_?(\d{1,2})(?:_?[ei])?")
 _MACINTOSH = re.compile(r"(?:x_)?mac_?([a-z]+)")
 _TEXT_CODECS = frozenset(aliases.values()) - {
     "base64_codec", "bz2_codec", "hex_codec", "mbcs", "quopri_codec", "rot_13", "uu_codec", "zlib_codec",
@@ -23,6 +24,9 @@ _NOT_ASCII_BELOW_128 = frozenset(
 )
 _SAYS_NOTHING = frozenset({"", "unknown", "unknown_8bit", "x_unknown", "8bit", "binary", "default", "x_user_defined"})
 _MULTIBYTE = frozenset({"gb18030", "big5hkscs", "cp949", "cp932", "euc_jp", "johab", "cp874"})
+_CUT = re.compile(rb"[\xc3-\xf4][\x80-\xbf]{1,2}\Z")
+"""At the end: a character of UTF-8 without its last bytes."""
+_EUC = re.compile(rb"\x8e([\xa1-\xdf])|(?:[\xa1-\xfe]{2})++")
 _JAPANESE_SHIFT = re.compile(rb"\x1b(\$[@B]|\([BJI])")
 
 
@@ -32,6 +36,8 @@ def codec(charset: str) -> str | None:
     name = re.sub(r"[^a-z0-9]+", "_", charset[:64].lower()).strip("_")
     if code_page := _CODE_PAGE.fullmatch(name):
         name = _TABLES["code_pages"].get(code_page[1], f"cp{code_page[1]}")
+    if iso := _ISO.fullmatch(name):
+        name = f"iso8859_{iso[1]}"
     if macintosh := _MACINTOSH.fullmatch(name):
         name = _TABLES["macintosh"].get(macintosh[1], f"mac_{macintosh[1]}")
     name = _TAKEN_AS.get(name) or aliases.get(name, name)
@@ -83,10 +89,14 @@ def _rescue(raw: bytes, name: str, sibling: str) -> tuple[str, Defect]:
     """Text of bytes that are not all of the charset they should be in."""
     if name.startswith("iso2022_jp"):
         return _japanese(raw), Defect.CHARSET_DAMAGED
+    if name == "euc_jp":
+        return _EUC.sub(_euc_to_shift_jis, raw).decode("cp932", "replace"), Defect.CHARSET_DAMAGED
     if _is_utf8(raw):
         return raw.decode("utf-8"), Defect.CHARSET_WRONG
     if name == "utf_8" and _is_utf8(raw, "surrogatepass"):  # each half of a character by itself (CESU-8)
         return _without_surrogates(raw.decode("utf-8", "surrogatepass")), Defect.CHARSET_DAMAGED
+    if name == "utf_8" and (cut := _CUT.search(raw, len(raw) - 3)) and _is_utf8(raw[: cut.start()]):
+        return f"{raw[: cut.start()].decode('utf-8')}\ufffd", Defect.CHARSET_DAMAGED
     text = _without_surrogates(raw.decode(name, "replace"))
     sample = [character for character in text[:10_000] if character > "\x7f"]
     if name == "utf_8" and sample.count("\ufffd") * 3 > len(sample):
@@ -117,6 +127,10 @@ def _japanese(raw: bytes) -> str:
             piece = bytes(byte | 0x80 if byte > 0x20 else byte for byte in piece)  # noqa: PLW2901 - as above
         text.append(piece.decode("cp932", "replace"))
     return "".join(text)
+
+
+def _euc_to_shift_jis(found: re.Match[bytes]) -> bytes:
+    return found[1] or _jis_to_shift_jis(bytes(byte & 0x7F for byte in found[0]))
 
 
 def _jis_to_shift_jis(piece: bytes) -> bytes:

@@ -20,6 +20,10 @@ from shared.mime.defects import Defect
         ("x-cp1250", "cp1250"),
         ("win-1257", "cp1257"),
         ("ISO-8859-8-I", "cp1255"),
+        ("csISO88598I", "cp1255"),
+        ("iso88592", "iso8859_2"),
+        ("iso8859-15", "iso8859_15"),
+        ("KSC_5601", "cp949"),
         ("iso-8859-9", "cp1254"),
         ("TIS-620", "cp874"),
         ("windows-874", "cp874"),
@@ -83,6 +87,7 @@ def test_a_few_damaged_bytes_do_not_turn_utf_8_into_something_else():
 
 def test_text_cut_within_a_character_stays_utf_8():
     assert decode("Привет, Анна".encode()[:-1], "utf-8") == ("Привет, Анн\ufffd", Defect.CHARSET_DAMAGED)
+    assert decode("Danke 😀".encode()[:-1], "utf-8") == ("Danke \ufffd", Defect.CHARSET_DAMAGED)
 
 
 def test_without_a_declaration_the_charset_of_the_rest_of_the_message_is_tried():
@@ -95,6 +100,7 @@ def test_japanese_mail_may_hold_the_characters_that_only_windows_has():
     raw = b"\x1b$B\x7cb66\x2d!\x1b(B ok \x1b(I:C\x1b(B"
 
     assert decode(raw, "iso-2022-jp")[0] == "髙橋① ok ｺﾃ"
+    assert decode(b"\xfc\xe2\xb6\xb6\xad\xa1 ok \x8e\xba\x8e\xc3", "euc-jp")[0] == "髙橋① ok ｺﾃ"
 
 
 @pytest.mark.parametrize(
