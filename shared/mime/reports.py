@@ -29,7 +29,7 @@ _ORIGINAL_TYPES = (
     *("text/rfc822-headers", "message/rfc822-headers", "message/global-headers"),
 )
 _SERVER_NAMES = re.compile(r"mail delivery|mail(?:er)?[- ]daemon|delivery (?:sub)?system", re.IGNORECASE)
-_OFFICES = re.compile(r"(?!.*daemon).*(?:post|admin)", re.IGNORECASE)
+_OFFICES = re.compile(r"(?![^@]*daemon)[^@]*(?:post|admin)", re.IGNORECASE)
 """Addresses of mail servers that are those of somebody, too."""
 _BLANK_LINES = re.compile(rb"\n[ \t\r]*(?:\n[ \t\r]*)+")
 _STATUS = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.]*\d)")
@@ -150,10 +150,8 @@ def _structured(mail: Mail, message: InboundMessage, source: bytes, signs: tuple
 
 
 def _action(group: Fields) -> str:
-    action = text(group.first("action")).lower().split(maxsplit=1)[:1]
-    known = action and action[0] in ("failed", "delayed", "delivered", "relayed", "expanded")
-    if known:
-        return action[0]
+    if known := re.match("failed|delayed|delivered|relayed|expanded", text(group.first("action")).lower()):
+        return known[0]
     return {"2": "delivered", "4": "delayed"}.get(group.first("status")[:1], "failed")
 
 
@@ -269,13 +267,12 @@ def _described(message: InboundMessage, said: str, original: _Original, *, is_fi
     chosen = _chosen(message, mentions, original)
     places = [each for each in mentions if each.address in chosen]
     ends = [*(each.start for each in places), len(said)][1:]
-    told: dict[str, str] = {}
+    told: dict[str, list[str]] = {}
     for each, end in zip(places, ends, strict=True):
-        diagnostic = " ".join(said[each.end : min(end, each.end + 2 * MAX_DIAGNOSTIC)].split()).lstrip(">):;.,' ")
-        if each.address not in told or (_has_code(diagnostic) and not _has_code(told[each.address])):
-            told[each.address] = diagnostic
+        behind = said[each.end : min(end, each.end + 2 * MAX_DIAGNOSTIC)]
+        told.setdefault(each.address, []).append(" ".join(behind.split()).lstrip(">):;.,' "))
     for address in chosen:
-        diagnostic = told.get(address, "")
+        diagnostic = next(filter(_has_code, told.get(address, [])), told.get(address, [""])[0])
         if len(chosen) == 1 and not _has_code(diagnostic) and (_has_code(said) or not diagnostic):
             diagnostic = " ".join(said.split())
         yield _delivery(address, diagnostic, _first(_STATUS, diagnostic), is_final=is_final)
