@@ -4,61 +4,32 @@ What has changed since the last look is told in one e-mail, however much it is; 
 nobody can be told stays news until there is a way.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 
 from shared.application.health import MailboxReport, SenderReport, mailbox_reports, sender_reports
 from shared.application.installation import installation
 from shared.application.ports.platform import DeliveryRequest
 from shared.application.ports.tickets import Commit, OutboxChanged
 from shared.application.services import Services
-from shared.domain.health import Finding, Level, SenderState
+from shared.domain.health import Finding, Level
+from shared.domain.mailbox import Mailbox
 from shared.domain.outbox import EventType, event
+from shared.domain.senders import Sender
 
 CALM = timedelta(hours=1)
 """What breaks again so soon after people were told that it works is told when that hour is over."""
 
 _MOST_LINES, _MOST_NAMES = 50, 5
+_TYPES = {
+    (Mailbox, True): EventType.MAILBOX_FAILING,
+    (Mailbox, False): EventType.MAILBOX_RECOVERED,
+    (Sender, True): EventType.SENDER_FAILING,
+    (Sender, False): EventType.SENDER_RECOVERED,
+}
 
-
-@dataclass(frozen=True, slots=True)
-class _Watched:
-    """A mailbox or a sender: what is wrong with it, if anything; whether it has been seen to work since people were
-    told that it is broken; and what they were told last. `partition` is the mailbox that the event is stored with.
-    """
-
-    id: str
-    name: str
-    types: tuple[EventType, EventType]
-    partition: str
-    error: Finding | None
-    has_worked: bool
-    is_enabled: bool
-    is_alerted: bool
-    alerted_at: datetime | None
-    mark: Callable[[bool], object]
-
-    @property
-    def type(self) -> EventType:
-        return self.types[0 if self.error else 1]
-
-    def is_news(self, now: datetime) -> bool:
-        if self.error:
-            return not self.is_alerted and (self.alerted_at is None or now - self.alerted_at >= CALM)
-        return self.is_alerted and (self.has_worked or not self.is_enabled)
-
-    @property
-    def state(self) -> str:
-        if self.error:
-            return f"{self.name} is broken"
-        return f"{self.name} works again" if self.is_enabled else f"{self.name} is switched off"
-
-    @property
-    def line(self) -> str:
-        return f"{self.state}: {self.error.text}. {self.error.advice}".strip() if self.error else f"{self.state}."
+_Watched = MailboxReport | SenderReport
 
 
 def raise_alerts(services: Services) -> None:
@@ -67,15 +38,17 @@ def raise_alerts(services: Services) -> None:
     """
     if not installation(services).email_to_ticket:
         return
-    mailboxes = mailbox_reports(services)
+    mailboxes, senders = mailbox_reports(services), sender_reports(services)
     _note_empty_quarantines(services, mailboxes)
-    senders, now = sender_reports(services), services.clock()
-    is_by_email = _can_email(services, senders)
-    news = [each for each in _watched(services, mailboxes, senders) if each.is_news(now)]
-    told = [each for each in news if is_by_email or _is_heard(services, each)]
-    for place, each in enumerate(told):
-        _owe(services, each, now, _email(services, told) if is_by_email and place == 0 else {})
-        each.mark(each.error is not None)
+    now, is_by_email = services.clock(), _can_email(services, senders)
+    homes = _homes(mailboxes, senders)
+    news = [(each, home) for each, home in homes if _is_news(each, now)]
+    told = [(each, home) for each, home in news if is_by_email or _is_heard(services, each, home)]
+    email = _email(services, [each for each, _ in told]) if is_by_email and told else {}
+    for each, home in told:
+        _owe(services, each, home, now, email)
+        _mark(services, each, now)
+        email = {}
 
 
 def untold(
@@ -84,12 +57,18 @@ def untold(
     """What is broken without a way to tell anybody but who looks here."""
     if not installation(services).email_to_ticket or _can_email(services, senders):
         return
-    broken = [each for each in _watched(services, mailboxes, senders) if each.error and not each.is_alerted]
-    if names := [each.name for each in broken if not _is_heard(services, each)]:
+    broken = [(each, home) for each, home in _homes(mailboxes, senders) if _error(each) and not each.state.is_alerted]
+    if names := [_name(each) for each, home in broken if not _is_heard(services, each, home)]:
         more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
         text = f"nobody could be told of what is broken: {', '.join(names[:_MOST_NAMES])}{more}"
         advice = "Give `alert_addresses` in /api/installation and a sender that works, or subscribe to the events."
         yield Finding(Level.WARNING, "untold_alerts", text, advice)
+
+
+def _homes(mailboxes: Sequence[MailboxReport], senders: Sequence[SenderReport]) -> list[tuple[_Watched, str]]:
+    """Each with the mailbox that its events are stored with: of senders the first; without one nothing is sent."""
+    first = min((each.of.id for each in mailboxes), default="")
+    return [*((each, each.of.id) for each in mailboxes), *((each, first) for each in senders if first)]
 
 
 def _can_email(services: Services, senders: Sequence[SenderReport]) -> bool:
@@ -97,83 +76,70 @@ def _can_email(services: Services, senders: Sequence[SenderReport]) -> bool:
     return works and bool(installation(services).alert_addresses)
 
 
-def _is_heard(services: Services, watched: _Watched) -> bool:
-    return any(each.wants(watched.type, watched.partition) for each in services.subscriptions.cached())
+def _is_heard(services: Services, watched: _Watched, home: str) -> bool:
+    return any(each.wants(_type(watched), home) for each in services.subscriptions.cached())
 
 
-def _watched(
-    services: Services, mailboxes: Sequence[MailboxReport], senders: Sequence[SenderReport]
-) -> Iterator[_Watched]:
-    """Events about senders are stored with the first mailbox; without one nothing is sent anyway."""
-    now = services.clock()
-    for mailbox in mailboxes:
-        polled, id_ = mailbox.state, mailbox.of.id
-        worked_at, alerted_at = polled.last_success_at, polled.alerted_at
-        yield _Watched(
-            id=id_,
-            name=mailbox.of.name,
-            types=(EventType.MAILBOX_FAILING, EventType.MAILBOX_RECOVERED),
-            partition=id_,
-            error=_error(mailbox),
-            has_worked=bool(worked_at and alerted_at and worked_at > alerted_at),
-            is_enabled=mailbox.of.enabled,
-            is_alerted=polled.is_alerted,
-            alerted_at=alerted_at,
-            mark=partial(_mark_mailbox, services, id_, now),
-        )
-    for sender in senders if mailboxes else ():
-        state = sender.state
-        yield _Watched(
-            id=sender.of.id,
-            name=f"Sender {sender.of.name}",
-            types=(EventType.SENDER_FAILING, EventType.SENDER_RECOVERED),
-            partition=min(each.of.id for each in mailboxes),
-            error=_error(sender),
-            has_worked=state.failures == 0,
-            is_enabled=sender.of.enabled,
-            is_alerted=state.is_alerted,
-            alerted_at=state.alerted_at,
-            mark=partial(_mark_sender, services, sender.of.id, now),
-        )
+def _is_news(watched: _Watched, now: datetime) -> bool:
+    state = watched.state
+    if _error(watched):
+        return not state.is_alerted and (state.alerted_at is None or now - state.alerted_at >= CALM)
+    return state.is_alerted and (state.has_worked or not watched.of.enabled)
 
 
-def _mark_mailbox(services: Services, mailbox_id: str, now: datetime, is_alerted: bool) -> None:
-    services.schedule.mark_alerted(mailbox_id, now, is_alerted=is_alerted)
-
-
-def _mark_sender(services: Services, sender_id: str, now: datetime, is_alerted: bool) -> None:
-    def marked(state: SenderState) -> tuple[SenderState, None]:
-        return state.alerted(now, is_alerted=is_alerted), None
-
-    services.sender_states.change(sender_id, marked)
-
-
-def _error(report: MailboxReport | SenderReport) -> Finding | None:
+def _error(watched: _Watched) -> Finding | None:
     """Of what is not enabled nobody is told."""
-    return next((each for each in report.findings if report.of.enabled and each.level is Level.ERROR), None)
+    return next((each for each in watched.findings if watched.of.enabled and each.level is Level.ERROR), None)
 
 
-def _owe(services: Services, watched: _Watched, now: datetime, email: Mapping[str, object]) -> None:
+def _type(watched: _Watched) -> EventType:
+    return _TYPES[type(watched.of), _error(watched) is not None]
+
+
+def _name(watched: _Watched) -> str:
+    return f"Sender {watched.of.name}" if isinstance(watched.of, Sender) else watched.of.name
+
+
+def _state(watched: _Watched) -> str:
+    if _error(watched):
+        return f"{_name(watched)} is broken"
+    return f"{_name(watched)} works again" if watched.of.enabled else f"{_name(watched)} is switched off"
+
+
+def _mark(services: Services, watched: _Watched, now: datetime) -> None:
+    id_, is_alerted = watched.of.id, _error(watched) is not None
+    if isinstance(watched.of, Sender):
+        services.sender_states.change(id_, lambda state: (state.alerted(now, is_alerted=is_alerted), None))
+    else:
+        services.schedule.mark_alerted(id_, now, is_alerted=is_alerted)
+
+
+def _owe(services: Services, watched: _Watched, home: str, now: datetime, email: Mapping[str, object]) -> None:
     """The id follows from when people were last told, so that a repeat owes nothing twice."""
-    about = f"{watched.id}-{watched.alerted_at:%Y%m%dT%H%M%S}" if watched.alerted_at else watched.id
-    error = watched.error
+    id_, error, alerted_at = watched.of.id, _error(watched), watched.state.alerted_at
+    about = f"{id_}-{alerted_at:%Y%m%dT%H%M%S}" if alerted_at else id_
     details = {"code": error.code, "error": error.text, "advice": error.advice} if error else {}
-    if watched.types[0] is EventType.SENDER_FAILING:
-        details["sender_id"] = watched.id
-    owed = event(watched.type, about, now, **details, **email)
+    if isinstance(watched.of, Sender):
+        details["sender_id"] = id_
     with suppress(OutboxChanged):
-        services.tickets.commit(watched.partition, Commit(outbox=[owed]))
-    services.deliveries.put(DeliveryRequest(watched.partition))
+        owed = event(_type(watched), about, now, **details, **email)
+        services.tickets.commit(home, Commit(outbox=[owed]))
+    services.deliveries.put(DeliveryRequest(home))
 
 
 def _email(services: Services, news: Sequence[_Watched]) -> dict[str, object]:
     settings = installation(services)
-    broken = sum(each.error is not None for each in news)
-    subject = news[0].state if len(news) == 1 else f"{broken} broken, {len(news) - broken} working again"
-    lines = [each.line for each in news[:_MOST_LINES]]
+    broken = sum(_error(each) is not None for each in news)
+    subject = _state(news[0]) if len(news) == 1 else f"{broken} broken, {len(news) - broken} working again"
+    lines = [_line(each) for each in news[:_MOST_LINES]]
     if more := len(news) - len(lines):
         lines.append(f"And {more} more: see /api/health.")
     return {"to": [*settings.alert_addresses], "subject": f"{settings.name}: {subject}", "text": "\n\n".join(lines)}
+
+
+def _line(watched: _Watched) -> str:
+    error = _error(watched)
+    return f"{_state(watched)}: {error.text}. {error.advice}".strip() if error else f"{_state(watched)}."
 
 
 def _note_empty_quarantines(services: Services, found: Sequence[MailboxReport]) -> None:

@@ -71,6 +71,11 @@ class MailboxHealth:
     is_alerted: bool = False
     alerted_at: datetime | None = None
 
+    @property
+    def has_worked(self) -> bool:
+        """Since people were told that it is broken."""
+        return bool(self.last_success_at and self.alerted_at and self.last_success_at > self.alerted_at)
+
 
 _PATIENCE = 3
 """So many failures in a row open the breaker; where somebody must act, or the server asks to wait, one does."""
@@ -93,6 +98,10 @@ class SenderState:
     used: int = 0
     is_alerted: bool = False
     alerted_at: datetime | None = None
+
+    @property
+    def has_worked(self) -> bool:
+        return self.failures == 0
 
     def is_open(self, now: datetime) -> bool:
         return self.open_until is not None and now < self.open_until
