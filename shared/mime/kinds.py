@@ -69,7 +69,7 @@ def _tells_so(message: InboundMessage, title: str) -> bool:
     if pattern("courtesy", form=_BEGINS_WITH).match(text) or (title and _says(message, "declared")):
         return True
     is_about_ours = title == "automatic reply" and ":" in plain(message.subject)
-    return is_about_ours and "?" not in text and _says(message, "away")
+    return is_about_ours and "?" not in text and _says(message, "absence", "away")
 
 
 def _declarations(message: InboundMessage) -> Iterator[str]:
