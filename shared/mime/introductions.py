@@ -200,31 +200,34 @@ def _begins_attribution(line: str) -> bool:
 
 def _attributes(joined: str, *, is_quote_next: bool) -> bool:
     """Whether this line says who wrote what follows. Above quoted lines, less has to be in it to be sure."""
-    spoken = [word.strip(_AROUND + ",\"'") for word in joined.casefold().split()]
-    verb = words("wrote").intersection(spoken) or any(word in joined for word in words("wrote_without_spaces"))
-    exact, clock, address = _EXACT_DATE.search(joined), _CLOCK.search(joined), _ADDRESS.search(joined)
+    spoken = [word.strip(_AROUND + ",\"'") for word in joined.split()]
+    verb = next((index for index, word in enumerate(spoken, 1) if word.casefold() in words("wrote")), 0)
+    has_verb = verb or any(word in joined for word in words("wrote_without_spaces"))
+    date, clock, address = _EXACT_DATE.search(joined), _CLOCK.search(joined), _ADDRESS.search(joined)
     has_colon = joined.rstrip("*_ ").endswith((":", "-"))
-    if not (has_colon or (verb and exact and clock and address)) or _is_narrated(joined):
+    if not (has_colon or (has_verb and date and clock and address)):
         return False
-    if (verb and address) or (exact and clock and (verb or _ADDRESS_AT_END.search(joined))):
+    if _is_narrated(joined) or (verb and _goes_on(" ".join(spoken[verb:]))):
+        return False
+    if (has_verb and address) or (date and clock and (has_verb or _ADDRESS_AT_END.search(joined))):
         return True
     is_short = len(joined) <= _SHORT and joined.count(" ") < _FEW_WORDS
-    is_exact = bool(exact and clock)
-    return is_quote_next and (is_exact or bool((verb and (is_short or exact or clock)) or (is_short and address)))
+    return is_quote_next and bool(
+        (date and clock) or (has_verb and (date or clock)) or (is_short and (has_verb or address))
+    )
 
 
 def _is_narrated(joined: str) -> bool:
-    """Whether a person says it: many words before the first name or date, a sentence there, or behind the verb."""
+    """Whether a person says it: there are many words, or a whole sentence, before the first name or date."""
     leading = _SPECIFIC.split(joined, maxsplit=1)[0].split()
-    is_sentence = any(
-        a[-1] in "!?" or (a[-1] == "." and a[0].islower() and b[0].isupper()) for a, b in pairwise(leading)
-    )
-    if is_sentence or sum(word[0].islower() for word in leading) > _MAX_LEADING:
-        return True
-    spoken = [word.strip(_AROUND + ",\"'") for word in joined.split()]
-    verb = next((index for index, word in enumerate(spoken) if word.casefold() in words("wrote")), len(spoken))
-    behind = " ".join(spoken[verb + 1 :])
-    return behind[:1].islower() and not (_DATE.search(behind) or _ADDRESS.search(behind)) and len(behind.split()) > 1
+    ends = [a[-1] in "!?" or (a[-1] == "." and a[0].islower() and b[0].isupper()) for a, b in pairwise(leading)]
+    return any(ends) or sum(word[0].islower() for word in leading) > _MAX_LEADING
+
+
+def _goes_on(behind: str) -> bool:
+    """Whether more than a name or a date is behind the verb: `wrote in the chat:`."""
+    is_name = _DATE.search(behind) or _ADDRESS.search(behind) or behind == "je"  # as in `napisao je`
+    return behind[:1].islower() and not is_name
 
 
 def _author(attribution: str) -> str:

@@ -36,8 +36,8 @@ class _Run:
     is_introduced: bool = False
 
     @property
-    def is_blank(self) -> bool:
-        return not self.is_quote and not any(line[:MAX_LINE].strip("-_=* \t") for line in self.lines)
+    def is_written(self) -> bool:
+        return not self.is_quote and any(line[:MAX_LINE].strip("-_=* \t") for line in self.lines)
 
     @property
     def cites(self) -> bool:
@@ -59,9 +59,7 @@ def new_text(content: bytes) -> str | None:
 
 def split(text: str) -> str | None:
     whole = _tidy(text)
-    text = _until_request(text)
-    unsigned = _without_marked_signatures(text)
-    new = _new(unsigned)
+    new = _new(_without_marked_signatures(text))
     if not new and SIGNATURE_STARTS in text:
         new = _if_said(_new(text.replace(SIGNATURE_STARTS, "").replace(SIGNATURE_ENDS, "")))
     only_greets = _GREETING.fullmatch(new) and not is_closing(new)
@@ -71,24 +69,6 @@ def split(text: str) -> str | None:
 def _if_said(signature: str) -> str:
     """What may be a signature alone, with the answer below the quote, or an answer that was typed into a signature."""
     return signature if any(map(is_said, signature.split("\n"))) else ""
-
-
-def _until_request(text: str) -> str:
-    """The text above a line such as `## reply above this line ##`, if anything new is there."""
-    lines = Text(text)
-    for index, line in enumerate(lines.plain):
-        if _is_request(line, lines.plain[index - 1] if index else ""):
-            above = "\n".join(lines.lines[:index])
-            return above if _new(above) else text
-    return text
-
-
-def _is_request(line: str, above: str) -> bool:
-    """Whether a help desk asks for something, and not a person who speaks of such a line."""
-    request = pattern("reply_above").search(line) if len(line) < _MAX_REQUEST else None
-    if request is None:
-        return False
-    return not line[: request.start()].strip("> ") or any(map(_DECORATION.search, (line, above)))
 
 
 def _without_marked_signatures(text: str) -> str:
@@ -121,7 +101,7 @@ def _runs(text: Text) -> list[_Run]:
                 return []
             if not (runs[-1].is_quote or runs[-1].cites):
                 runs.append(_Run(is_quote=True))
-        elif QUOTED_BEHIND in text.lines[index]:
+        elif QUOTED_BEHIND in text.lines[index] or (_is_request(text, index) and any(run.is_written for run in runs)):
             return _cut(runs)
         elif introduction := text.introduction(index):
             following = text.written_from(introduction.end)
@@ -137,6 +117,13 @@ def _runs(text: Text) -> list[_Run]:
         runs[-1].lines.append(text.lines[index])
         index += 1
     return runs
+
+
+def _is_request(text: Text, index: int) -> bool:
+    """`## reply above this line ##`, which a help desk asks for; not where a person speaks of such a line."""
+    line, above = text.plain[index], text.plain[index - 1] if index else ""
+    request = pattern("reply_above").search(line) if len(line) < _MAX_REQUEST else None
+    return request is not None and (request.start() == 0 or any(map(_DECORATION.search, (line, above))))
 
 
 def _is_remnant(text: Text, index: int) -> bool:
@@ -162,8 +149,8 @@ def _cut(runs: list[_Run]) -> list[_Run]:
 
 def _joined(runs: list[_Run]) -> str:
     """The answers; with the quotes that they answer where they stand between several of them."""
-    parts = [run for run in runs if not run.is_blank]
-    written = [run for run in parts if not run.is_quote]
+    written = [run for run in runs if run.is_written]
+    parts = [run for run in runs if run.is_quote or run.is_written]
     while parts and (parts[-1].is_quote or not (closing := without_signature(parts[-1].lines))):
         parts.pop()
     if not parts:

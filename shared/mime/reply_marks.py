@@ -17,12 +17,6 @@ _MAX_ATTRIBUTES = 10_000
 """Characters of a tag that are looked at. Longer are only images within the HTML."""
 _NAMES = re.compile(r"[\w-]+")
 _PREFIXES = re.compile(r"^(?:(?:x|m|zm)_-?\d{0,20}_?|ydp[0-9a-f]{1,12}|ecx|yiv\d{1,20})+(?=[a-z_])")
-_LIKELY = re.compile(
-    r"quot|sign|sgn|fwdmsg|gmail_attr|olk_src|reference-message|zwchr|divider|stopspelling|replycontent|reply139"
-    r"|outlookmessageheader|orimsg|origbody|border",
-    re.IGNORECASE,
-)
-"""What one of the names and styles below has to have."""
 _SIGNATURE = re.compile(r"signature(?!_prefix)|(?:^|[_-])(?:sig|sgn)$")
 _NO_SIGNATURE = re.compile(r"linebreak|empty")
 _OUTLOOK_LINE = re.compile(
@@ -60,7 +54,7 @@ def _replaced(token: Token) -> tuple[list[Token], list[Token]]:
     name, same = token.value, ([token], [Token("end", token.value)])
     if name == "blockquote" and _INDENT.search(token.attributes, 0, _MAX_ATTRIBUTES) and "cite" not in token.attributes:
         return [Token("start", "div")], [Token("end", "div")]
-    if not (token.attributes and _LIKELY.search(token.attributes, 0, _MAX_ATTRIBUTES)):
+    if not token.attributes:
         return same
     values = attributes(token.attributes[:_MAX_ATTRIBUTES])
     names = _names(values)
