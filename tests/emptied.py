@@ -14,7 +14,7 @@ _TRANSACTION = 100
 
 def empty(services: Services) -> None:
     """All but tickets, which are in partitions of mailboxes that no other test has, and what is cached of it."""
-    clients = services.mailboxes._clients
+    clients = services.polls._clients
     for name in TABLES:
         if name != "tickets":
             _empty(clients, name)

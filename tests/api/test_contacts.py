@@ -229,7 +229,7 @@ def test_an_import_puts_right_what_a_broken_change_of_roles_left_behind(
     api: TestClient, services: Services, imported: Import
 ):
     put(api, "lee@example.com")
-    table = services.contacts._table
+    table = services.contacts._table.client
     table.create_entity({**next(table.list_entities()), "PartitionKey": "technician", "role": "technician"})
 
     answer = imported("address,role\nlee@example.com,requester\n")

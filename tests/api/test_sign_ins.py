@@ -123,7 +123,7 @@ def test_no_token_and_no_code_is_shown_or_kept_outside_the_vault(
     query = browsed(provider, begun["authorization_url"])
     page = come_back(api, query)
 
-    [row] = [row for row in composed.sign_ins._table.list_entities() if row["RowKey"] == begun["id"]]
+    [row] = [row for row in composed.sign_ins._table.client.list_entities() if row["RowKey"] == begun["id"]]
     seen = page.text + api.get(f"/api/sign-ins/{begun['id']}").text + str(dict(row)) + str(page.headers)
     for secret in (services.secrets.get(provider.secret), query["code"], query["state"], "the-client-secret"):
         assert secret not in seen

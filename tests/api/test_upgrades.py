@@ -26,7 +26,7 @@ def sample(request: pytest.FixtureRequest, services: Services, clock: MovableClo
     """The storage as the older version has left it."""
     clock.advance(hours=1)
     tables = json.loads(SAMPLES[request.param].read_text("utf-8"))
-    clients = services.mailboxes._clients
+    clients = services.polls._clients
     for name, rows in tables.items():
         for row in rows:
             clients.table(name).create_entity(_row(row))
@@ -174,7 +174,7 @@ def test_a_contact_is_as_it_was(sample: str, api: TestClient):
 
 
 def test_configuration_of_a_newer_version_is_refused_with_what_to_do(services: Services, api: TestClient):
-    table = services.mailboxes._table
+    table = services.mailboxes._table.client
     table.create_entity(
         {"PartitionKey": "mailbox", "RowKey": "future", "schema_version": 2, "document": '{"schema_version": 2}'}
     )

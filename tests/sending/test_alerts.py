@@ -176,7 +176,7 @@ def test_an_alert_that_was_broken_off_is_told_once(watched):
     raise_alerts(watched.services)
     watched.services.schedule.put(replace(watched.services.schedule.get(watched.mailbox.id)))
     row = {"PartitionKey": "schedule", "RowKey": watched.mailbox.id, "is_alerted": False, "alerted_at": ""}
-    watched.services.schedule._table.upsert_entity(row)
+    watched.services.schedule._table.client.upsert_entity(row)
 
     raise_alerts(watched.services)
     watched.deliver()
@@ -279,7 +279,7 @@ def test_an_empty_quarantine_is_looked_into_no_more(watched):
     work(watched, 20)
     full = watched.services.schedule.get(watched.mailbox.id).quarantined_at
     (entry,) = watched.services.tickets.quarantine(watched.mailbox.id)
-    watched.services.tickets._table.delete_entity(watched.mailbox.id, f"quarantine|{entry.id}")
+    watched.services.tickets._table.client.delete_entity(watched.mailbox.id, f"quarantine|{entry.id}")
     look(watched)
 
     assert (full is not None, entry.ref) == (True, MessageRef("INBOX", "1"))

@@ -1,38 +1,40 @@
 """The audit in Table Storage: one partition a month; months and entries read newest first."""
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cached_property
 from typing import Any
 
-from azure.data.tables import TableClient, UpdateMode
+from azure.data.tables import UpdateMode
 
 from shared.adapters.storage.clients import StorageClients, translated
+from shared.adapters.storage.columns import AS_IS, JSON, TIME, one_of, to_fields, to_row
+from shared.adapters.storage.table import Table
 from shared.application.continuations import Continuation
 from shared.domain.audit import AuditEntry, AuditFilter, AuditOutcome
 
 _VERSION = 1
 _PLACES = Continuation[tuple[str, str]](tuple[str, str])
 _KEYS = ("PartitionKey", "RowKey")
+_COLUMNS = {
+    "at": TIME,
+    **dict.fromkeys(("by", "action", "kind", "subject"), AS_IS),
+    "before": JSON,
+    "after": JSON,
+    "outcome": one_of(AuditOutcome),
+}
 _LONG_AGO, _FAR_AHEAD = datetime(2000, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC)
 
 
 class TableAuditStore:
     def __init__(self, clients: StorageClients) -> None:
-        self._clients = clients
-
-    @cached_property
-    def _table(self) -> TableClient:
-        return self._clients.table("audit")
+        self._table = Table(clients, "audit")
 
     def add(self, entry: AuditEntry) -> None:
-        with translated():
-            self._table.create_entity(_row(entry))
+        self._table.write({**_key(entry), "v": _VERSION, **to_row(_COLUMNS, entry)}, None)
 
     def settle(self, entry: AuditEntry, outcome: AuditOutcome) -> None:
         with translated():
-            self._table.update_entity({**_key(entry), "outcome": outcome.value}, mode=UpdateMode.MERGE)
+            self._table.client.update_entity({**_key(entry), "outcome": outcome.value}, mode=UpdateMode.MERGE)
 
     def list(
         self, wanted: AuditFilter, limit: int, continuation: str | None
@@ -40,7 +42,7 @@ class TableAuditStore:
         query, parameters = _query(wanted)
         token: Any = dict(zip(_KEYS, _PLACES.read(continuation), strict=True)) if continuation else None
         with translated():
-            found = self._table.query_entities(query, parameters=parameters, results_per_page=limit)
+            found = self._table.client.query_entities(query, parameters=parameters, results_per_page=limit)
             pages: Any = found.by_page(token)
             entries = [_entry(row) for row in next(pages, ())]
         more = pages.continuation_token
@@ -77,30 +79,5 @@ def _key(entry: AuditEntry) -> dict[str, Any]:
     return {"PartitionKey": _month(entry.at), "RowKey": f"{_inverted(entry.at)}|{entry.id}"}
 
 
-def _row(entry: AuditEntry) -> dict[str, Any]:
-    return {
-        **_key(entry),
-        "v": _VERSION,
-        "at": entry.at.isoformat(),
-        "by": entry.by,
-        "action": entry.action,
-        "kind": entry.kind,
-        "subject": entry.subject,
-        "before": json.dumps(entry.before),
-        "after": json.dumps(entry.after),
-        "outcome": entry.outcome.value,
-    }
-
-
 def _entry(row: Mapping[str, Any]) -> AuditEntry:
-    return AuditEntry(
-        id=row["RowKey"].partition("|")[2],
-        at=datetime.fromisoformat(row["at"]),
-        by=row["by"],
-        action=row["action"],
-        kind=row["kind"],
-        subject=row["subject"],
-        before=json.loads(row["before"]),
-        after=json.loads(row["after"]),
-        outcome=AuditOutcome(row["outcome"]),
-    )
+    return AuditEntry(id=row["RowKey"].partition("|")[2], **to_fields(_COLUMNS, row))

@@ -6,15 +6,9 @@ from functools import cached_property
 from typing import Any
 
 import requests
-from azure.core.exceptions import (
-    AzureError,
-    ClientAuthenticationError,
-    HttpResponseError,
-    ResourceExistsError,
-    ResourceNotFoundError,
-)
+from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError, ResourceExistsError
 from azure.core.pipeline.transport import RequestsTransport
-from azure.data.tables import TableClient, TableEntity, TableErrorCode, TableServiceClient
+from azure.data.tables import TableClient, TableServiceClient
 from requests.adapters import HTTPAdapter
 
 from shared.domain.errors import StoreRejected, StoreUnavailable
@@ -101,17 +95,6 @@ class StorageClients:
         return RequestsTransport(
             session=self.session, session_owner=False, connection_timeout=_SECONDS, read_timeout=_SECONDS
         )
-
-
-def get_row(table: TableClient, partition: str, key: str) -> TableEntity | None:
-    """One row, or None where there is none; a missing table is an error like any other."""
-    with translated():
-        try:
-            return table.get_entity(partition, key)
-        except ResourceNotFoundError as error:
-            if getattr(error, "error_code", None) == TableErrorCode.RESOURCE_NOT_FOUND:
-                return None
-            raise
 
 
 def _created(client: Any, create: Any) -> Any:

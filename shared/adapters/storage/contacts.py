@@ -6,23 +6,21 @@ own row, which alone decides: a change that breaks off in between has not happen
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 from functools import cached_property
 from itertools import groupby
 from typing import Annotated, Any
 
-from azure.core import MatchConditions
-from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
-from azure.data.tables import TableClient, TableEntity, UpdateMode
+from azure.data.tables import TableEntity
 from pydantic import StringConstraints
 
-from shared.adapters.storage.clients import StorageClients, get_row, translated
+from shared.adapters.storage.clients import StorageClients
+from shared.adapters.storage.columns import AS_IS, TIME, Column, Row, one_of, to_fields, to_row
+from shared.adapters.storage.table import Table, upsert
 from shared.application.continuations import Continuation
 from shared.application.ports.stores import Versioned
 from shared.domain.contact import Contact, ContactFilter, Role, contact_id
-from shared.domain.errors import Conflict
 from shared.domain.message import Address
 
 _TECHNICIANS = "technician"
@@ -37,20 +35,23 @@ _FOUND_SECONDS = 120
 _FOUND_AT_MOST = 10_000
 _POINT_READS_AT_MOST = 300
 _LOOKED_THROUGH_AT_MOST = 5_000
-_TRANSACTION = 100
 
-_Operation = tuple[str, dict[str, Any]] | tuple[str, dict[str, Any], dict[str, Any]]
+_COLUMNS = {
+    "role": one_of(Role),
+    "groups": Column(lambda groups: json.dumps(sorted(groups)), lambda text: frozenset(json.loads(text))),
+    "company": AS_IS,
+    "language": AS_IS,
+    "bounced_at": TIME,
+    "bounce": AS_IS,
+    "unsubscribed_at": TIME,
+}
 
 
 class TableContactStore:
     def __init__(self, clients: StorageClients) -> None:
-        self._clients = clients
+        self._table = Table(clients, "contacts", noun="contact")
         self._technicians: tuple[float, tuple[Sequence[Contact], bool]] | None = None
         self._found: dict[str, tuple[float, Contact | None]] = {}
-
-    @cached_property
-    def _table(self) -> TableClient:
-        return self._clients.table("contacts")
 
     @cached_property
     def _side_by_side(self) -> ThreadPoolExecutor:
@@ -79,9 +80,9 @@ class TableContactStore:
         ids = [contact_id(key) for key in keys]
         rows: Iterable[TableEntity | None]
         if len(ids) <= _POINT_READS_AT_MOST:
-            rows = self._side_by_side.map(lambda row_key: get_row(self._table, row_key[:2], row_key), ids)
+            rows = self._side_by_side.map(lambda row_key: self._table.get(row_key[:2], row_key), ids)
         else:
-            every = {row["RowKey"]: row for row in self._query(_CONTACTS)}
+            every = {row["RowKey"]: row for row in self._table.query(_CONTACTS)}
             rows = (every.get(row_key) for row_key in ids)
         return {
             key: Versioned(_contact(row), str(row.metadata["etag"])) for key, row in zip(keys, rows, strict=True) if row
@@ -92,7 +93,7 @@ class TableContactStore:
         first, last = (_TECHNICIANS,) * 2 if wanted.role is Role.TECHNICIAN else (after[:2], "ff")
         query = "PartitionKey ge @first and PartitionKey le @last and RowKey gt @after"
         found: list[Contact] = []
-        for looked_through, row in enumerate(self._query(query, first=first, last=last, after=after), 1):
+        for looked_through, row in enumerate(self._table.query(query, first=first, last=last, after=after), 1):
             contact = _contact(row)
             if wanted.admits(contact):
                 found.append(contact)
@@ -105,47 +106,35 @@ class TableContactStore:
     def put(self, contact: Contact, etag: str | None) -> str:
         self._forget()
         row = _row(contact)
-        with translated():
-            if contact.is_technician:
-                self._table.upsert_entity({**row, "PartitionKey": _TECHNICIANS}, mode=UpdateMode.REPLACE)
-            else:
-                self._table.delete_entity(_TECHNICIANS, row["RowKey"])
-            try:
-                if etag is None:
-                    return str(self._table.create_entity(row)["etag"])
-                options: dict[str, Any] = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
-                return str(self._table.update_entity(row, mode=UpdateMode.REPLACE, **options)["etag"])
-            except (ResourceExistsError, ResourceModifiedError, ResourceNotFoundError) as error:
-                raise Conflict("the contact was changed meanwhile") from error
+        if contact.is_technician:
+            self._table.put({**row, "PartitionKey": _TECHNICIANS})
+        else:
+            self._table.delete(_TECHNICIANS, row["RowKey"])
+        return self._table.write(row, etag)
 
     def put_many(self, contacts: Sequence[Contact]) -> None:
         self._forget()
-        listed = {row["RowKey"] for row in self._query(f"PartitionKey eq '{_TECHNICIANS}'")}
+        listed = {row["RowKey"] for row in self._table.partition(_TECHNICIANS)}
         rows = sorted((_row(contact) for contact in contacts), key=lambda row: str(row["RowKey"]))
         second = [{**row, "PartitionKey": _TECHNICIANS} for row in rows]
-        self._submit([_upsert(row) for row in second if row["role"] == Role.TECHNICIAN])
-        self._submit([("delete", row) for row in second if row["role"] != Role.TECHNICIAN and row["RowKey"] in listed])
-        partitions = groupby(map(_upsert, rows), key=lambda operation: str(operation[1]["PartitionKey"]))
-        for _ in self._side_by_side.map(self._submit, [[*operations] for _, operations in partitions]):
+        self._table.submit(upsert(row) for row in second if row["role"] == Role.TECHNICIAN)
+        others = (row for row in second if row["role"] != Role.TECHNICIAN)
+        self._table.submit(("delete", row) for row in others if row["RowKey"] in listed)
+        partitions = groupby(map(upsert, rows), key=lambda operation: str(operation[1]["PartitionKey"]))
+        for _ in self._side_by_side.map(self._table.submit, [[*operations] for _, operations in partitions]):
             pass
 
     def delete(self, key: str, etag: str) -> None:
         self._forget()
         row_key = contact_id(key)
-        with translated():
-            self._table.delete_entity(_TECHNICIANS, row_key)
-            try:
-                self._table.delete_entity(
-                    row_key[:2], row_key, etag=etag, match_condition=MatchConditions.IfNotModified
-                )
-            except (ResourceModifiedError, ResourceNotFoundError) as error:
-                raise Conflict("the contact was changed meanwhile") from error
+        self._table.delete(_TECHNICIANS, row_key)
+        self._table.delete(row_key[:2], row_key, etag)
 
     def _overview(self) -> tuple[Sequence[Contact], bool]:
         """The technicians, and whether there are contacts at all."""
         if self._technicians is None or self._technicians[0] < time.monotonic() - _CACHE_SECONDS:
-            technicians = tuple(_contact(row) for row in self._query(f"PartitionKey eq '{_TECHNICIANS}'"))
-            any_at_all = bool(technicians) or next(self._query(_CONTACTS, page=1), None) is not None
+            technicians = tuple(_contact(row) for row in self._table.partition(_TECHNICIANS))
+            any_at_all = bool(technicians) or next(self._table.query(_CONTACTS, limit=1), None) is not None
             self._technicians = time.monotonic(), (technicians, any_at_all)
         return self._technicians[1]
 
@@ -153,47 +142,12 @@ class TableContactStore:
         self._technicians = None
         self._found.clear()
 
-    def _query(self, query: str, page: int = 1000, **parameters: str) -> Iterator[TableEntity]:
-        with translated():
-            yield from self._table.query_entities(query, parameters=parameters, results_per_page=page)
 
-    def _submit(self, operations: Sequence[_Operation]) -> None:
-        """Changes of one partition, as many transactions as it takes."""
-        for start in range(0, len(operations), _TRANSACTION):
-            with translated():
-                self._table.submit_transaction(operations[start : start + _TRANSACTION])
-
-
-def _upsert(row: dict[str, Any]) -> _Operation:
-    return "upsert", row, {"mode": UpdateMode.REPLACE}
-
-
-def _row(contact: Contact) -> dict[str, Any]:
+def _row(contact: Contact) -> Row:
     row_key = contact_id(contact.address.address)
-    return {
-        "PartitionKey": row_key[:2],
-        "RowKey": row_key,
-        "v": 1,
-        "address": contact.address.address,
-        "name": contact.address.name,
-        "role": contact.role.value,
-        "groups": json.dumps(sorted(contact.groups)),
-        "company": contact.company,
-        "language": contact.language,
-        "bounced_at": contact.bounced_at.isoformat() if contact.bounced_at else "",
-        "bounce": contact.bounce,
-        "unsubscribed_at": contact.unsubscribed_at.isoformat() if contact.unsubscribed_at else "",
-    }
+    key = {"PartitionKey": row_key[:2], "RowKey": row_key, "v": 1}
+    return {**key, "address": contact.address.address, "name": contact.address.name, **to_row(_COLUMNS, contact)}
 
 
 def _contact(row: Mapping[str, Any]) -> Contact:
-    return Contact(
-        address=Address(row["address"], row["name"]),
-        role=Role(row["role"]),
-        groups=frozenset(json.loads(row["groups"])),
-        company=row["company"],
-        language=row["language"],
-        bounced_at=datetime.fromisoformat(row["bounced_at"]) if row["bounced_at"] else None,
-        bounce=row["bounce"],
-        unsubscribed_at=datetime.fromisoformat(row["unsubscribed_at"]) if row["unsubscribed_at"] else None,
-    )
+    return Contact(Address(row["address"], row["name"]), **to_fields(_COLUMNS, row))

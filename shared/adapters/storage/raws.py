@@ -2,14 +2,13 @@
 
 import gzip
 import hashlib
-from functools import cached_property
 from typing import Any
 
 from azure.core.exceptions import ResourceNotFoundError
-from azure.data.tables import TableClient
 
 from shared.adapters.storage import rows
 from shared.adapters.storage.clients import StorageClients, translated
+from shared.adapters.storage.table import Table
 from shared.application.ports.tickets import StoredRaw
 from shared.domain.errors import NotFound
 from shared.domain.ticket import RawPointer
@@ -21,10 +20,7 @@ PACKED_LIMIT = 48 * 1024
 class TableAndBlobRawStore:
     def __init__(self, clients: StorageClients) -> None:
         self._clients = clients
-
-    @cached_property
-    def _table(self) -> TableClient:
-        return self._clients.table("tickets")
+        self._table = Table(clients, "tickets")
 
     @property
     def _container(self) -> Any:
@@ -47,7 +43,7 @@ class TableAndBlobRawStore:
         with translated():
             try:
                 if pointer.inline:
-                    row = self._table.get_entity(mailbox_id, rows.raw_key(pointer.sha256))
+                    row = self._table.client.get_entity(mailbox_id, rows.raw_key(pointer.sha256))
                     return gzip.decompress(row["gzip"])
                 blob = self._container.download_blob(blob_name(mailbox_id, pointer))
                 return gzip.decompress(blob.readall())

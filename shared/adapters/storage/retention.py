@@ -2,21 +2,19 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from functools import cached_property
 from itertools import chain, islice
 from typing import Any
 
-from azure.core import MatchConditions
 from azure.core.exceptions import ResourceNotFoundError
-from azure.data.tables import TableClient, TableEntity, TableTransactionError, UpdateMode
+from azure.data.tables import TableEntity, TableTransactionError, UpdateMode
 
 from shared.adapters.storage import rows
 from shared.adapters.storage.clients import StorageClients, translated
 from shared.adapters.storage.raws import blob_name
+from shared.adapters.storage.table import AT_ONCE, Operation, Table, unchanged
 from shared.application.ports.stores import Versioned
 from shared.domain.ticket import Comment, RawPointer, Ticket
 
-_AT_ONCE = 100
 _GONE = (404, 412)
 _KEYS = ("RowKey",)
 
@@ -24,45 +22,42 @@ _KEYS = ("RowKey",)
 class TableRetentionStore:
     def __init__(self, clients: StorageClients) -> None:
         self._clients = clients
-
-    @cached_property
-    def _table(self) -> TableClient:
-        return self._clients.table("tickets")
+        self._table = Table(clients, "tickets")
 
     def remove_runs(self, mailbox_id: str, before: datetime, limit: int) -> int:
-        runs = self._range(mailbox_id, rows.run_key(before), "run}", select=_KEYS)
-        hours = self._range(mailbox_id, "hour|", rows.sums_key(before), select=_KEYS)
+        runs = self._table.between(mailbox_id, rows.run_key(before), "run}", select=_KEYS)
+        hours = self._table.between(mailbox_id, "hour|", rows.sums_key(before), select=_KEYS)
         return self._remove(mailbox_id, _keys(islice(chain(runs, hours), limit)))
 
     def remove_quarantine(self, mailbox_id: str, before: datetime, limit: int) -> int:
-        found = self._range(mailbox_id, "quarantine|", "quarantine}", _older(before), _KEYS)
+        found = self._table.between(mailbox_id, "quarantine|", "quarantine}", _older(before), select=_KEYS)
         return self._remove(mailbox_id, _keys(islice(found, limit)))
 
     def remove_receipts(self, mailbox_id: str, before: datetime, spared: Collection[int], limit: int) -> int:
-        found = self._range(mailbox_id, "receipt|", "receipt}", _older(before), ("RowKey", "ticket_number"))
+        found = self._table.between(
+            mailbox_id, "receipt|", "receipt}", _older(before), select=("RowKey", "ticket_number")
+        )
         wanted = (each for each in found if each["ticket_number"] not in spared)
         return self._remove(mailbox_id, _keys(islice(wanted, limit)))
 
     def closed(self, mailbox_id: str, before: datetime, limit: int) -> Sequence[Versioned[Ticket]]:
         only = f" and status eq 'closed' and closed_at lt '{before.isoformat()}'"
-        found = islice(self._range(mailbox_id, "ticket|", "ticket}", only), limit)
+        found = islice(self._table.between(mailbox_id, "ticket|", "ticket}", only), limit)
         return [Versioned(rows.to_ticket(row), str(row.metadata["etag"])) for row in found]
 
     def remove_ticket(self, mailbox_id: str, ticket: Versioned[Ticket]) -> bool:
         """The ticket's own row goes last, with the last of its comments: what is broken off is gone on with."""
         number = ticket.value.number
-        comments = [*_keys(self._range(mailbox_id, *rows.comment_range(number), select=_KEYS))]
-        last = comments[-(_AT_ONCE - 1) :]
-        with translated():
-            row = self._table.get_entity(mailbox_id, rows.ticket_key(number))
-            if row.metadata["etag"] != ticket.etag:
-                return False
-        self._remove(mailbox_id, comments[: -(_AT_ONCE - 1)])
-        unchanged = {"etag": ticket.etag, "match_condition": MatchConditions.IfNotModified}
-        own: Any = ("delete", _row(mailbox_id, rows.ticket_key(number)), unchanged)
+        comments = [*_keys(self._table.between(mailbox_id, *rows.comment_range(number), select=_KEYS))]
+        last = comments[-(AT_ONCE - 1) :]
+        row = self._table.get(mailbox_id, rows.ticket_key(number))
+        if row is None or row.metadata["etag"] != ticket.etag:
+            return False
+        self._remove(mailbox_id, comments[: -(AT_ONCE - 1)])
+        own: Operation = ("delete", _row(mailbox_id, rows.ticket_key(number)), unchanged(ticket.etag))
         with translated():
             try:
-                self._table.submit_transaction([own, *(("delete", _row(mailbox_id, key)) for key in last)])
+                self._table.client.submit_transaction([own, *(("delete", _row(mailbox_id, key)) for key in last)])
             except TableTransactionError as error:
                 if error.status_code not in _GONE:
                     raise
@@ -71,10 +66,10 @@ class TableRetentionStore:
 
     def references(self, mailbox_id: str) -> Mapping[str, set[int]]:
         referring: dict[str, set[int]] = {}
-        for row in self._range(mailbox_id, "comment|", "comment}", select=("RowKey", "raw_sha256")):
+        for row in self._table.between(mailbox_id, "comment|", "comment}", select=("RowKey", "raw_sha256")):
             if sha256 := row.get("raw_sha256"):
                 referring.setdefault(sha256, set()).add(int(row["RowKey"].split("|")[1]))
-        for row in self._range(mailbox_id, "quarantine|", "quarantine}"):
+        for row in self._table.between(mailbox_id, "quarantine|", "quarantine}"):
             for name in ("raw_sha256", "corrected_sha256"):
                 if name in row:
                     referring.setdefault(row[name], set()).add(0)
@@ -82,7 +77,7 @@ class TableRetentionStore:
 
     def raws(self, mailbox_id: str, before: datetime) -> Iterator[RawPointer]:
         stamp = f" and Timestamp lt datetime'{before:%Y-%m-%dT%H:%M:%SZ}'"
-        for row in self._range(mailbox_id, "raw|", "raw}", stamp, _KEYS):
+        for row in self._table.between(mailbox_id, "raw|", "raw}", stamp, select=_KEYS):
             yield RawPointer(row["RowKey"].removeprefix("raw|"), 0, inline=True)
         with translated():
             for blob in self._clients.raw_container.list_blobs(name_starts_with=f"{mailbox_id}/"):
@@ -102,43 +97,32 @@ class TableRetentionStore:
         return removed
 
     def authors(self, mailbox_id: str) -> Iterator[tuple[int, str]]:
-        for row in self._range(mailbox_id, "comment|", "comment}", select=("RowKey", "author_address")):
+        for row in self._table.between(mailbox_id, "comment|", "comment}", select=("RowKey", "author_address")):
             yield int(row["RowKey"].split("|")[1]), row["author_address"]
 
     def rewrite(self, mailbox_id: str, comments: Sequence[Comment]) -> None:
         for comment in comments:
             row = rows.comment_row(comment) | {"PartitionKey": mailbox_id}
             with translated():
-                self._table.update_entity(row, mode=UpdateMode.REPLACE)
+                self._table.client.update_entity(row, mode=UpdateMode.REPLACE)
 
     def remove_sent_to(self, mailbox_id: str, contact_id: str) -> None:
-        with translated():
-            self._table.delete_entity(_row(mailbox_id, rows.sent_key(contact_id)))
+        self._table.delete(mailbox_id, rows.sent_key(contact_id))
 
     def _remove(self, mailbox_id: str, keys: Iterable[str]) -> int:
         """A hundred in one transaction, or singly where one of them is gone already."""
         waiting, removed = iter(dict.fromkeys(keys)), 0
-        while batch := [_row(mailbox_id, key) for key in islice(waiting, _AT_ONCE)]:
+        while batch := [_row(mailbox_id, key) for key in islice(waiting, AT_ONCE)]:
             with translated():
                 try:
-                    self._table.submit_transaction([("delete", row) for row in batch])
+                    self._table.client.submit_transaction([("delete", row) for row in batch])
                 except TableTransactionError as error:
                     if error.status_code not in _GONE:
                         raise
                     for row in batch:
-                        self._table.delete_entity(row)
+                        self._table.client.delete_entity(row)
             removed += len(batch)
         return removed
-
-    def _range(
-        self, mailbox_id: str, after: str, before: str, only: str = "", select: Sequence[str] | None = None
-    ) -> Iterator[TableEntity]:
-        with translated():
-            yield from self._table.query_entities(
-                f"PartitionKey eq @mailbox and RowKey gt @after and RowKey lt @before{only}",
-                parameters={"mailbox": mailbox_id, "after": after, "before": before},
-                select=[*select] if select else None,
-            )
 
 
 def _older(before: datetime) -> str:
