@@ -5,10 +5,12 @@ import secrets
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
 
 from shared.application.announcing import everybody, step_event
 from shared.application.auditing import audited
-from shared.application.finding import Finder
+from shared.application.finding import insiders
 from shared.application.ports.platform import DeliveryRequest
 from shared.application.ports.stores import Versioned
 from shared.application.ports.tickets import ChangedEntry, Commit, OutboxChanged
@@ -21,40 +23,61 @@ from shared.domain.outbox import OutboxEntry
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
-    """How many would be told, and of whom it is not told why."""
-
-    recipients: int
-    left_out: Mapping[str, int]
-
-
-@dataclass(frozen=True, slots=True)
 class Progress:
-    """How far it is: of the messages that were `queued` so far, `waiting` and `failed` are in the outbox."""
+    """How far an announcement is. `id` is None while it is only planned: then `left_out` counts by reason whom it would
+    not be sent to. `recipients` are as counted before it began; of the messages that were `queued` so far, `waiting`
+    and `failed` are in the outbox, and `withdrawn` were cancelled before they were sent.
+    """
 
-    announcement: Announcement
-    queued: int
-    waiting: int
-    failed: int
-    is_queueing: bool
+    id: str | None
+    status: Literal["planned", "sending", "sent", "cancelled"]
+    mailbox: str
+    subject: str
+    audience: str
+    required: bool
+    by: str
+    recipients: int
+    created_at: datetime | None = None
+    cancelled_at: datetime | None = None
+    left_out: Mapping[str, int] | None = None
+    queued: int = 0
+    waiting: int = 0
+    sent: int = 0
+    failed: int = 0
+    withdrawn: int = 0
 
-    @property
-    def sent(self) -> int:
-        return self.queued - self.announcement.withdrawn - self.waiting - self.failed
 
-
-def plan(services: Services, data: object) -> tuple[NewAnnouncement, Planned]:
+def plan(services: Services, data: object) -> Progress:
     """What would be sent to how many. :raises Invalid: with every problem."""
+    asked = _checked(services, data)
+    reasons = _counted(services, asked)
+    return Progress(
+        id=None,
+        status="planned",
+        mailbox=asked.mailbox,
+        subject=asked.subject,
+        audience=asked.audience.kind,
+        required=asked.required,
+        by=services.caller,
+        recipients=reasons.pop(None, 0),
+        left_out={reason: count for reason, count in reasons.items() if reason},
+    )
+
+
+def _checked(services: Services, data: object) -> NewAnnouncement:
     asked = read(NewAnnouncement, data)
-    mailbox = next((each for each in services.mailboxes.cached() if each.id == asked.mailbox), None)
-    if mailbox is None:
+    if asked.mailbox not in [each.id for each in services.mailboxes.cached()]:
         raise Invalid([Problem("$.mailbox", "is no mailbox")])
     enabled = [each.id for each in services.senders.cached() if each.enabled]
     if asked.sender and asked.sender not in enabled:
         raise Invalid([Problem("$.sender", "is no sender that is enabled")])
-    insiders = Finder(services, mailbox).insiders
-    reasons = Counter(left_out(each, insiders, required=asked.required) for each in everybody(services, asked.audience))
-    return asked, Planned(reasons.pop(None, 0), {reason: count for reason, count in reasons.items() if reason})
+    return asked
+
+
+def _counted(services: Services, asked: NewAnnouncement) -> Counter[str | None]:
+    """The people by why they are left out; under None those who are told."""
+    own = insiders(services)
+    return Counter(left_out(each, own, required=asked.required) for each in everybody(services, asked.audience))
 
 
 def announce(services: Services, data: object, key: str | None, digest: str) -> Progress:
@@ -68,9 +91,9 @@ def announce(services: Services, data: object, key: str | None, digest: str) -> 
         if before.value.digest != digest:
             raise Invalid([Problem("header.Idempotency-Key", "is that of another request")])
         return _begun(services, before.value)
-    asked, planned = plan(services, data)
+    asked = _checked(services, data)
     _require_sending(services, asked)
-    announcement = _kept(services, id_, asked, planned, digest)
+    announcement = _kept(services, id_, asked, digest)
     shown = announcement.model_dump(include={"mailbox_id", "audience", "required", "recipients"})
     with audited(services, "announcement", id_, "created", after=shown):
         services.announcements.add(announcement)
@@ -86,7 +109,7 @@ def _require_sending(services: Services, asked: NewAnnouncement) -> None:
         unsubscribe_url(services, asked.mailbox)  # what it needs is missed now, and not by every message
 
 
-def _kept(services: Services, id_: str, asked: NewAnnouncement, planned: Planned, digest: str) -> Announcement:
+def _kept(services: Services, id_: str, asked: NewAnnouncement, digest: str) -> Announcement:
     pointer = services.raws.keep(asked.mailbox, asked.model_dump_json().encode())
     return Announcement(
         id=id_,
@@ -100,7 +123,7 @@ def _kept(services: Services, id_: str, asked: NewAnnouncement, planned: Planned
         digest=digest,
         sha256=pointer.sha256,
         size=pointer.size,
-        recipients=planned.recipients,
+        recipients=_counted(services, asked)[None],
     )
 
 
@@ -122,7 +145,17 @@ def _progress(announcement: Announcement, outbox: Iterable[OutboxEntry]) -> Prog
     steps = [each for each in owed if each.kind == "event"]
     queued = steps[0].payload["queued"] if steps else announcement.queued
     failed = sum(each.kind == "email" and each.state == "failed" for each in owed)
-    return Progress(announcement, queued, len(owed) - len(steps) - failed, failed, is_queueing=bool(steps))
+    waiting, withdrawn = len(owed) - len(steps) - failed, announcement.withdrawn
+    kept = {"id", "subject", "audience", "required", "by", "created_at", "cancelled_at", "recipients", "withdrawn"}
+    return Progress(
+        status="cancelled" if announcement.cancelled_at else "sending" if steps or waiting else "sent",
+        mailbox=announcement.mailbox_id,
+        queued=queued,
+        waiting=waiting,
+        sent=queued - withdrawn - waiting - failed,
+        failed=failed,
+        **announcement.model_dump(include=kept),
+    )
 
 
 def find(services: Services, announcement_id: str) -> Versioned[Announcement]:
@@ -150,13 +183,14 @@ def cancel(services: Services, announcement_id: str) -> Progress:
 
 def _begun(services: Services, announcement: Announcement) -> Progress:
     """Also where its beginning was broken off. Until all is queued, there is an event of a step."""
-    found = progress(services, announcement)
-    if not found.is_queueing and not announcement.queued_all_at and not announcement.cancelled_at:
-        first = step_event(announcement, services.clock(), "", 0)
-        services.tickets.commit(announcement.mailbox_id, Commit(outbox=[first]))
-        found = progress(services, announcement)
-    services.deliveries.put(DeliveryRequest(announcement.mailbox_id))
-    return found
+    mailbox_id = announcement.mailbox_id
+    if not announcement.queued_all_at and not announcement.cancelled_at:
+        owed = _of(announcement, services.tickets.outbox(mailbox_id))
+        if not any(each.kind == "event" for each in owed):
+            first = step_event(announcement, services.clock(), "", 0)
+            services.tickets.commit(mailbox_id, Commit(outbox=[first]))
+    services.deliveries.put(DeliveryRequest(mailbox_id))
+    return progress(services, announcement)
 
 
 def _of(announcement: Announcement, outbox: Iterable[OutboxEntry]) -> list[OutboxEntry]:

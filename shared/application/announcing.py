@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.application.finding import Finder
+from shared.application.finding import insiders
 from shared.application.notices import own_message_id
 from shared.application.ports.platform import DeliveryRequest
 from shared.application.ports.tickets import OutboxChanged
@@ -55,8 +55,8 @@ def step(services: Services, mailbox: Mailbox, event: OutboxEntry) -> list[Outbo
     announcement, now = found.value, services.clock()
     asked = asked_for(services, announcement)
     people, after = _page(services, asked.audience, event.payload["after"], _BATCH)
-    insiders = Finder(services, mailbox).insiders
-    told = [each for each in people if not left_out(each, insiders, required=asked.required)]
+    own = insiders(services)
+    told = [each for each in people if not left_out(each, own, required=asked.required)]
     owed = [_email(services, mailbox, announcement, asked, each) for each in told]
     queued = event.payload["queued"] + len(told)
     if after:

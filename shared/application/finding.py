@@ -40,6 +40,13 @@ class Found:
     by_id: str | None = None
 
 
+def insiders(services: Services, *more: Mailbox) -> Insiders:
+    """`more` are mailboxes that need not be saved."""
+    addresses = [each.address for each in (*services.mailboxes.cached(), *more)]
+    senders = [each.from_address for each in services.senders.cached()]
+    return Insiders.of([*addresses, *senders], services.contacts.technicians())
+
+
 class Finder:
     """Reads the store for one mailbox. Safe to be used by several threads."""
 
@@ -49,9 +56,7 @@ class Finder:
         self._prefixes = {each.ticket_prefix: each.id for each in services.mailboxes.cached()}
         self._prefixes[mailbox.ticket_prefix] = mailbox.id
         self._types = all_types(services.ticket_types.cached())
-        addresses = [each.address for each in services.mailboxes.cached()] + [mailbox.address]
-        senders = [each.from_address for each in services.senders.cached()]
-        self.insiders = Insiders.of([*addresses, *senders], services.contacts.technicians())
+        self.insiders = insiders(services, mailbox)
 
     def look_up(self, item: Arrived, now: datetime) -> tuple[Facts, Found | None]:
         """What the configuration has to say about a message, and the stored ticket that it speaks of."""

@@ -1,13 +1,12 @@
 """The operations on announcements, and the link by which people ask for no more of them."""
 
 import hashlib
-from datetime import datetime
 from html import escape
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import HTMLResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 from pydantic_core import to_json
 
 from shared.application import announcements, contacts
@@ -29,40 +28,17 @@ _FORM = (
 )
 
 
-class Announcement(BaseModel):
-    """How far an announcement is. `left_out` counts by reason whom it is not sent to; it is told with a plan only.
-    `withdrawn` were cancelled before they were sent.
-    """
-
-    id: str | None = Field(description="None while it is only planned")
-    status: Literal["planned", "sending", "sent", "cancelled"]
-    mailbox: str
-    subject: str
-    audience: str
-    required: bool
-    by: str
-    created_at: datetime | None
-    cancelled_at: datetime | None = None
-    recipients: int = Field(description="as counted before it began")
-    left_out: dict[str, int] | None = None
-    queued: int = 0
-    waiting: int = 0
-    sent: int = 0
-    failed: int = 0
-    withdrawn: int = 0
-
-
 class Announcements(BaseModel):
     """Newest first."""
 
-    announcements: list[Announcement]
+    announcements: list[Progress]
 
 
 @router.post(
     "/api/announcements",
     status_code=201,
     openapi_extra=json_body(NewAnnouncement),
-    responses={200: {"model": Announcement, "description": "The plan"}, **described(409)},
+    responses={200: {"model": Progress, "description": "The plan"}, **described(409)},
 )
 def create_announcement(
     body: JsonBody,
@@ -71,39 +47,34 @@ def create_announcement(
     key: IdempotencyKey,
     *,
     plan: Annotated[bool, Query(description="send nothing, only tell to how many it would go")] = False,
-) -> Announcement:
+) -> Progress:
     """Send one text to many, each singly, as fast as the sender may. Sent again under the same key, the request begins
     no other announcement.
     """
     if plan:
         response.status_code = 200
-        asked, counted = announcements.plan(services, body)
-        shown = asked.model_dump(include={"mailbox", "subject", "required"})
-        return Announcement(
-            id=None, status="planned", by=services.caller, created_at=None, audience=asked.audience.kind,
-            recipients=counted.recipients, left_out=dict(counted.left_out), **shown,
-        )  # fmt: skip
+        return announcements.plan(services, body)
     digest = hashlib.sha256(to_json(body)).hexdigest()
     begun = announcements.announce(services, body, key, digest)
-    response.headers["Location"] = f"/api/announcements/{begun.announcement.id}"
-    return _shown(begun)
+    response.headers["Location"] = f"/api/announcements/{begun.id}"
+    return begun
 
 
 @router.get("/api/announcements")
 def list_announcements(services: Ready) -> Announcements:
-    return Announcements(announcements=[_shown(each) for each in announcements.all_progress(services)])
+    return Announcements(announcements=announcements.all_progress(services))
 
 
 @router.get("/api/announcements/{announcement_id}")
-def get_announcement(announcement_id: Id, services: Ready) -> Announcement:
+def get_announcement(announcement_id: Id, services: Ready) -> Progress:
     """How far it is."""
-    return _shown(announcements.progress(services, announcements.find(services, announcement_id).value))
+    return announcements.progress(services, announcements.find(services, announcement_id).value)
 
 
 @router.post("/api/announcements/{announcement_id}/cancel", responses=described(409))
-def cancel_announcement(announcement_id: Id, services: Ready) -> Announcement:
+def cancel_announcement(announcement_id: Id, services: Ready) -> Progress:
     """Send no more of it. What is being sent right now is sent."""
-    return _shown(announcements.cancel(services, announcement_id))
+    return announcements.cancel(services, announcement_id)
 
 
 @router.get("/hooks/unsubscribe", include_in_schema=False)
@@ -124,15 +95,3 @@ def unsubscribe(services: Ready, token: str = "") -> HTMLResponse:
     except NotFound as error:
         return page(404, "Not known", f"<p>{escape(str(error))}</p>")
     return page(200, "You will receive no more announcements", "<p>You can close this page.</p>")
-
-
-def _shown(progress: Progress) -> Announcement:
-    announcement = progress.announcement
-    open_ = progress.is_queueing or progress.waiting > 0
-    names = {"id", "subject", "audience", "required", "by", "created_at", "cancelled_at", "recipients", "withdrawn"}
-    return Announcement(
-        status="cancelled" if announcement.cancelled_at else "sending" if open_ else "sent",
-        mailbox=announcement.mailbox_id,
-        **announcement.model_dump(include=names),
-        **{name: getattr(progress, name) for name in ("queued", "waiting", "sent", "failed")},
-    )
