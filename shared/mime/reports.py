@@ -103,8 +103,8 @@ def delivery_report(mail: Mail, message: InboundMessage) -> Finding | None:
 
 def read_receipt(mail: Mail, message: InboundMessage) -> Finding | None:
     is_titled = pattern("read", form=TITLE).match(message.subject)
-    is_report = mail.root.type.value == "multipart/report"
-    if (is_report or is_titled) and (source := _part(mail, _RECEIPT_TYPES)) is not None:
+    is_machine = mail.root.type.value == "multipart/report" or message.header("return-path") in ("", "<>")
+    if (is_machine or is_titled) and (source := _part(mail, _RECEIPT_TYPES)) is not None:
         fields, _ = read_fields(source, 0, len(source), [])
         original, reasons = _original(mail, message, fields), ("report: disposition-notification",)
         if not pattern("undeliverable", form=BEGINS).match(message.subject):

@@ -279,6 +279,16 @@ def test_a_read_receipt_may_say_nothing_in_its_structure():
     assert message.report.original_id == "<ack.1@desk.example>"
 
 
+def test_a_read_receipt_in_something_that_a_gateway_put_around_it_is_one():
+    fields = "Return-Path: <>\nContent-Type: multipart/mixed; boundary=a\n"
+    report = "Content-Type: multipart/report; boundary=b\n\n--b\n\nRead.\n--b\nContent-Type: message/disposition"
+    fact = "Final-Recipient: rfc822; anna@shop.example\nOriginal-Message-ID: <ack.1@desk.example>"
+
+    message = mail("Printer", fields, f"--a\n\nFrom outside\n--a\n{report}-notification\n\n{fact}\n--b--\n--a--")
+
+    assert message.kind is Kind.READ_RECEIPT
+
+
 @pytest.mark.parametrize(
     ("subject", "text"),
     [
