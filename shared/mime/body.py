@@ -1,7 +1,7 @@
 """What the parts of a message hold: its text, its HTML and its attachments."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from html import escape, unescape
@@ -26,6 +26,8 @@ MAX_IMAGES = 16_000_000
 """Bytes of images in HTML (`data:`), as they are encoded."""
 MAX_NAMED_BY_SUBJECT = 100
 MAX_STUB = 400
+MIN_SAME = 12
+"""Letters of a text that is left out where it comes again."""
 MAX_CONTENT_ID = 998
 
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -34,7 +36,9 @@ _META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?([\w-]{1,40})
 _DATA_IMAGE = re.compile(rb"data:image/[\w.+-]{1,40}+;base64,[\w+/=%\s-]{100,}+", re.IGNORECASE)
 _STUB = re.compile(r"html|browser|navigateur|navegador|multi-?part message in mime", re.IGNORECASE)
 _STYLES = re.compile(r"\s*[.#@]?\w[^{}\n]{0,200}\{\s*[a-z-]{1,40}\s*:[^{}]{0,1000}\}")
-"""At the beginning of text that a program made of HTML by leaving out its tags."""
+_LEFT_OVER = re.compile(r"&(?:nbsp|amp|quot|[aeiou]{1,2}[a-z]{3,5}|#\d{2,5});|<br ?/?>", re.IGNORECASE)
+"""Of text that a program made of HTML: styles at its beginning, characters and tags that it did not understand."""
+_LINKS_AND_MARKS = re.compile(r"\s*+<\S{4,}?>|\W")
 _FILE_NAME = re.compile(r"[^?#]{1,1000}\.[A-Za-z0-9]{2,5}")
 _ENRICHED = re.compile(r"<param>[^<]{0,1000}</param>|<(?!<)/?[a-z-]{1,60}>|<(?=<)", re.IGNORECASE)
 _CID = re.compile(r"cid:([^\"'\s<>)]+)", re.IGNORECASE)
@@ -59,8 +63,8 @@ class Mail:
         return any(segment.html for segment in self.contents.segments)
 
     def text(self) -> str:
-        pieces = (self._segment_text(segment).strip("\n") for segment in self.contents.segments)
-        joined = _CONTROLS.sub("", "\n\n".join(piece for piece in pieces if piece.strip()))
+        pieces = [self._segment_text(segment).strip("\n") for segment in self.contents.segments]
+        joined = _CONTROLS.sub("", "\n\n".join(_once(pieces) if len(pieces) > 1 else pieces))
         joined = _BLANK_LINES.sub("\n\n\n", joined)
         if len(joined) > MAX_TEXT:
             self.defects.append(Defect.TEXT_CUT)
@@ -118,12 +122,12 @@ class Mail:
 
     def _segment_text(self, segment: Segment) -> str:
         plain = "\n\n".join(self._plain(part) for part in segment.plain)
-        is_stub = (len(plain) < MAX_STUB and _STUB.search(plain)) or _STYLES.match(plain)
-        if not segment.html or not (is_stub or not plain.strip()):
+        is_made = _STYLES.match(plain) or _LEFT_OVER.search(plain) or not plain.strip()
+        if not segment.html or not (is_made or (len(plain) < MAX_STUB and _STUB.search(plain))):
             return plain
         rendered = "\n\n".join(map(self._rendered, segment.html))
         is_same = "".join(plain.split()[:9]) in "".join(rendered.split()) and len(rendered) < 2 * len(plain)
-        return plain if is_same else rendered or plain
+        return plain if is_same and not is_made else rendered or plain
 
     def _rendered(self, part: Part, render: Callable[[str], str] = of_html) -> str:
         if not is_html(part):
@@ -161,6 +165,15 @@ class Mail:
 
     def _note(self, *defects: Defect | None) -> None:
         self.defects += [defect for defect in defects if defect]
+
+
+def _once(pieces: list[str]) -> Iterable[str]:
+    """Without the blank ones, and those that are the same again: some programs send a text, and then its HTML."""
+    found: dict[str, str] = {}
+    for number, piece in enumerate(filter(str.strip, pieces)):
+        words = _LINKS_AND_MARKS.sub("", piece)
+        found.setdefault(words if len(words) >= MIN_SAME else str(number), piece)
+    return found.values()
 
 
 def read(content: bytes) -> Mail:

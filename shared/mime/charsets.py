@@ -93,13 +93,19 @@ def _rescue(raw: bytes, name: str, sibling: str) -> tuple[str, Defect]:
         return _EUC.sub(_euc_to_shift_jis, raw).decode("cp932", "replace"), Defect.CHARSET_DAMAGED
     if _is_utf8(raw):
         return raw.decode("utf-8"), Defect.CHARSET_WRONG
-    if name == "utf_8" and _is_utf8(raw, "surrogatepass"):  # each half of a character by itself (CESU-8)
+    if name == "utf_8":
+        return _rescue_utf8(raw, sibling)
+    return _without_surrogates(raw.decode(name, "replace")).removeprefix("\ufeff"), Defect.CHARSET_DAMAGED
+
+
+def _rescue_utf8(raw: bytes, sibling: str) -> tuple[str, Defect]:
+    if _is_utf8(raw, "surrogatepass"):  # each half of a character by itself (CESU-8)
         return _without_surrogates(raw.decode("utf-8", "surrogatepass")), Defect.CHARSET_DAMAGED
-    if name == "utf_8" and (cut := _CUT.search(raw, len(raw) - 3)) and _is_utf8(raw[: cut.start()]):
+    if (cut := _CUT.search(raw, len(raw) - 3)) and _is_utf8(raw[: cut.start()]):
         return f"{raw[: cut.start()].decode('utf-8')}\ufffd", Defect.CHARSET_DAMAGED
-    text = _without_surrogates(raw.decode(name, "replace"))
+    text = raw.decode("utf-8", "replace")
     sample = [character for character in text[:10_000] if character > "\x7f"]
-    if name == "utf_8" and sample.count("\ufffd") * 3 > len(sample):
+    if sample.count("\ufffd") * 3 > len(sample):
         return _guess(raw, sibling), Defect.CHARSET_WRONG
     return text.removeprefix("\ufeff"), Defect.CHARSET_DAMAGED
 

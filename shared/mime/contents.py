@@ -49,7 +49,8 @@ def sort(part: Part, *, is_whole: bool = True) -> Contents:
     if part.parts:
         is_double = part.type.value == "multipart/appledouble"
         files = [child for child in part.parts if not (is_double and child.type.value in _RESOURCE_FORKS)]
-        children = [sort(child, is_whole=False) for child in files]
+        is_related = part.type.value == "multipart/related"
+        children = [sort(child, is_whole=is_related and child is files[0]) for child in files]
         return Contents(
             [segment for child in children for segment in child.segments],
             [attachment for child in children for attachment in child.attachments],
@@ -62,7 +63,7 @@ def sort(part: Part, *, is_whole: bool = True) -> Contents:
 
 def _sort_alternatives(whole: Part) -> Contents:
     """The plain text is in the first alternative that has any, the HTML in the last (RFC 2046 section 5.1.4)."""
-    alternatives = [sort(part, is_whole=False) for part in whole.parts]
+    alternatives = [sort(part) for part in whole.parts]
     plain = [tuple(part for segment in each.segments for part in segment.plain) for each in alternatives]
     rich = [
         tuple(part for segment in each.segments for part in segment.richest)
@@ -105,7 +106,7 @@ def is_html(part: Part) -> bool:
 
 
 def _is_text(part: Part, *, is_whole: bool) -> bool:
-    """A text part with a name is an attachment, unless it is all there is."""
+    """A text part with a name is an attachment, unless it is all there is, or the text by its place."""
     if not is_html(part) and part.type.value not in _PLAIN:
         return False
     return part.disposition.value != "attachment" and (is_whole or not part.declared_name)
