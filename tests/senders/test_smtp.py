@@ -18,8 +18,8 @@ from shared.domain.errors import (
 )
 from shared.domain.outgoing import RefusedRecipient
 from tests.proxy import ProxyServer
+from tests.scripted import CLOSE, STALL
 from tests.senders.contract import ANN, BOB, mail
-from tests.senders.scripted_smtp import CLOSE, STALL
 from tests.senders.smtp_provider import SmtpProvider
 
 # The message on the wire

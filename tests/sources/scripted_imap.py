@@ -9,11 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
-CLOSE = "\0close\0"
-"""Within an answer: the connection ends here."""
-
-STALL = "\0stall\0"
-"""Within an answer: nothing more is said until the client goes away."""
+from tests.scripted import CLOSE, STALL
 
 Answer = str | list[str] | Callable[[str], str]
 """What is sent for a command: text with `{tag}` in it; one text after the other, the last one for ever; or what a

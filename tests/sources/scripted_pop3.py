@@ -1,86 +1,20 @@
-"""A POP3 server that answers what a test tells it to, right or wrong."""
+from dataclasses import dataclass
 
-import socket
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-
-CLOSE = "\0close\0"
-"""As an answer: the connection ends here."""
-
-STALL = "\0stall\0"
-"""As an answer: nothing more is said until the client goes away."""
+from tests.scripted import ScriptedServer
 
 MESSAGE = "Subject: Scripted\r\n\r\nHello\r\n"
-_USUAL = {
-    "": "+OK\r\n",
-    "CAPA": "+OK\r\nTOP\r\nUIDL\r\nUSER\r\n.\r\n",
-    "UIDL": "+OK\r\n1 a\r\n.\r\n",
-    "LIST": f"+OK\r\n1 {len(MESSAGE)}\r\n.\r\n",
-    "RETR": f"+OK\r\n{MESSAGE}.\r\n",
-    "TOP": f"+OK\r\n{MESSAGE}.\r\n",
-}
 
 
 @dataclass
-class ScriptedPop3:
-    """`answers` are by the beginning of the command, the longest first; after one in a list come the ones behind it.
-    `commands` is what was said.
-    """
+class ScriptedPop3(ScriptedServer):
+    usual = {  # noqa: RUF012 - nobody changes it
+        "": "+OK\r\n",
+        "CAPA": "+OK\r\nTOP\r\nUIDL\r\nUSER\r\n.\r\n",
+        "UIDL": "+OK\r\n1 a\r\n.\r\n",
+        "LIST": f"+OK\r\n1 {len(MESSAGE)}\r\n.\r\n",
+        "RETR": f"+OK\r\n{MESSAGE}.\r\n",
+        "TOP": f"+OK\r\n{MESSAGE}.\r\n",
+    }
+    start_tls = ("STLS", "+OK begin")
 
-    answers: Mapping[str, str | list[str]] = field(default_factory=dict)
     greeting: str = "+OK ready\r\n"
-    tls: object = None
-    injected: str = ""
-    commands: list[str] = field(default_factory=list)
-    port: int = 0
-
-    @contextmanager
-    def running(self) -> Iterator["ScriptedPop3"]:
-        """Listen on a free port of loopback."""
-        every = _USUAL | dict(self.answers)
-        self._answers = {key: list(answer) if isinstance(answer, list) else [answer] for key, answer in every.items()}
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            self.port = listener.getsockname()[1]
-            thread = threading.Thread(target=self._accept, args=[listener])
-            thread.start()
-            try:
-                yield self
-            finally:
-                listener.shutdown(socket.SHUT_RDWR)
-                thread.join()
-
-    def _accept(self, listener: socket.socket) -> None:
-        with suppress(OSError):
-            while True:
-                connection, _ = listener.accept()
-                with connection, suppress(OSError):
-                    self._send(connection, self.greeting)
-                    self._converse(connection)
-
-    def _converse(self, connection: socket.socket) -> None:
-        with connection.makefile("rb") as lines:
-            for line in lines:
-                command = line.decode().rstrip("\r\n")
-                self.commands.append(command)
-                if command == "STLS" and self.tls:
-                    connection.sendall(f"+OK begin\r\n{self.injected}".encode())
-                    break
-                self._send(connection, self._answer(command))
-            else:
-                return
-        with self.tls.wrap_socket(connection, server_side=True) as secured:
-            self._converse(secured)
-
-    def _answer(self, command: str) -> str:
-        answers = self._answers[max((key for key in self._answers if command.startswith(key)), key=len)]
-        return answers.pop(0) if len(answers) > 1 else answers[0]
-
-    def _send(self, connection: socket.socket, text: str) -> None:
-        said, _, _ = text.partition("\0")
-        connection.sendall(said.encode("latin-1"))
-        if text.endswith(STALL):
-            connection.recv(1)
-        if text.endswith((STALL, CLOSE)):
-            raise ConnectionAbortedError

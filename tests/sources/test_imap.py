@@ -20,8 +20,9 @@ from shared.domain.errors import (
 )
 from shared.domain.message import Listed, MessageRef, RawMessage
 from shared.domain.settlement import Delete, MarkRead, Move
+from tests.scripted import CLOSE, STALL
 from tests.sources.contract import mail, read_all, refs, subjects
-from tests.sources.scripted_imap import CLOSE, DONE, MESSAGE, STALL, fetched, opened, said
+from tests.sources.scripted_imap import DONE, MESSAGE, fetched, opened, said
 
 
 def listed(*uids: int, size: int | None = len(MESSAGE), uidvalidity: int = 7) -> list[Listed]:

@@ -22,9 +22,10 @@ from shared.domain.errors import (
     Throttled,
 )
 from shared.domain.settlement import Delete, Move
+from tests.scripted import CLOSE, STALL
 from tests.sources.contract import Secrets, mail, read_all, refs, subjects
 from tests.sources.dovecot_mailbox import SECRET, Tokens, imap_mailbox, services, settings
-from tests.sources.scripted_pop3 import CLOSE, STALL, ScriptedPop3
+from tests.sources.scripted_pop3 import ScriptedPop3
 from tests.sources.test_pop3_contract import Pop3Mailbox
 
 TAKES_TOKENS = "+OK\r\nSASL PLAIN XOAUTH2\r\n.\r\n"
