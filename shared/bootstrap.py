@@ -7,8 +7,8 @@ from functools import cache
 from shared import telemetry
 from shared.adapters.identity import app_identity
 from shared.adapters.senders import open_sender
+from shared.adapters.services import SourceServices
 from shared.adapters.sources import open_source, open_watcher
-from shared.adapters.sources.services import SourceServices
 from shared.adapters.storage.audit import TableAuditStore
 from shared.adapters.storage.clients import StorageClients
 from shared.adapters.storage.contacts import TableContactStore

@@ -1,7 +1,7 @@
 """A connection to a server that people name: found, reached and secured, step by step, each bounded in time."""
 
 from shared.adapters.net import BoundedSocket, Deadline, Endpoint, Timeouts, connect, resolve
-from shared.adapters.sources.services import SourceServices
+from shared.adapters.services import SourceServices
 from shared.adapters.tls import BoundedTlsSocket, start_tls
 from shared.domain.fields import Tls
 

@@ -6,8 +6,8 @@ from typing import Any
 from urllib.parse import quote
 
 from shared.adapters.refusals import Refused
+from shared.adapters.services import SourceServices
 from shared.adapters.sources.graph_client import Folders, GraphClient, graph_code, graph_time
-from shared.adapters.sources.services import SourceServices
 from shared.domain import sources
 from shared.domain.errors import AppError, SourceMisbehaved
 from shared.domain.mailbox import Mailbox

@@ -7,11 +7,11 @@ from functools import partial
 from typing import Generic, Protocol, TypeVar
 
 from shared.adapters.connection import Connection
+from shared.adapters.credentials import Credentials
 from shared.adapters.net import BoundedSocket, Timeouts
 from shared.adapters.refusals import CommandRefused
 from shared.adapters.sasl import MECHANISMS, Mechanism, best_method, by_password, by_token, refuse_control_characters
-from shared.adapters.sources.credentials import Credentials
-from shared.adapters.sources.services import SourceServices
+from shared.adapters.services import SourceServices
 from shared.adapters.tls import BoundedTlsSocket
 from shared.domain.errors import AppError, SourceMisconfigured
 from shared.domain.senders import SmtpTransport

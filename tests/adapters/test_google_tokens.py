@@ -7,9 +7,9 @@ import pytest
 
 from local.simulators import Simulators
 from local.simulators.google import ALL_MAIL, MODIFY, new_key_file
+from shared.adapters.credentials import credentials
 from shared.adapters.refusals import meanings
-from shared.adapters.sources.credentials import credentials
-from shared.adapters.sources.services import SourceServices
+from shared.adapters.services import SourceServices
 from shared.adapters.tokens import Tokens
 from shared.domain.errors import (
     AccessDenied,

@@ -13,8 +13,8 @@ import pytest
 from local.azurite import Azurite
 from local.simulators import HOME_TENANT, Simulators
 from local.simulators.graph_subscriptions import Subscription, Subscriptions
+from shared.adapters.services import SourceServices
 from shared.adapters.sources import open_watcher
-from shared.adapters.sources.services import SourceServices
 from shared.adapters.tokens import Tokens
 from shared.application.own_ids import OwnIds
 from shared.application.ports.platform import PollRequest

@@ -9,7 +9,7 @@ import pytest
 
 from local.smtp_server import HOST, SmtpServer, run_smtp_server
 from shared.adapters.senders import open_sender
-from shared.adapters.sources.services import SourceServices
+from shared.adapters.services import SourceServices
 from shared.adapters.storage.clients import StorageClients
 from shared.adapters.storage.documents import TableDocuments
 from shared.application.deliver import deliver

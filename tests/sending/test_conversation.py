@@ -16,8 +16,8 @@ from imapclient import IMAPClient
 from local.dovecot import PASSWORD
 from local.smtp_server import SmtpServer
 from shared.adapters.senders import open_sender
+from shared.adapters.services import SourceServices
 from shared.adapters.sources import open_source
-from shared.adapters.sources.services import SourceServices
 from shared.application.own_ids import KEY_SECRET, OwnIds
 from shared.domain.fields import Tls
 from shared.domain.mailbox import Intake

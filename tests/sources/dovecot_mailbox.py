@@ -10,8 +10,8 @@ from imapclient import SEEN, IMAPClient
 
 from local.dovecot import HOST, PASSWORD, Dovecot
 from shared.adapters.proxy import ProxyAccess
+from shared.adapters.services import SourceServices
 from shared.adapters.sources import open_source
-from shared.adapters.sources.services import SourceServices
 from shared.application.ports.connections import Source
 from shared.domain.mailbox import Mailbox
 from shared.domain.sign_in import TokenSignIn

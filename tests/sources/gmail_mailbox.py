@@ -6,8 +6,8 @@ from typing import Any
 
 from local.simulators import Simulators
 from local.simulators.google import MODIFY, new_key_file
+from shared.adapters.services import SourceServices
 from shared.adapters.sources import open_source
-from shared.adapters.sources.services import SourceServices
 from shared.adapters.tokens import Tokens
 from shared.application.ports.connections import Source
 from shared.application.ports.platform import Clock

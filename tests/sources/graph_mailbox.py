@@ -5,8 +5,8 @@ from typing import Any
 
 from local.simulators import HOME_TENANT, Simulators
 from local.simulators.graph_store import ROOT
+from shared.adapters.services import SourceServices
 from shared.adapters.sources import open_source
-from shared.adapters.sources.services import SourceServices
 from shared.adapters.tokens import Tokens
 from shared.application.ports.connections import Source
 from shared.application.ports.platform import Clock

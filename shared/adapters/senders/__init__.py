@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-from shared.adapters.sources.services import SourceServices
+from shared.adapters.services import SourceServices
 from shared.application.ports.connections import SenderConnection
 from shared.domain.senders import Sender
 

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from xml.etree.ElementTree import Element
 from xml.sax.saxutils import quoteattr
 
+from shared.adapters.checks import Finding, SenderCheck
 from shared.adapters.net import Timeouts, Unanswered
 from shared.adapters.refusals import advice, meanings
 from shared.adapters.senders.named import NamedRecipientsSender
-from shared.adapters.sources.checks import Finding, SenderCheck
+from shared.adapters.services import SourceServices
 from shared.adapters.sources.ews_client import EwsClient, EwsRefused, Folders, part, shape
 from shared.adapters.sources.fetching import SLOWEST_BYTES_PER_SECOND
-from shared.adapters.sources.services import SourceServices
 from shared.application.ports.connections import CheckStage
 from shared.domain.errors import AccessDenied, AppError, MessageRefused, OutcomeUnknown, SourceMisbehaved
 from shared.domain.outgoing import OutgoingMail

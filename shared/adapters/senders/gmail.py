@@ -4,8 +4,8 @@ from urllib.parse import urlsplit
 
 from shared.adapters.refusals import Refused
 from shared.adapters.senders.named import RestSender
+from shared.adapters.services import SourceServices
 from shared.adapters.sources.gmail_client import GmailClient, items
-from shared.adapters.sources.services import SourceServices
 from shared.domain.errors import AccessDenied, MessageRefused, MessageTooLarge, SourceMisbehaved
 from shared.domain.senders import GmailTransport, Sender
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from shared.adapters.refusals import Refused, meanings
 from shared.adapters.senders.named import RestSender
+from shared.adapters.services import SourceServices
 from shared.adapters.sources.graph_client import GraphClient, graph_code, items
-from shared.adapters.sources.services import SourceServices
 from shared.domain.errors import AccessDenied, AppError, MessageRefused
 from shared.domain.senders import GraphTransport, Sender
 

@@ -3,9 +3,9 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 
-from shared.adapters.sources.checks import Finding, SenderCheck, TokenCheck
+from shared.adapters.checks import Finding, SenderCheck, TokenCheck
+from shared.adapters.services import SourceServices
 from shared.adapters.sources.rest_client import RestClient
-from shared.adapters.sources.services import SourceServices
 from shared.application.ports.connections import CheckStage
 from shared.domain.errors import AccessDenied, AddressUnusable, MessageRefused
 from shared.domain.message import Address

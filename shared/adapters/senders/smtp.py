@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterator
 
+from shared.adapters.checks import Finding, SenderCheck
 from shared.adapters.net import Timeouts
 from shared.adapters.senders.smtp_wire import Reply, SmtpConnection, SmtpWire
-from shared.adapters.sources.checks import Finding, SenderCheck
-from shared.adapters.sources.services import SourceServices
+from shared.adapters.services import SourceServices
 from shared.application.ports.connections import CheckStage
 from shared.domain.errors import AddressUnusable, MessageRefused, MessageTooLarge, SourceUnavailable, Throttled
 from shared.domain.outgoing import OutgoingMail, RefusedRecipient, SendResult

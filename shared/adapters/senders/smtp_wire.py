@@ -8,12 +8,12 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from shared.adapters.credentials import credentials
 from shared.adapters.mail_server import MailServer
 from shared.adapters.net import BoundedSocket, Timeouts, network_errors
 from shared.adapters.refusals import meanings
 from shared.adapters.sasl import Mechanism
-from shared.adapters.sources.credentials import credentials
-from shared.adapters.sources.services import SourceServices
+from shared.adapters.services import SourceServices
 from shared.domain.errors import AppError, OutcomeUnknown, SourceMisbehaved, SourceUnavailable, Throttled
 from shared.domain.senders import Sender, SmtpTransport
 

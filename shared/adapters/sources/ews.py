@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from xml.etree.ElementTree import Element
 from xml.sax.saxutils import escape
 
+from shared.adapters.checks import ApiCheck, Finding, move_target
 from shared.adapters.net import Timeouts
-from shared.adapters.sources.checks import ApiCheck, Finding, move_target
+from shared.adapters.services import SourceServices
 from shared.adapters.sources.ews_client import (
     EwsClient,
     EwsRefused,
@@ -23,7 +24,6 @@ from shared.adapters.sources.ews_connection import EwsConnection
 from shared.adapters.sources.ews_items import Fetching, settle
 from shared.adapters.sources.folder_listing import Position, list_folders
 from shared.adapters.sources.folders import ROOT
-from shared.adapters.sources.services import SourceServices
 from shared.application.ports.connections import CheckStage, FetchFailure, Folder, Page
 from shared.domain import sources as configured
 from shared.domain.errors import AccessDenied, CursorExpired, SourceMisbehaved

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from xml.etree.ElementTree import Element
 from xml.sax.saxutils import escape
 
+from shared.adapters.credentials import credentials
 from shared.adapters.net import Timeouts
-from shared.adapters.sources.credentials import credentials
+from shared.adapters.services import SourceServices
 from shared.adapters.sources.ews_connection import EwsConnection, Redirected, envelope
-from shared.adapters.sources.services import SourceServices
 from shared.domain.errors import AppError, CredentialsRejected, SecretMissing, SourceMisconfigured
 from shared.domain.sources import ExchangeServer
 

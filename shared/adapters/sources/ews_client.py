@@ -8,10 +8,10 @@ from xml.sax.saxutils import escape, quoteattr
 
 from shared.adapters.net import Timeouts, Unanswered
 from shared.adapters.refusals import Refused, advice, meanings
+from shared.adapters.services import SourceServices
 from shared.adapters.sources.ews_autodiscover import reach
 from shared.adapters.sources.ews_connection import EwsConnection, envelope
 from shared.adapters.sources.folders import ROOT, FolderTree
-from shared.adapters.sources.services import SourceServices
 from shared.domain.errors import (
     AccessDenied,
     AppError,

@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
 
 from shared.adapters.connection import Connection
+from shared.adapters.credentials import Credentials
 from shared.adapters.https import retry_after
 from shared.adapters.net import BoundedSocket, Timeouts, Unanswered, network_errors
 from shared.adapters.refusals import advice
 from shared.adapters.sasl import ntlm
-from shared.adapters.sources.credentials import Credentials
 from shared.domain.errors import (
     AccessDenied,
     AppError,

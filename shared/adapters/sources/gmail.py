@@ -10,13 +10,13 @@ from itertools import islice
 from typing import Any
 from urllib.parse import quote
 
+from shared.adapters.checks import RestCheck
 from shared.adapters.refusals import Refused
-from shared.adapters.sources.checks import RestCheck
+from shared.adapters.services import SourceServices
 from shared.adapters.sources.fetching import CUT_BYTES, raw_message
 from shared.adapters.sources.folder_listing import Position, list_folders
 from shared.adapters.sources.gmail_client import GmailClient, Labels, items
 from shared.adapters.sources.rest_download import fetch_ahead, read_at_most
-from shared.adapters.sources.services import SourceServices
 from shared.application.ports.connections import CheckStage, FetchFailure, Folder, Page
 from shared.domain import sources as configured
 from shared.domain.errors import CursorExpired, MessageError, SourceMisbehaved

@@ -7,10 +7,10 @@ from typing import Any
 from urllib.parse import quote
 
 from shared.adapters.refusals import Refused, TimedOut, advice, meanings
+from shared.adapters.services import SourceServices
 from shared.adapters.sources.fetching import chunks
 from shared.adapters.sources.folders import folder_missing, split_path
 from shared.adapters.sources.rest_client import RestClient
-from shared.adapters.sources.services import SourceServices
 from shared.application.ports.connections import Folder
 from shared.domain.errors import (
     AccessDenied,

@@ -8,16 +8,16 @@ from urllib.parse import quote, urlencode
 
 from requests.structures import CaseInsensitiveDict
 
+from shared.adapters.checks import RestCheck
 from shared.adapters.https import retry_after
 from shared.adapters.refusals import Refused
-from shared.adapters.sources.checks import RestCheck
+from shared.adapters.services import SourceServices
 from shared.adapters.sources.fetching import raw_message
 from shared.adapters.sources.folder_listing import Position, list_folders
 from shared.adapters.sources.folders import ROOT
 from shared.adapters.sources.graph_client import BATCH_REQUESTS, Folders, GraphClient, graph_time, items
 from shared.adapters.sources.rest_client import wait_for
 from shared.adapters.sources.rest_download import fetch_ahead, read_at_most
-from shared.adapters.sources.services import SourceServices
 from shared.application.ports.connections import CheckStage, FetchFailure, Folder, Page
 from shared.domain import sources as configured
 from shared.domain.errors import AppError, CursorExpired, MessageError, SourceMisbehaved, SourceUnavailable

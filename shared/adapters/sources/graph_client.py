@@ -6,9 +6,9 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from shared.adapters.refusals import Refused, TimedOut, advice, meanings
+from shared.adapters.services import SourceServices
 from shared.adapters.sources.folders import ROOT, FolderTree
 from shared.adapters.sources.rest_client import RestClient
-from shared.adapters.sources.services import SourceServices
 from shared.domain.errors import (
     AccessDenied,
     AppError,

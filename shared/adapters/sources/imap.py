@@ -10,11 +10,11 @@ from imapclient import DELETED, SEEN
 
 from shared.adapters.net import Timeouts
 from shared.adapters.refusals import CommandRefused
+from shared.adapters.services import SourceServices
 from shared.adapters.sources.fetching import CUT_BYTES, SLOWEST_BYTES_PER_SECOND, batches, chunks, raw_message
 from shared.adapters.sources.folder_listing import Position, list_folders
 from shared.adapters.sources.imap_check import ImapCheck
 from shared.adapters.sources.imap_folders import Folders, ImapConnection, OpenFolder
-from shared.adapters.sources.services import SourceServices
 from shared.application.ports.connections import CheckStage, FetchFailure, Folder, Page
 from shared.domain import sources as configured
 from shared.domain.errors import (

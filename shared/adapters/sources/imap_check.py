@@ -5,7 +5,7 @@ from datetime import datetime
 
 from imapclient import DELETED, SEEN
 
-from shared.adapters.sources.checks import Finding, FolderCheck, move_target
+from shared.adapters.checks import Finding, FolderCheck, move_target
 from shared.adapters.sources.imap_folders import Folders, ImapConnection, OpenFolder
 from shared.domain.errors import AccessDenied
 from shared.domain.mailbox import Mailbox

@@ -3,13 +3,13 @@ r"""A connection to an IMAP server, and its folders: paths with `/`, `\` or the 
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from shared.adapters.credentials import credentials
 from shared.adapters.mail_server import MailServer
 from shared.adapters.net import BoundedSocket, Timeouts
 from shared.adapters.refusals import CommandRefused
-from shared.adapters.sources.credentials import credentials
+from shared.adapters.services import SourceServices
 from shared.adapters.sources.folders import folder_missing
 from shared.adapters.sources.imap_wire import Client
-from shared.adapters.sources.services import SourceServices
 from shared.application.ports.connections import Folder
 from shared.domain.errors import AppError, FolderMissing, SourceMisbehaved
 from shared.domain.mailbox import Mailbox

@@ -7,13 +7,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
+from shared.adapters.checks import Check, Finding
 from shared.adapters.net import Timeouts
 from shared.adapters.refusals import CommandRefused
-from shared.adapters.sources.checks import Check, Finding
+from shared.adapters.services import SourceServices
 from shared.adapters.sources.fetching import CUT_BYTES, SLOWEST_BYTES_PER_SECOND, raw_message
 from shared.adapters.sources.folder_listing import Position
 from shared.adapters.sources.pop3_wire import Pop3Connection
-from shared.adapters.sources.services import SourceServices
 from shared.application.ports.connections import CheckStage, FetchFailure, Folder, Page
 from shared.domain.errors import (
     MessageError,

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from shared.adapters.credentials import credentials
 from shared.adapters.mail_server import MailServer
 from shared.adapters.net import BoundedSocket, Timeouts, network_errors
 from shared.adapters.refusals import CommandRefused, meanings
 from shared.adapters.sasl import Mechanism
-from shared.adapters.sources.credentials import credentials
-from shared.adapters.sources.services import SourceServices
+from shared.adapters.services import SourceServices
 from shared.domain.errors import SourceMisbehaved, SourceMisconfigured, SourceUnavailable
 from shared.domain.mailbox import Mailbox
 from shared.domain.sources import Pop3Source

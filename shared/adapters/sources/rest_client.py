@@ -12,7 +12,7 @@ import requests
 
 from shared.adapters.https import Session, network_errors, retry_after
 from shared.adapters.net import Unanswered
-from shared.adapters.sources.services import SourceServices
+from shared.adapters.services import SourceServices
 from shared.domain.errors import AppError, OutcomeUnknown, SourceMisbehaved, SourceUnavailable
 from shared.domain.sign_in import Purpose, TokenSignIn
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from shared.adapters.refusals import advice
-from shared.adapters.sources.services import SourceServices
+from shared.adapters.services import SourceServices
 from shared.domain.errors import AppError, CredentialsRejected
 from shared.domain.sign_in import GoogleServiceSignIn, MicrosoftAppSignIn, PasswordSignIn, Purpose
 from shared.domain.sources import AnySignIn

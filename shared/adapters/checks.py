@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 from shared.adapters.connection import Connection
 from shared.adapters.net import Timeouts
 from shared.adapters.refusals import Refused
+from shared.adapters.services import SourceServices
 from shared.adapters.sources.rest_client import RestClient
-from shared.adapters.sources.services import SourceServices
 from shared.adapters.tls import certificate
 from shared.application.ports.connections import CheckStage
 from shared.domain.errors import (

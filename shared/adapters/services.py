@@ -1,4 +1,4 @@
-"""What every source is given beside its mailbox."""
+"""What every source and sender is given beside its settings."""
 
 from dataclasses import dataclass, replace
 
