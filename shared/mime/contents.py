@@ -63,7 +63,8 @@ def sort(part: Part, *, is_whole: bool = True) -> Contents:
 
 def _sort_alternatives(whole: Part) -> Contents:
     """The plain text is in the first alternative that has any, the HTML in the last (RFC 2046 section 5.1.4)."""
-    alternatives = [sort(part) for part in whole.parts]
+    types = [part.type.value for part in whole.parts]
+    alternatives = [sort(part, is_whole=types.index(types[at]) == at) for at, part in enumerate(whole.parts)]
     plain = [tuple(part for segment in each.segments for part in segment.plain) for each in alternatives]
     rich = [
         tuple(part for segment in each.segments for part in segment.richest)

@@ -128,8 +128,7 @@ class _Splitter:
             "quoted-printable",
         ):
             return self._encoded_multipart(part, depth)
-        is_html = _HTML.match(self._content, part.start, part.end)
-        return replace(part, type=Typed("text/html") if is_html else _PLAIN)
+        return replace(part, type=Typed("text/html") if self._is_html(part) else _PLAIN)
 
     def _encoded_multipart(self, part: Part, depth: int) -> Part:
         """A multipart that is encoded as a whole, which RFC 2045 section 6.4 forbids; not one within another."""

@@ -66,7 +66,7 @@ def _unuuencode(raw: bytes) -> bytes:
 def decode_transfer(raw: bytes, encoding: str) -> tuple[bytes, Defect | None]:
     """The content behind a Content-Transfer-Encoding; what is not encoded as declared stays as it is."""
     match "".join(filter(str.isalnum, encoding.lower())):
-        case "base64":
+        case name if name.startswith("base64"):
             first = _BASE64_LINE.match(raw, 0, 1_000)
             if not first:
                 return raw, Defect.BASE64_INVALID if raw.strip() else None
@@ -74,7 +74,7 @@ def decode_transfer(raw: bytes, encoding: str) -> tuple[bytes, Defect | None]:
             is_appended = gap and gap.end() < len(raw) and not _BASE64_LINE.match(raw, gap.end(), gap.end() + 1_000)
             data, valid = unbase64(raw[: gap.start()] if gap and is_appended else raw)
             return data, None if valid and not is_appended else Defect.BASE64_INVALID
-        case "quotedprintable":
+        case name if name.startswith("quotedprintable"):
             is_damaged = _SPACE_BEHIND_SOFT_BREAK.search(raw)
             data = b"".join(_unquote(chunk) for chunk in _lines(raw)) if is_damaged else binascii.a2b_qp(raw)
             return data, Defect.QUOTED_PRINTABLE_INVALID if is_damaged else None

@@ -51,6 +51,11 @@ def test_white_space_behind_a_soft_line_break_was_added_on_the_way():
     assert decode_transfer(b"one= \t\r\ntwo", "quoted-printable") == (b"onetwo", Defect.QUOTED_PRINTABLE_INVALID)
 
 
+@pytest.mark.parametrize("encoding", ["base-64", "BASE64;", '"base64"', "base64 charset=utf-8", "Base64 (of text)"])
+def test_an_encoding_is_known_by_how_its_name_begins(encoding):
+    assert decode_transfer(b"YWJj", encoding) == (b"abc", None)
+
+
 @pytest.mark.parametrize("encoding", ["", "7bit", "8BIT", "binary", "8-bit"])
 def test_what_is_not_encoded_stays_as_it_is(encoding):
     assert decode_transfer(b"=C3 \r\n", encoding) == (b"=C3 \r\n", None)
