@@ -16,8 +16,7 @@ from shared.application.contacts import Imported, Line, every, import_lines
 from shared.application.installation import INSTALLATION
 from shared.application.mailboxes import MAILBOXES
 from shared.application.ports.stores import Versioned
-from shared.application.senders import SENDERS
-from shared.application.sending_configuration import OUTGOING_RULES, TEMPLATES
+from shared.application.sending_configuration import OUTGOING_RULES, SENDERS, TEMPLATES
 from shared.application.services import Services
 from shared.application.subscriptions import SUBSCRIPTIONS
 from shared.application.ticket_types import TICKET_TYPES

@@ -28,20 +28,17 @@ _SPARED = timedelta(days=30)
 MAX_NOTIFIED = 50
 """Technicians who are told of one event; a server takes at most a hundred recipients or so."""
 
-AUTOMATIC = {
-    TemplateKind.ACKNOWLEDGEMENT: Automatic.REPLIED,
-    TemplateKind.REFUSED: Automatic.REPLIED,
-    TemplateKind.CLOSED: Automatic.GENERATED,
-    TemplateKind.REOPENED: Automatic.GENERATED,
-    TemplateKind.NOTIFICATION: Automatic.GENERATED,
-    TemplateKind.NOTE_NOTIFICATION: Automatic.GENERATED,
-    TemplateKind.ALERT: Automatic.GENERATED,
-    TemplateKind.ANNOUNCEMENT: Automatic.GENERATED,
-    TemplateKind.CONFIRMATION: Automatic.GENERATED,
-}
-"""What nobody wrote by hand; the answer of a technician is not among it."""
-
 _OF_STATUS = {"closed": TemplateKind.CLOSED, "reopened": TemplateKind.REOPENED}
+
+
+def automatic(notice: TemplateKind) -> Automatic | None:
+    """How an e-mail is marked that nobody wrote by hand; the answer of a technician is none."""
+    match notice:
+        case TemplateKind.REPLY:
+            return None
+        case TemplateKind.ACKNOWLEDGEMENT | TemplateKind.REFUSED:
+            return Automatic.REPLIED
+    return Automatic.GENERATED
 
 
 def reply_id(ticket_number: int, seq: int) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from shared.application.announcing import words
-from shared.application.notices import AUTOMATIC, own_message_id, reply_id
+from shared.application.notices import automatic, own_message_id, reply_id
 from shared.application.services import Services
 from shared.application.templates import BUILT_IN_LANGUAGES, render
 from shared.domain.mailbox import Mailbox
@@ -71,7 +71,7 @@ def written(
         in_reply_to=before[-1] if before else "",
         references=tuple(before),
         attachments=_attached(content, comment),
-        automatic=AUTOMATIC.get(notice),
+        automatic=automatic(notice),
         loop_id=mailbox.id,
         unsubscribe_url=values["message"].url,
     )
@@ -104,7 +104,7 @@ def confirmation(services: Services, sender: Sender, to: str) -> OutgoingMail:
         html=rendered.html,
         language=language,
         reply_to=(Address(sender.reply_to, ""),) if sender.reply_to else (),
-        automatic=AUTOMATIC[kind],
+        automatic=automatic(kind),
     )
     return OutgoingMail(message.message_id, sender.from_address, (to,), compose(message))
 

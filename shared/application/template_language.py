@@ -20,19 +20,8 @@ MAX_ITEMS = 50
 """Items of a list that a loop goes through, or that are joined."""
 _LISTS = ("ticket.tags", "comment.attachments")
 _LOOP = frozenset({"loop.first", "loop.last", "loop.index", "loop.index0", "loop.length"})
-_FILTERS = (
-    "capitalize",
-    "d",
-    "default",
-    "e",
-    "escape",
-    "first",
-    "last",
-    "length",
-    "lower",
-    "trim",
-    "truncate",
-    "upper",
+_FILTERS = frozenset(
+    {"capitalize", "d", "default", "e", "escape", "first"} | {"last", "length", "lower", "trim", "truncate", "upper"}
 )
 _TESTS = ("defined", "undefined", "none", "eq", "ne", "in")
 _ALLOWED = frozenset(

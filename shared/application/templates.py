@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import MISSING, asdict, fields, replace
 from functools import lru_cache
 from html import escape
 from itertools import product
@@ -11,18 +11,7 @@ from typing import Any
 
 from shared.application.template_language import MAX_ITEMS, compiled, wrong_in
 from shared.domain.errors import Problem
-from shared.domain.templates import (
-    PART_TYPES,
-    PARTS,
-    CommentValues,
-    PersonValues,
-    Rendered,
-    TemplateKind,
-    TemplateSettings,
-    TemplateValues,
-    TextValues,
-    TicketValues,
-)
+from shared.domain.templates import PART_TYPES, PARTS, Rendered, TemplateKind, TemplateSettings, TemplateValues
 from shared.mime.rich_text import html_of_text
 
 MAX_OUTPUT = 1_000_000
@@ -31,48 +20,6 @@ _MAX_SUBJECT = 500
 _MAX_SHORT = 2_000
 _TEXTS = Path(__file__).parent / "texts"
 BUILT_IN_LANGUAGES = ("en", "de", "es", "fr", "pt", "ru")
-
-_PERSON = PersonValues("Ann Smith", "ann@example.org")
-SAMPLE = TemplateValues(
-    mailbox=PersonValues("Support", "support@example.com"),
-    recipient=_PERSON,
-    requester=_PERSON,
-    ticket=TicketValues(
-        tag="SUP-17",
-        subject="The printer prints only stripes",
-        url="https://mailroom.example.com/#/tickets/support/17",
-        status="open",
-        type="incident",
-        priority="normal",
-        category="Hardware",
-        service="Printing",
-        company="Example Ltd",
-        group="First level",
-        assignee="Bob Miller",
-        tags=("printer", "second floor"),
-    ),
-    comment=CommentValues(
-        text="Please change the cartridge.\n\nDoes it print now?",
-        html="<p>Please change the <b>cartridge</b>.</p>\n<p>Does it print now?</p>",
-        author="Bob Miller",
-        attachments=("manual.pdf",),
-    ),
-    message=TextValues(
-        subject="Planned work on Saturday",
-        text="The service will be down from 8 to 9.",
-        html="<p>The service will be down <b>from 8 to 9</b>.</p>",
-        url="https://mailroom.example.com/unsubscribe",
-    ),
-)
-_BARE = TemplateValues(
-    mailbox=PersonValues(),
-    recipient=PersonValues(),
-    requester=PersonValues(),
-    ticket=TicketValues("", ""),
-    comment=CommentValues("", ""),
-    message=TextValues("", "", ""),
-)
-"""Values as few as there may be."""
 
 
 class OutputTooLarge(Exception):
@@ -95,10 +42,24 @@ def preview(kind: TemplateKind, language: str, own: TemplateSettings | None = No
     return render(kind, language, sample(kind), own)
 
 
-def sample(kind: TemplateKind, values: TemplateValues = SAMPLE) -> TemplateValues:
-    """Values as they may be, as far as this kind of message has them."""
-    absent: dict[str, Any] = dict.fromkeys(PART_TYPES.keys() - PARTS[kind])
-    return replace(values, **absent)
+@lru_cache
+def sample(kind: TemplateKind) -> TemplateValues:
+    """Made-up values, as far as this kind of message has them."""
+    parts = tomllib.loads((Path(__file__).parent / "sample.toml").read_text(encoding="utf-8"))
+    return TemplateValues(**{part: PART_TYPES[part](**_tupled(parts[part])) for part in PARTS[kind]})
+
+
+def _tupled(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+
+
+def _bare(kind: TemplateKind) -> TemplateValues:
+    """As few as there may be."""
+    parts = {}
+    for part in PARTS[kind]:
+        needed = [each.name for each in fields(PART_TYPES[part]) if each.default is each.default_factory is MISSING]
+        parts[part] = PART_TYPES[part](**dict.fromkeys(needed, ""))
+    return TemplateValues(**parts)
 
 
 def check_template(template: TemplateSettings) -> tuple[Problem, ...]:
@@ -115,9 +76,9 @@ def check_template(template: TemplateSettings) -> tuple[Problem, ...]:
 def _failures(kind: TemplateKind, parts: tuple[tuple[str, str], ...]) -> tuple[Problem, ...]:
     """What goes wrong only when it is tried out, with many values and with hardly any."""
     found = {}
-    for values, (name, source) in product((_BARE, SAMPLE), parts):
+    for values, (name, source) in product((_bare(kind), sample(kind)), parts):
         try:
-            _written(source, kind, _names(sample(kind, values)), is_html=name == "html")
+            _written(source, kind, _names(values), is_html=name == "html")
         except Exception as exc:  # noqa: BLE001 - a template is somebody else's program
             found[name] = Problem(f"$.{name}", f"line {_line(exc)}: {exc}")
     return tuple(found.values())

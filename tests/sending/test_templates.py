@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import shared.application.templates as templates_module
-from shared.application.templates import BUILT_IN_LANGUAGES, SAMPLE, check_template, preview, render, sample
+from shared.application.templates import BUILT_IN_LANGUAGES, check_template, preview, render, sample
 from shared.domain.languages import detected
 from shared.domain.templates import (
     PARTS,
@@ -99,7 +99,7 @@ def test_values_are_escaped_in_html_and_only_there():
     hostile = "<script>alert(1)</script>"
     values = replace(
         sample(TemplateKind.REPLY),
-        ticket=replace(SAMPLE.ticket, subject=hostile, fields={"site": hostile}, tags=(hostile,)),
+        ticket=replace(sample(TemplateKind.REPLY).ticket, subject=hostile, fields={"site": hostile}, tags=(hostile,)),
         comment=CommentValues(hostile, "<p>fine</p>"),
     )
     said = "{{ ticket.subject }}{{ ticket.fields.site }}{{ ticket.tags|join(', ') }}{{ comment.text }}"
@@ -115,7 +115,9 @@ def test_values_are_escaped_in_html_and_only_there():
 
 @pytest.mark.parametrize("hostile", ["\r\nBcc: eve@evil.example", "\n", "a\u2028b", "a\x85b"])
 def test_a_subject_is_one_line_whatever_is_put_into_it(hostile):
-    values = replace(sample(TemplateKind.REPLY), ticket=replace(SAMPLE.ticket, fields={"site": hostile}))
+    values = replace(
+        sample(TemplateKind.REPLY), ticket=replace(sample(TemplateKind.REPLY).ticket, fields={"site": hostile})
+    )
 
     subject = render(TemplateKind.REPLY, "en", values, own(subject="a{{ ticket.fields.site }}b")).subject
 
@@ -242,7 +244,9 @@ def test_a_template_that_becomes_too_large_is_stopped():
 
 
 def test_a_loop_sees_so_few_and_short_values_that_it_costs_little():
-    values = replace(sample(TemplateKind.REPLY), ticket=replace(SAMPLE.ticket, tags=("z" * 10**6,) * 10_000))
+    values = replace(
+        sample(TemplateKind.REPLY), ticket=replace(sample(TemplateKind.REPLY).ticket, tags=("z" * 10**6,) * 10_000)
+    )
 
     text = "{% for t in ticket.tags %}{{ t }}{% endfor %}"
 

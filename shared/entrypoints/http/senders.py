@@ -5,7 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Response
 from pydantic import BaseModel
 
-from shared.application import connection_test, senders
+from shared.application import connection_test
+from shared.application.configuration import find
+from shared.application.sending_configuration import SENDERS, make_primary
 from shared.application.services import Services
 from shared.domain import senders as stored
 from shared.domain.fields import DocumentId
@@ -48,14 +50,14 @@ def test_unsaved_sender(body: JsonBody, services: Ready) -> ConnectionTestResult
 @router.post("/{sender_id}/test-connection", openapi_extra=json_body(connection_test.SenderTest))
 def test_sender(sender_id: Id, body: JsonBody, services: Ready) -> ConnectionTestResult:
     """Ends after the first stage that failed. Sends nothing unless it is told whom to send a confirmation to."""
-    sender = senders.find_sender(services, sender_id).value
+    sender = find(services, SENDERS, sender_id).value
     return ConnectionTestResult.of(connection_test.check_sender(services, sender, body))
 
 
 @router.post("/{sender_id}/make-primary", responses=described(412, 422))
 def make_primary_sender(sender_id: Id, services: Ready, response: Response) -> Sender:
     """Have it stand in for senders that fail, in place of the one that did so far."""
-    chosen = senders.make_primary(services, senders.find_sender(services, sender_id))
+    chosen = make_primary(services, find(services, SENDERS, sender_id))
     return _answer(services, with_etag(response, chosen))
 
 
@@ -68,4 +70,4 @@ def _shown(sender: stored.Sender, chosen: stored.Sender | None) -> Sender:
     return Sender(**dict(sender), primary=is_primary, warnings=tuple(each.text for each in risks(sender.transport)))
 
 
-add_operations(router, senders.SENDERS, Sender, _answer)
+add_operations(router, SENDERS, Sender, _answer)
