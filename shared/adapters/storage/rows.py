@@ -148,6 +148,7 @@ _RECEIPT: Columns = {
     "at": TIME,
     "ticket_number": NUMBER,
     "reason": sparse(AS_IS),
+    "sent_to": sparse(Column(" ".join, lambda text: tuple(text.split()))),
 }
 
 
