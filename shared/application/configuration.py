@@ -139,11 +139,17 @@ def values(document: Document) -> dict[str, Any]:
     return document.model_dump(mode="json", exclude={"id", "created_at"})
 
 
-def text_at(data: object, *path: str) -> str:
-    """The text there, in data that may be anything; empty where there is none, or something else."""
+def value_at(data: object, *path: str) -> object:
+    """What is there, in data that may be anything."""
     for key in path:
         data = data.get(key) if isinstance(data, dict) else None
-    return data if isinstance(data, str) else ""
+    return data
+
+
+def text_at(data: object, *path: str) -> str:
+    """The text there; empty where there is none, or something else."""
+    found = value_at(data, *path)
+    return found if isinstance(found, str) else ""
 
 
 def _name_taken(data: object, others: Sequence[Document], noun: str) -> Iterable[Problem]:
