@@ -80,15 +80,29 @@ def _tried(
     if rest and (at := next_try(entry.id, entry.attempts + 1, now, rest)):
         return Later(at, state.error)
     try:
-        answer = _posted(services, found.value, event, state)
+        answer = post(services, found.value, event)
+        if answer.status in _TAKES_NOTHING:
+            raise SourceUnavailable(described(answer), retry_after=answer.retry_after)
     except TargetRefused as error:
         return GaveUp(str(error))
     except (MailboxError, SourceError) as error:
-        asked = error.retry_after if isinstance(error, SourceUnavailable) else None
+        failed, asked = error, error.retry_after if isinstance(error, SourceUnavailable) else None
+        services.sender_states.change(state.sender_id, lambda state: (state.failed(failed, services.clock()), None))
         return _later(services, entry, str(error), asked)
+    if state.failures:
+        wake(services, found.value.id)
+    return _answered(services, found, entry, answer)
+
+
+def _answered(
+    services: Services, found: Versioned[Subscription], entry: OutboxEntry, answer: WebhookAnswer
+) -> Delivery:
+    if 200 <= answer.status < 300:
+        return Delivered()
     if answer.status == 410:
         _disable(services, found)
-    return _outcome(services, entry, answer)
+        return GaveUp(described(answer))
+    return _later(services, entry, described(answer), answer.retry_after)
 
 
 def receiver_state(services: Services, subscription_id: str) -> SenderState:
@@ -104,25 +118,6 @@ def wake(services: Services, subscription_id: str) -> None:
 def state_id(subscription_id: str) -> str:
     """Apart from those of senders."""
     return f"webhook|{subscription_id}"
-
-
-def _posted(
-    services: Services, subscription: Subscription, event: Mapping[str, Any], state: SenderState
-) -> WebhookAnswer:
-    """An answer about this very event, and a note of whether there was one."""
-    try:
-        answer = post(services, subscription, event)
-        if answer.status in _TAKES_NOTHING:
-            raise SourceUnavailable(described(answer), retry_after=answer.retry_after)
-    except TargetRefused:
-        raise  # it was not asked
-    except (MailboxError, SourceError) as error:
-        failed, now = error, services.clock()
-        services.sender_states.change(state.sender_id, lambda state: (state.failed(failed, now), None))
-        raise
-    if state.failures:
-        wake(services, subscription.id)
-    return answer
 
 
 def post(services: Services, subscription: Subscription, event: Mapping[str, Any]) -> WebhookAnswer:
@@ -143,19 +138,6 @@ def described(answer: WebhookAnswer) -> str:
     if answer.status == 410:
         return "The receiver answered 410: it wants no more events."
     return f"The receiver answered {answer.status}."
-
-
-def source(services: Services, mailbox_id: str) -> str:
-    """The mailbox as CloudEvents names it: absolute where the public address of the app is known."""
-    return f"{services.settings.public_url}/api/mailboxes/{mailbox_id}"
-
-
-def _outcome(services: Services, entry: OutboxEntry, answer: WebhookAnswer) -> Delivery:
-    if 200 <= answer.status < 300:
-        return Delivered()
-    if answer.status == 410:
-        return GaveUp(described(answer))
-    return _later(services, entry, described(answer), answer.retry_after)
 
 
 def _later(services: Services, entry: OutboxEntry, error: str, retry_after: timedelta | None) -> Delivery:
@@ -186,5 +168,5 @@ def _cloud_event(
     if number is not None and seq is not None:
         comment = next((each for each in services.tickets.comments(mailbox_id, number) if each.seq == seq), None)
         data["comment"] = comment and comment_data(comment, with_text=subscription.include_text)
-    id_ = webhook_id(mailbox_id, payload["event"])
-    return cloud_event(id_, source(services, mailbox_id), payload["type"], payload["at"], data)
+    id_, api = webhook_id(mailbox_id, payload["event"]), f"{services.settings.public_url}/api"
+    return cloud_event(id_, f"{api}/mailboxes/{mailbox_id}", payload["type"], payload["at"], data)

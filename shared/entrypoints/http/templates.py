@@ -1,12 +1,10 @@
 """The operations on templates (req M5)."""
 
-from dataclasses import asdict
-
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from shared.application.sending_configuration import TEMPLATES, previewed
-from shared.domain.templates import Template, TemplateSettings
+from shared.domain.templates import Rendered, Template, TemplateSettings
 from shared.entrypoints.http.configured import add_operations
 from shared.entrypoints.http.requests import JsonBody, Ready, json_body, ready
 
@@ -17,15 +15,6 @@ class Templates(BaseModel):
     templates: list[Template]
 
 
-class Preview(BaseModel):
-    """How a message would look, with made-up values."""
-
-    subject: str
-    text: str
-    html: str
-    failed: str = Field(description="why the built-in text stands in; empty where it does not")
-
-
 @router.get("")
 def list_templates(services: Ready) -> Templates:
     """Those of your own; for all others there are built-in texts."""
@@ -33,9 +22,11 @@ def list_templates(services: Ready) -> Templates:
 
 
 @router.post("/preview", openapi_extra=json_body(TemplateSettings))
-def preview_template(body: JsonBody, _: Ready) -> Preview:
-    """Nothing is stored. A template that cannot work is refused, with each line and reason."""
-    return Preview(**asdict(previewed(body)))
+def preview_template(body: JsonBody, _: Ready) -> Rendered:
+    """How a message would look, with made-up values; nothing is stored. A template that cannot work is refused, with
+    each line and reason.
+    """
+    return previewed(body)
 
 
 add_operations(router, TEMPLATES, Template, lambda _, stored: stored)
