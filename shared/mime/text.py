@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from html import unescape
 from itertools import count
+from urllib.parse import unquote
 
 from shared.mime.html import INLINE, VOID, Token, attributes, well_nested
 
@@ -17,6 +18,8 @@ _BLANK_LINE_AROUND = frozenset({"dl", "figure", "h1", "h2", "h3", "h4", "h5", "h
 _NO_MARGIN = re.compile(r"Mso(?:Normal|PlainText|ListParagraph)|margin(?:-top|-bottom)?\s*:\s*0", re.IGNORECASE)
 _WEB = re.compile(r"https?://[^\s<>]+|mailto:[^\s<>?]+", re.IGNORECASE)
 _SCHEME = re.compile(r"(?:https?://)?(?:www\.)?|mailto:", re.IGNORECASE)
+_SAFE_LINK = re.compile(r"https://[\w.-]{1,80}\.safelinks\.protection\.outlook\.com/\?url=([^&]+)", re.IGNORECASE)
+"""What Exchange puts in the place of a link."""
 _FILLER = re.compile("(?:[\u00ad\u034f\u061c\u180e\u200b-\u200f\u2007\u2060\ufeff][ \xa0]*){4,}|[\u00ad\u200b\ufeff]+")
 """What newsletters put behind their preview, and characters that only say where a line may be broken."""
 _DRAWN_MARK = re.compile(
@@ -58,13 +61,17 @@ def _is_plain(tokens: list[Token]) -> bool:
     )
 
 
+Row = list[str | None]
+"""The text of its cells; None is a column that the cell behind it spans too."""
+
+
 class _Container:
     """An element whose text is changed as a whole when it ends; `cells` are those of a table row, `span` is of one."""
 
     def __init__(self, name: str = "", marker: str = "", span: int = 1) -> None:
         self.marker = marker
         self.span = span
-        self.cells: list[str] | None = [] if name == "tr" else None
+        self.cells: Row | None = [] if name == "tr" else None
         self._pieces: list[str] = []
         self._breaks = 0
         self._is_blank = False
@@ -117,7 +124,7 @@ class _Renderer:
     def __init__(self, *, verbatim: bool) -> None:
         self._stack = [_Container()]
         self._too_deep = 0
-        self._tables: list[list[list[str]]] = []
+        self._tables: list[list[Row]] = []
         self._lists: list[Iterator[str]] = []
         self._depth = 0
         self._styled: list[tuple[int, bool]] = []
@@ -223,18 +230,18 @@ class _Renderer:
             self._tables[-1].append([text, *closed.cells] if text.strip() else closed.cells)
         elif name in ("td", "th"):
             row = self._stack[-1].cells
-            cells = [*[""] * (min(closed.span, MAX_NESTING) - 1), text]
+            cells: Row = [*[None] * (min(closed.span, MAX_NESTING) - 1), text]
             self._tables[-1].append(cells) if row is None else row.extend(cells)
         elif name == "li":
             self._write_block(closed.marker + text.replace("\n", "\n" + " " * len(closed.marker)))
         else:
             self._write_block("\n".join(f"> {line}".rstrip() for line in text.split("\n")))
 
-    def _write_rows(self, rows: list[list[str]]) -> None:
+    def _write_rows(self, rows: list[Row]) -> None:
         """A column that is empty from top to bottom is a margin; in others an empty cell keeps its place."""
-        used = {column for row in rows for column, cell in enumerate(row) if cell.strip()}
+        used = {column for row in rows for column, cell in enumerate(row) if cell and cell.strip()}
         for number, row in enumerate(rows):
-            line = _line([cell for column, cell in enumerate(row) if column in used])
+            line = _line([cell for column, cell in enumerate(row) if cell is not None and column in used])
             self._write_block(line.lstrip(" |") if number else line)
 
     def _write_block(self, text: str) -> None:
@@ -275,6 +282,8 @@ def _instead_of_image(source: str) -> str:
 
 
 def _bare(link: str) -> str:
+    if wrapped := _SAFE_LINK.match(link):
+        link = unquote(wrapped[1])
     return _SCHEME.sub("", link.lower()).rstrip("/")
 
 

@@ -48,6 +48,7 @@ def test_paragraphs_and_lines_stay_apart(html, text):
             "<table><tr><td>a<td>b<td>1<tr><td colspan=2>Sum<td>1<tr><td>c<td>d<td>2</table>",
             "a | b | 1\nSum | 1\nc | d | 2",
         ),
+        ("<table><tr><th>EU<th colspan=2>May<tr><td>a<td>b<td>c</table>", "EU | May\na | b | c"),
         ("<table><tr><td>one</td></tr><td>two</td></table>", "one\ntwo"),
         ("<table><tr><td><table><tr><td>inner</table></table>", "inner"),
         ("<table><td>no row<td>at all</table>", "no row\nat all"),
@@ -70,6 +71,10 @@ def test_lists_tables_and_quotes_are_readable(html, text):
         ("<a href='mailto:a@example.org'>a@example.org</a>", "a@example.org"),
         ("<a href='javascript:alert(1)'>click</a>", "click"),
         ("<a name=top>top</a>", "top"),
+        (
+            "<a href='https://e.safelinks.protection.outlook.com/?url=https%3A%2F%2Fx.example&amp;d=1'>x.example</a>",
+            "x.example",
+        ),
         ("<a href='HTTPS://X.example/'>x.example</a>", "x.example"),
         ("<a href='http://www.x.example/'>www.x.example</a>", "www.x.example"),
         (
