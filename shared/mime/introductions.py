@@ -23,9 +23,11 @@ _QUOTE = re.compile(r"\s{0,3}>(?!>> .{5,300} >>>\s*$)")
 _LABEL = re.compile(
     r"[\s*_|\"'•]{0,6}([^\s*_|\"'•:][^:*|]{0,30}?)(?:[\s*_|]{0,6}:(?!//)|(?<=[^|]) \|(?=[^|]{1,300}\|$))\s*[*_|]*\s*"
 )
+_DIGIT, _LETTER = re.compile(r"\d"), re.compile(r"[^\W\d_]")
 _BEFORE_COLON = re.compile(r"([^\s:*]{1,30})\*?\s?:\s")
 _RULE = re.compile(r"[-_=*\s]{5,}")
 _DASHES = re.compile(r"[-_=*+#~ ]{2,}")
+_TITLE = re.compile(r"[-=~]{2,}.*[-=~]{2,}")
 _AROUND = "-_=*+#~: "
 _TIME = r"(?<![\d./])\d{1,2}[:.h时時點点시][ ]?\d{2}(?!\d|\.\d)"
 _DAY = r"(?<!\d)\d{4}(?!\d)|\d{1,2}[./-] ?\d{1,2}[./-] ?\d{2,4}"
@@ -41,7 +43,7 @@ _WITHIN_ADDRESS = re.compile(r"<[^<>]*$")
 _BETWEEN_ARROWS = re.compile(r">>> (.{5,300}) >>>")
 _JOINED = re.compile(r"([-=]{2,60} [^-=]{2,60} [-=]{2,60}) (.+)")
 _SPECIFIC = re.compile(r"[\d<@\"]")
-_ADDRESS_AT_END = re.compile(r"@[^\s@]{1,200}\s?:[\s*_]*$")
+_ADDRESS_AT_END = re.compile(r"[^\W_][^\s<>\[\]():@\"]{0,63}@[\w.-]{1,200}[>)\]]*\s?:[\s*_]*$")
 _ENDS = re.compile(r"(?::|-{2,})[\s*_]*$")
 
 
@@ -119,7 +121,7 @@ class Text:
         if inner in words("original"):
             header = self._header(self.written_from(start + 1))
             return Introduction(start, start + 1) if has_dashes or header else None
-        if _RULE.fullmatch(line) or (has_dashes and _DASHES.search(line, len(line) // 2)):
+        if _RULE.fullmatch(line) or _TITLE.fullmatch(line):
             following = self.written_from(start + 1)
             header = self._header(following) or self._header(following, any_language=True)
             return replace(header, start=start) if header else None
@@ -148,11 +150,12 @@ class Text:
         for index in range(start, min(start + _MAX_HEADER, len(self.plain))):
             line = self.plain[index]
             label = _label_in(line)
-            found = self._label(index) or (f"label {index}" if any_language and label else "")
+            is_unknown = any_language and label and not (_DIGIT.search(label[1]) and _LETTER.search(label[1]))
+            found = self._label(index) or (f"label {index}" if is_unknown else "")
             if label and found:
                 kind, end, folded = found, index + 1, 0
                 values.setdefault(kind, line[label.end() :])
-            elif not kind or folded == _MAX_FOLDED or not (line or not folded):
+            elif not kind or folded == _MAX_FOLDED or not (line or not (folded or any_language)):
                 break
             else:
                 folded += 1
@@ -209,11 +212,12 @@ def _attributes(joined: str, *, is_quote_next: bool) -> bool:
         return False
     if _is_narrated(joined) or (verb and _goes_on(" ".join(spoken[verb:]))):
         return False
-    if (has_verb and address) or (date and clock and (has_verb or _ADDRESS_AT_END.search(joined))):
+    is_of_address = _ADDRESS_AT_END.search(joined)
+    if (has_verb and address) or (date and clock and (has_verb or is_of_address)):
         return True
     is_short = len(joined) <= _SHORT and joined.count(" ") < _FEW_WORDS
     return is_quote_next and bool(
-        (date and clock) or (has_verb and (date or clock)) or (is_short and (has_verb or address))
+        (date and clock) or (has_verb and (date or clock)) or (is_short and (has_verb or is_of_address))
     )
 
 

@@ -13,6 +13,7 @@ _MAX_BEHIND_DEVICE = 3
 
 _DELIMITER = re.compile(r"--|__")
 _RULE = re.compile(r"[-_=*]{3,}")
+_LIST_RULE = re.compile(r"_{20,}")
 _ONLY_RULES = re.compile(r"[-_=*\s|]*")
 _POSTSCRIPT = re.compile(r"P\.? ?S\.?\b", re.IGNORECASE)
 _LINK = re.compile(r"\s*<https?://[^\s<>]*>|\s*(?:\( ?)?https?://\S+(?: ?\))?$")
@@ -71,9 +72,9 @@ def _is_delimiter(line: str, above: str, below: list[str]) -> bool:
         return not above.endswith(":") and (not is_told or any(map(_CONTACT.search, below)))
     if not _RULE.fullmatch(line):
         return False
-    if below and above and above.rsplit(maxsplit=1)[-1] in below[0].split() and _is_card(below[1:]):
+    if below and above and above.rsplit(maxsplit=1)[-1] in below[0].split()[:3] and _is_card(below[1:]):
         return True
-    return any(pattern("list_footers").search(line[:_MAX_LINE]) for line in below)
+    return bool(_LIST_RULE.fullmatch(line)) and any(pattern("list_footers").search(line[:_MAX_LINE]) for line in below)
 
 
 def _above_confidential(lines: list[str]) -> list[str]:
