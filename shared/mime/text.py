@@ -32,6 +32,7 @@ _LETTERED = re.compile(r"""type\s*[:=]\s*["']?(?:a\b|lower-(?:alpha|latin))""", 
 _PIXEL = re.compile(r"""(?<![-\w])(?:width|height)\s*[:=]\s*["']?[012](?:px)?(?![\w.%])""", re.IGNORECASE)
 """Of an image that tells the sender of its reader, or only takes up room."""
 _BLANK_LINES = re.compile(r"\n{3,}")
+_PARAGRAPHS = re.compile(r"\S[ \t]{0,99}\r?\n[ \t]{0,99}\r?\n\s{0,99}\S")
 _RULE = "_" * 32
 """What Outlook makes of a ruler."""
 
@@ -57,7 +58,7 @@ def of_tokens(tokens: Iterable[Token]) -> str:
 def _is_plain(tokens: list[Token]) -> bool:
     """Whether it is plain text called HTML: paragraphs, and no tag that makes one."""
     return all(token.kind == "text" or token.value in INLINE - {"br"} for token in tokens) and any(
-        "\n\n" in token.value for token in tokens
+        _PARAGRAPHS.search(token.value) for token in tokens
     )
 
 

@@ -109,6 +109,10 @@ def test_lines_that_a_style_makes_are_lines(html, text):
     assert of_html(html) == text
 
 
+def test_html_without_tags_that_has_only_been_laid_out_is_no_plain_text():
+    assert of_html("<html>\n\n  <body>\n\n  Dear\n  team\n\n</body>\n\n</html>") == "Dear team"
+
+
 def test_plain_text_that_is_called_html_keeps_its_lines():
     assert of_html("<html>Dear <b>team</b>,\r\n\r\nit broke.\n\nAnn</html>") == "Dear team,\n\nit broke.\n\nAnn"
 
