@@ -27,7 +27,6 @@ from shared.domain.contact import Contact, contact_id
 from shared.domain.errors import Conflict, NotFound
 from shared.domain.languages import language_for
 from shared.domain.mailbox import Mailbox
-from shared.domain.message import Address
 from shared.domain.outbox import OutboxEntry
 from shared.domain.senders import Limits, primary
 from shared.domain.templates import TemplateKind, TextValues
@@ -96,7 +95,7 @@ def step_event(announcement: Announcement, due_at: datetime, after: str, queued:
 def _email(
     services: Services, mailbox: Mailbox, announcement: Announcement, asked: NewAnnouncement, contact: Contact
 ) -> OutboxEntry:
-    to = contact.address
+    to = contact.mailbox
     id_ = f"to-{contact_id(to.address)[:32]}-of-{announcement.id}"  # behind `ticket`: what people wait for goes first
     default, places = mailbox.notices.language, (None, mailbox.id)
     templates = (each for each in services.templates.cached() if each.mailbox_id in places)
@@ -146,5 +145,5 @@ def _page(services: Services, audience: Audience, after: str, limit: int) -> tup
     named = sorted({contact_id(each): each for each in audience.addresses}.items())
     page = [(id_, address) for id_, address in named if id_ > after][:limit]
     known = services.contacts.read([address for _, address in page])
-    people = [known[address].value if address in known else Contact(Address(address)) for _, address in page]
+    people = [known[address].value if address in known else Contact(address=address) for _, address in page]
     return people, page[-1][0] if page and page[-1][0] != named[-1][0] else None

@@ -7,11 +7,11 @@ from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator, Sequence
 
 from shared.application.contacts import Line
-from shared.domain.contact import ContactDetails
+from shared.domain.contact import Contact
 from shared.domain.errors import Invalid, Problem
 from shared.mime.charsets import codec
 
-_COLUMNS = tuple(ContactDetails.model_fields)
+_COLUMNS = tuple(Contact.model_fields)
 _EMPTY: dict[str, object] = {"role": "requester", "groups": [], "bounced_at": None, "unsubscribed_at": None}
 
 

@@ -1,22 +1,21 @@
 """Contacts: saved one by one, or read from a file wholly or not at all (req P1). All changes of them are made here."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
 from shared.application.auditing import audited
 from shared.application.ports.stores import Versioned
 from shared.application.services import Services
 from shared.application.validation import read, validated
-from shared.domain.contact import Contact, ContactDetails, ContactFilter, contact_id, same_address
+from shared.domain.contact import Contact, ContactFilter, contact_id, same_address
 from shared.domain.errors import Conflict, Invalid, NotFound, Problem
-from shared.domain.message import Address
 
 MAX_LINES = 10_000
 _PAGE = 1_000
 
-_PERSONAL = ("address", "bounce")
+_PERSONAL = ("address", "name", "bounce")
 """What the audit does not show: it outlives the contact."""
 
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f]+")
@@ -56,18 +55,14 @@ def find(services: Services, address: str) -> Versioned[Contact]:
     raise NotFound("there is no such contact")
 
 
-def every(services: Services) -> list[ContactDetails]:
+def every(services: Services) -> list[Contact]:
     """All contacts, by their addresses."""
     found, after = services.contacts.list(ContactFilter(), _PAGE, None)
     listed = [*found]
     while after:
         found, after = services.contacts.list(ContactFilter(), _PAGE, after)
         listed += found
-    return sorted(map(details, listed), key=lambda each: each.address)
-
-
-def details(contact: Contact) -> ContactDetails:
-    return ContactDetails(**asdict(contact) | asdict(contact.address) | {"groups": tuple(contact.groups)})
+    return sorted(listed, key=lambda each: each.address)
 
 
 def save(services: Services, address: str, current: Versioned[Contact] | None, data: object) -> Versioned[Contact]:
@@ -76,11 +71,10 @@ def save(services: Services, address: str, current: Versioned[Contact] | None, d
     :raises Invalid: with every problem.
     :raises Conflict: it was changed meanwhile.
     """
-    details = read(ContactDetails, {**data, "address": address} if isinstance(data, dict) else data)
-    contact = _merged(details, Contact(Address(address)), tuple(ContactDetails.model_fields))
-    action, before = ("changed", asdict(current.value)) if current else ("created", None)
+    contact = read(Contact, {**data, "address": address} if isinstance(data, dict) else data)
+    action, before = ("changed", dict(current.value)) if current else ("created", None)
     with audited(
-        services, "contact", contact_id(address), action, before=before, after=asdict(contact), personal=_PERSONAL
+        services, "contact", contact_id(address), action, before=before, after=dict(contact), personal=_PERSONAL
     ):
         return Versioned(contact, services.contacts.put(contact, current.etag if current else None))
 
@@ -88,9 +82,8 @@ def save(services: Services, address: str, current: Versioned[Contact] | None, d
 def delete(services: Services, current: Versioned[Contact]) -> None:
     """:raises Conflict: it was changed meanwhile."""
     gone = current.value
-    address = gone.address.address
-    with audited(services, "contact", contact_id(address), "deleted", before=asdict(gone), personal=_PERSONAL):
-        services.contacts.delete(address, current.etag)
+    with audited(services, "contact", contact_id(gone.address), "deleted", before=dict(gone), personal=_PERSONAL):
+        services.contacts.delete(gone.address, current.etag)
 
 
 def mark_bounced(services: Services, address: str, reason: str) -> bool:
@@ -98,7 +91,8 @@ def mark_bounced(services: Services, address: str, reason: str) -> bool:
     for _ in range(3):
         if not (found := services.contacts.read([address]).get(address)):
             return False
-        marked = replace(found.value, bounced_at=services.clock(), bounce=_UNPRINTABLE.sub(" ", reason)[:200].strip())
+        bounce = _UNPRINTABLE.sub(" ", reason)[:200].strip()
+        marked = found.value.model_copy(update={"bounced_at": services.clock(), "bounce": bounce})
         with suppress(Conflict):
             services.contacts.put(marked, found.etag)
             break
@@ -109,11 +103,12 @@ def unsubscribe(services: Services, address: str) -> None:
     """Remember that somebody wants no more announcements; of a guest, too."""
     for _ in range(3):
         found = services.contacts.read([address]).get(address)
-        contact = found.value if found else Contact(Address(address))
+        contact = found.value if found else Contact(address=address)
         if contact.unsubscribed_at:
             return
         try:
-            services.contacts.put(replace(contact, unsubscribed_at=services.clock()), found.etag if found else None)
+            left = contact.model_copy(update={"unsubscribed_at": services.clock()})
+            services.contacts.put(left, found.etag if found else None)
         except Conflict:
             continue
         return
@@ -127,11 +122,8 @@ def import_lines(services: Services, lines: Sequence[Line], *, plan: bool) -> Im
     """
     written = _checked(lines)
     stored = services.contacts.read([*written])
-    listed = {same_address(each.address.address) for each in services.contacts.technicians()}
-    wanted = {
-        key: _merged(details, stored[key].value if key in stored else Contact(Address(details.address)), fields)
-        for key, (details, fields) in written.items()
-    }
+    listed = {same_address(each.address) for each in services.contacts.technicians()}
+    wanted = {key: _merged(line, stored[key].value) if key in stored else line for key, line in written.items()}
     added = [contact for key, contact in wanted.items() if key not in stored]
     changed = [
         contact
@@ -145,23 +137,20 @@ def import_lines(services: Services, lines: Sequence[Line], *, plan: bool) -> Im
     return imported
 
 
-_Written = Mapping[str, tuple[ContactDetails, Iterable[str]]]
-"""What the lines say, by address: all details, and the names of those that the line has."""
-
-
-def _checked(lines: Sequence[Line]) -> _Written:
+def _checked(lines: Sequence[Line]) -> Mapping[str, Contact]:
+    """What the lines say, by address."""
     if len(lines) > MAX_LINES:
         raise Invalid([Problem("$", f"has {len(lines)} contacts; {MAX_LINES} at most are imported at once")])
     places: dict[str, str] = {}
-    written: dict[str, tuple[ContactDetails, Iterable[str]]] = {}
+    written: dict[str, Contact] = {}
     problems: list[Problem] = []
     for line in lines:
-        details, found = (None, [Problem("$", line.wrong)]) if line.wrong else validated(ContactDetails, line.data)
+        contact, found = (None, [Problem("$", line.wrong)]) if line.wrong else validated(Contact, line.data)
         problems += map(line.problem, found)
-        if details is None:
+        if contact is None:
             continue
-        key = same_address(details.address)
-        written[key] = details, details.model_fields_set
+        key = same_address(contact.address)
+        written[key] = contact
         if (first := places.setdefault(key, line.place)) != line.place:
             problems.append(line.problem(Problem("$.address", f"is that of {first} already")))
     if problems:
@@ -169,11 +158,6 @@ def _checked(lines: Sequence[Line]) -> _Written:
     return written
 
 
-def _merged(details: ContactDetails, contact: Contact, fields: Iterable[str]) -> Contact:
-    """The contact with these fields as the details have them; its address stays as it was first written."""
-    changes = {name: getattr(details, name) for name in fields if name not in ("address", "name", "groups")}
-    if "groups" in fields:
-        changes["groups"] = frozenset(details.groups)
-    if "name" in fields:
-        changes["address"] = Address(contact.address.address, details.name)
-    return replace(contact, **changes)
+def _merged(line: Contact, stored: Contact) -> Contact:
+    """What is stored, with what the line has; the address stays as it was first written."""
+    return stored.model_copy(update={name: getattr(line, name) for name in line.model_fields_set - {"address"}})

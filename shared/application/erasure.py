@@ -92,7 +92,7 @@ def _worked(services: Services, address: str, record: Versioned[Erasure]) -> Era
             return erasure
     announced, known = _unlisted(services, same_address(address)), services.contacts.read([address])
     for found in known.values():  # last: it tells how the person's comments are treated
-        services.contacts.delete(found.value.address.address, found.etag)
+        services.contacts.delete(found.value.address, found.etag)
     counts = dict(Counter(erasure.counts) + Counter(contacts=len(known), announcements=announced))
     erasure = erasure.model_copy(update={"counts": counts, "finished_at": services.clock()})
     services.erasures.replace(erasure, etag)

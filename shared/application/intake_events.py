@@ -111,7 +111,7 @@ def _details(facts: Facts) -> dict[str, object]:
 def _of_technician(facts: Facts, ticket: Ticket) -> dict[str, object]:
     """What a technician writes goes on to those who do not have it yet; as a requester they are like any other."""
     sender, message = facts.sender, facts.message
-    if sender is None or not sender.is_technician or ticket.requester.key == sender.address.key:
+    if sender is None or not sender.is_technician or ticket.requester.key == sender.mailbox.key:
         return {}
     return {"technician": True, "reached": [each.address for each in (*message.to, *message.cc)]}
 

@@ -172,8 +172,8 @@ class Notices:
             return
         technicians = [each for each in self.services.contacts.technicians() if not each.bounced_at]
         assignee, group = same_address(ticket.assignee), ticket.group.casefold()
-        has_it = [each.address for each in technicians if same_address(each.address.address) == assignee]
-        told = has_it or [each.address for each in technicians if group and group in map(str.casefold, each.groups)]
+        has_it = [each.mailbox for each in technicians if same_address(each.address) == assignee]
+        told = has_it or [each.mailbox for each in technicians if group and group in map(str.casefold, each.groups)]
         by = same_address(event.payload.get("by", ""))
         others = [each for each in told if same_address(each.address) != by]
         yield from self._email(event, notice, others[:MAX_NOTIFIED], ticket)

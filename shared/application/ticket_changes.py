@@ -136,7 +136,7 @@ def author(services: Services, named: str | None, by: str) -> Address | None:
     address = named or by
     contact = services.contacts.read([address]).get(address) if "@" in address else None
     if contact and contact.value.is_technician:
-        return contact.value.address
+        return contact.value.mailbox
     return None if named else Address("", by)
 
 

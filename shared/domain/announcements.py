@@ -85,10 +85,10 @@ def contact_filter(audience: GroupAudience | CompanyAudience | FilterAudience) -
 
 def left_out(contact: Contact, insiders: Insiders, *, required: bool) -> str | None:
     """Why somebody of the audience is not told."""
-    if insiders.owns(contact.address):
+    if insiders.owns(contact.mailbox):
         return "own_address"
     if contact.bounced_at:
         return "bounced"
-    if takes_no_replies(contact.address):
+    if takes_no_replies(contact.mailbox):
         return "no_reply_address"
     return "unsubscribed" if contact.unsubscribed_at and not required else None

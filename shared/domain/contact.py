@@ -3,7 +3,6 @@
 import hashlib
 import unicodedata
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
@@ -16,28 +15,6 @@ from shared.domain.message import Address
 class Role(StrEnum):
     REQUESTER = "requester"
     TECHNICIAN = "technician"
-
-
-@dataclass(frozen=True, slots=True)
-class Contact:
-    """A person. Empty texts mean that it is not known.
-
-    `language` is a tag such as `pt-BR` (BCP 47). `bounced_at` is when mail to the address last came back for good, with
-    `bounce` telling why; `unsubscribed_at` is when the person asked for no more mail.
-    """
-
-    address: Address
-    role: Role = Role.REQUESTER
-    groups: frozenset[str] = frozenset()
-    company: str = ""
-    language: str = ""
-    bounced_at: datetime | None = None
-    bounce: str = ""
-    unsubscribed_at: datetime | None = None
-
-    @property
-    def is_technician(self) -> bool:
-        return self.role is Role.TECHNICIAN
 
 
 Line = Annotated[
@@ -57,8 +34,8 @@ Language = Annotated[
 ]
 
 
-class ContactDetails(Model):
-    """A contact as people write it."""
+class Contact(Model):
+    """A person. Empty texts mean that it is not known."""
 
     address: EmailAddress
     name: Line = ""
@@ -72,6 +49,15 @@ class ContactDetails(Model):
     bounce: Line = Field(default="", description="why it came back")
     unsubscribed_at: AwareDatetime | None = Field(default=None, description="when the person asked for no more mail")
 
+    @property
+    def is_technician(self) -> bool:
+        return self.role is Role.TECHNICIAN
+
+    @property
+    def mailbox(self) -> Address:
+        """Where they are written to."""
+        return Address(self.address, self.name)
+
 
 @dataclass(frozen=True, slots=True)
 class ContactFilter:
@@ -83,7 +69,7 @@ class ContactFilter:
     text: str | None = None
 
     def admits(self, contact: Contact) -> bool:
-        shown = f"{contact.address.address}\n{contact.address.name}\n{contact.company}".casefold()
+        shown = f"{contact.address}\n{contact.name}\n{contact.company}".casefold()
         return (
             self.role in (None, contact.role)
             and (self.group is None or self.group.casefold() in map(str.casefold, contact.groups))

@@ -226,9 +226,9 @@ class _Deciding:
     def _comment_kind(self, ticket: Ticket) -> CommentKind:
         """A technician who answers for somebody else works with them, unless the mailbox says otherwise (req R5)."""
         sender = self.facts.sender
-        if sender is None or not sender.is_technician or same_address(sender.address.address) == ticket.assignee:
+        if sender is None or not sender.is_technician or same_address(sender.address) == ticket.assignee:
             return CommentKind.PUBLIC
-        if ticket.requester.key == sender.address.key or self.facts.mailbox.replies.unassigned_technician == "reply":
+        if ticket.requester.key == sender.mailbox.key or self.facts.mailbox.replies.unassigned_technician == "reply":
             return CommentKind.PUBLIC
         self._say("technician", "is not assigned: an internal note", applies=True)
         return CommentKind.INTERNAL

@@ -43,7 +43,7 @@ _TEXTS: Mapping[str, Callable[[Facts], Iterable[str]]] = {
     "attachment_type": lambda facts: [each.content_type for each in facts.message.attachments],
     "kind": lambda facts: [facts.message.kind],
     "sender_role": lambda facts: [facts.contact.role if facts.contact else "guest"],
-    "sender_group": lambda facts: sorted(facts.contact.groups) if facts.contact else [],
+    "sender_group": lambda facts: facts.contact.groups if facts.contact else [],
     "sender_company": lambda facts: [facts.contact.company] if facts.contact else [],
 }
 NUMBERS: Mapping[str, Callable[[Facts], int]] = {

@@ -84,9 +84,7 @@ class Insiders:
 
     @classmethod
     def of(cls, own: Iterable[str], technicians: Iterable[Contact]) -> "Insiders":
-        return cls(
-            frozenset(map(same_address, own)), frozenset(same_address(each.address.address) for each in technicians)
-        )
+        return cls(frozenset(map(same_address, own)), frozenset(same_address(each.address) for each in technicians))
 
     def owns(self, address: Address) -> bool:
         """Also under a tag, as in `support+urgent@example.com`."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from shared.application.contact_files import csv_lines
 from shared.application.validation import validated
-from shared.domain.contact import ContactDetails
+from shared.domain.contact import Contact
 from shared.domain.people import People
 
 PAGE = Path("docs/people.md").read_text()
@@ -26,17 +26,17 @@ def test_the_settings_are_accepted_and_name_every_option():
 def test_the_file_is_imported_without_a_problem():
     lines = [*csv_lines(block("csv", "address").encode(), "utf-8")]
 
-    assert [validated(ContactDetails, line.data)[1] for line in lines] == [[], []]
+    assert [validated(Contact, line.data)[1] for line in lines] == [[], []]
 
 
 def test_the_problem_is_the_one_that_is_answered():
     example = json.loads(block("json", '"path"'))
     (line,) = csv_lines(b"address,role\n\nkim@example.com,boss\n", "utf-8")
 
-    found = [line.problem(each) for each in validated(ContactDetails, line.data)[1]]
+    found = [line.problem(each) for each in validated(Contact, line.data)[1]]
 
     assert [{"path": each.path, "message": each.message} for each in found] == [example]
 
 
 def test_every_field_of_a_contact_is_described():
-    assert [name for name in ContactDetails.model_fields if f"`{name}`" not in PAGE] == []
+    assert [name for name in Contact.model_fields if f"`{name}`" not in PAGE] == []

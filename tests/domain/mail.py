@@ -8,7 +8,9 @@ from shared.domain.patterns import Effort
 from shared.domain.processing import Processing
 
 ANN = Address("Ann@Example.com", "Ann Smith")
-BOB = Contact(ANN, Role.TECHNICIAN, frozenset({"Network", "Night"}), "Example Ltd")
+BOB = Contact(
+    address=ANN.address, name=ANN.name, role=Role.TECHNICIAN, groups=("Network", "Night"), company="Example Ltd"
+)
 
 
 def facts(*, size=1000, contact=None, effort=None, **changed):

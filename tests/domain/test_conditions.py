@@ -5,6 +5,7 @@ from pydantic import TypeAdapter
 
 from shared.domain.conditions import Condition, holds
 from shared.domain.kinds import Kind
+from shared.domain.message import Address
 from tests.domain.mail import BOB, facts, refused
 
 CONDITION = TypeAdapter(Condition)
@@ -60,7 +61,7 @@ def condition(field, operator, value=None, **more):
     ],
 )
 def test_a_condition_holds_or_not_and_not_turns_it_round(field, operator, value, expected):
-    seen = facts(contact=BOB, kind=Kind.OUT_OF_OFFICE, reply_to=(type(BOB.address)("reply@example.com"),))
+    seen = facts(contact=BOB, kind=Kind.OUT_OF_OFFICE, reply_to=(Address("reply@example.com"),))
 
     assert holds(CONDITION.validate_python(condition(field, operator, value)), seen) is expected
     assert holds(CONDITION.validate_python(condition(field, operator, value, **{"not": True})), seen) is not expected

@@ -3,7 +3,6 @@
 import pytest
 
 from shared.domain.contact import Contact, ContactFilter, Role, contact_id, same_address
-from shared.domain.message import Address
 
 
 @pytest.mark.parametrize(
@@ -41,6 +40,8 @@ def test_addresses_of_two_people_stay_two():
     ],
 )
 def test_a_filter_admits_what_all_of_it_names(wanted: ContactFilter, admitted: bool):
-    kim = Contact(Address("k@example.com", "Kim"), Role.TECHNICIAN, frozenset({"Network", "Desk"}), "ACME Ltd")
+    kim = Contact(
+        address="k@example.com", name="Kim", role=Role.TECHNICIAN, groups=("Network", "Desk"), company="ACME Ltd"
+    )
 
     assert wanted.admits(kim) is admitted

@@ -13,7 +13,6 @@ from shared.application.services import Services
 from shared.bootstrap import compose
 from shared.domain.contact import Contact, Role
 from shared.domain.mailbox import Mailbox
-from shared.domain.message import Address
 from shared.domain.sign_in import PasswordSignIn
 from shared.domain.sources import ImapSource
 from shared.domain.ticket import Status
@@ -53,7 +52,7 @@ class Desk:
         self.clock.advance(minutes=5)
 
     def contact(self, address: str, role: Role = Role.TECHNICIAN) -> None:
-        self.services.contacts.put_many([Contact(Address(address), role)])
+        self.services.contacts.put_many([Contact(address=address, role=role)])
 
     def change(self, number: int, **changes) -> None:
         """Change a ticket as people do, between polls."""

@@ -21,7 +21,6 @@ from shared.application.ports.tickets import Commit
 from shared.application.services import Services
 from shared.domain.contact import Contact, Role
 from shared.domain.mailbox import Mailbox
-from shared.domain.message import Address
 from shared.domain.outgoing_rules import OutgoingRule
 from shared.domain.senders import Sender
 from shared.domain.sign_in import PasswordSignIn
@@ -116,7 +115,7 @@ class Office:
         self.deliver()
 
     def contact(self, address: str, role: Role = Role.TECHNICIAN, **details) -> None:
-        self.services.contacts.put_many([Contact(Address(address, "Tess"), role, **details)])
+        self.services.contacts.put_many([Contact(address=address, name="Tess", role=role, **details)])
         self.services.contacts.technicians()
 
     def sent(self) -> list[EmailMessage]:

@@ -15,7 +15,6 @@ from shared.adapters.storage.clients import StorageClients
 from shared.adapters.storage.contacts import TableContactStore
 from shared.domain.contact import Contact, ContactFilter, Role
 from shared.domain.errors import Conflict
-from shared.domain.message import Address
 
 KIM = "Kim@Bücher.example"
 
@@ -61,17 +60,17 @@ def broken_off_after(changes: int) -> Iterator[None]:
 
 
 def contact(address: str = KIM, role: Role = Role.REQUESTER, **more: Any) -> Contact:
-    return Contact(Address(address, "Kim"), role, **more)
+    return Contact(address=address, name="Kim", role=role, **more)
 
 
 def addresses(contacts: Iterable[Contact]) -> set[str]:
-    return {each.address.address for each in contacts}
+    return {each.address for each in contacts}
 
 
 def test_a_contact_comes_back_as_it_was_put(contacts: TableContactStore):
     moment = datetime(2026, 5, 4, tzinfo=UTC)
     put = contact(
-        groups=frozenset({"A|B", "Ü"}),
+        groups=("A", "Ü"),
         company="ACME",
         language="pt-BR",
         bounced_at=moment,
@@ -218,7 +217,7 @@ def test_a_list_in_pages_shows_everybody_once(contacts: TableContactStore, role:
     pages, after = [], None
     while not pages or after:
         page, after = contacts.list(ContactFilter(role=role), 10, after)
-        pages.append([each.address.address for each in page])
+        pages.append([each.address for each in page])
 
     assert [len(page) for page in pages] == [10, 10, 5]
     assert sorted(name for page in pages for name in page) == sorted(names)

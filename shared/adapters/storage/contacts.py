@@ -4,7 +4,6 @@ Technicians have a second row, all in one partition, so that one query finds the
 own row, which alone decides: a change that breaks off in between has not happened; repeating it puts both rows right.
 """
 
-import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,12 +15,11 @@ from azure.data.tables import TableEntity
 from pydantic import StringConstraints
 
 from shared.adapters.storage.clients import StorageClients
-from shared.adapters.storage.columns import AS_IS, TIME, Column, Row, one_of, to_fields, to_row
+from shared.adapters.storage.columns import AS_IS, TEXTS, TIME, Row, one_of, to_fields, to_row
 from shared.adapters.storage.table import Table, upsert
 from shared.application.continuations import Continuation
 from shared.application.ports.stores import Versioned
 from shared.domain.contact import Contact, ContactFilter, Role, contact_id
-from shared.domain.message import Address
 
 _TECHNICIANS = "technician"
 """Sorts behind the partitions of contacts, which are two hexadecimal digits."""
@@ -37,8 +35,10 @@ _POINT_READS_AT_MOST = 300
 _LOOKED_THROUGH_AT_MOST = 5_000
 
 _COLUMNS = {
+    "address": AS_IS,
+    "name": AS_IS,
     "role": one_of(Role),
-    "groups": Column(lambda groups: json.dumps(sorted(groups)), lambda text: frozenset(json.loads(text))),
+    "groups": TEXTS,
     "company": AS_IS,
     "language": AS_IS,
     "bounced_at": TIME,
@@ -98,7 +98,7 @@ class TableContactStore:
             if wanted.admits(contact):
                 found.append(contact)
             if len(found) > limit:
-                return found[:limit], _PLACES.write(contact_id(found[-2].address.address))
+                return found[:limit], _PLACES.write(contact_id(found[-2].address))
             if looked_through == _LOOKED_THROUGH_AT_MOST:
                 return found, _PLACES.write(row["RowKey"])
         return found, None
@@ -144,10 +144,9 @@ class TableContactStore:
 
 
 def _row(contact: Contact) -> Row:
-    row_key = contact_id(contact.address.address)
-    key = {"PartitionKey": row_key[:2], "RowKey": row_key, "v": 1}
-    return {**key, "address": contact.address.address, "name": contact.address.name, **to_row(_COLUMNS, contact)}
+    row_key = contact_id(contact.address)
+    return {"PartitionKey": row_key[:2], "RowKey": row_key, "v": 1, **to_row(_COLUMNS, contact)}
 
 
 def _contact(row: Mapping[str, Any]) -> Contact:
-    return Contact(Address(row["address"], row["name"]), **to_fields(_COLUMNS, row))
+    return Contact(**to_fields(_COLUMNS, row))

@@ -1,5 +1,6 @@
 """The operations on contacts: one by one, lists, and files of them (req P1)."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -8,8 +9,7 @@ from shared.application import contacts
 from shared.application.contact_files import csv_lines, json_lines
 from shared.application.ports.stores import Versioned
 from shared.application.services import Services
-from shared.domain import contact as domain
-from shared.domain.contact import ContactDetails, ContactFilter
+from shared.domain.contact import Contact, ContactFilter
 from shared.domain.errors import PreconditionFailed
 from shared.entrypoints.http.answers import ETAG, Page, with_etag
 from shared.entrypoints.http.problems import described
@@ -32,7 +32,7 @@ router = APIRouter(prefix="/api/contacts", tags=["contacts"], dependencies=[Depe
 _MAX_BYTES = 5_000_000
 _FILE: dict[str, Any] = {
     "text/csv": {"schema": {"type": "string"}},
-    "application/json": {"schema": {"type": "array", "items": {"$ref": "#/components/schemas/ContactDetails"}}},
+    "application/json": {"schema": {"type": "array", "items": {"$ref": "#/components/schemas/Contact"}}},
 }
 
 MailAddress = Annotated[str, Path(examples=["kim@example.com"])]
@@ -41,7 +41,7 @@ MailAddress = Annotated[str, Path(examples=["kim@example.com"])]
 class Contacts(Page):
     """In an order of no meaning."""
 
-    contacts: list[ContactDetails]
+    contacts: Sequence[Contact]
 
 
 @router.get("")
@@ -55,30 +55,30 @@ def list_contacts(
     short, or empty, although there is another.
     """
     found, more = services.contacts.list(wanted, limit, continuation)
-    return Contacts(contacts=[contacts.details(each) for each in found], continuation=more)
+    return Contacts(contacts=found, continuation=more)
 
 
 @router.get("/{address:path}", responses={200: ETAG})
-def get_contact(address: MailAddress, services: Ready, response: Response) -> ContactDetails:
+def get_contact(address: MailAddress, services: Ready, response: Response) -> Contact:
     """Found by any spelling of the address."""
-    return contacts.details(with_etag(response, contacts.find(services, address)))
+    return with_etag(response, contacts.find(services, address))
 
 
 @router.put(
     "/{address:path}",
-    openapi_extra=json_body(ContactDetails),
-    responses={200: ETAG, 201: {**ETAG, "model": ContactDetails}, **described(409)},
+    openapi_extra=json_body(Contact),
+    responses={200: ETAG, 201: {**ETAG, "model": Contact}, **described(409)},
 )
 def put_contact(
     address: MailAddress, body: JsonBody, services: Ready, response: Response, if_match: OptionalIfMatch
-) -> ContactDetails:
+) -> Contact:
     """Create the contact, or replace all of it; what is left out gets its default. An `address` in the body is ignored,
     so that an answer can be sent back with changes.
     """
     current = _current(services, address, if_match)
     saved = contacts.save(services, address, current, body)
     response.status_code = 200 if current else 201
-    return contacts.details(with_etag(response, saved))
+    return with_etag(response, saved)
 
 
 @router.delete("/{address:path}", status_code=204, responses=described(409))
@@ -111,7 +111,7 @@ def import_contacts(
     return contacts.import_lines(services, lines, plan=plan)
 
 
-def _current(services: Services, address: str, if_match: Versions | None) -> Versioned[domain.Contact] | None:
+def _current(services: Services, address: str, if_match: Versions | None) -> Versioned[Contact] | None:
     found = services.contacts.read([address]).get(address)
     if if_match is not None:
         if found is None:
