@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from shared.application.deliver_senders import Senders
 from shared.application.finding import insiders
-from shared.application.notices import own_message_id
 from shared.application.ports.platform import DeliveryRequest
 from shared.application.ports.tickets import OutboxChanged
 from shared.application.services import Services
@@ -28,8 +28,8 @@ from shared.domain.errors import Conflict, NotFound
 from shared.domain.languages import language_for
 from shared.domain.mailbox import Mailbox
 from shared.domain.outbox import OutboxEntry
-from shared.domain.senders import Limits, primary
-from shared.domain.templates import TemplateKind, TextValues
+from shared.domain.senders import Limits
+from shared.domain.templates import TemplateKind, TextValues, written_in
 from shared.domain.ticket import RawPointer
 from shared.mime.rich_text import html_of_text, text_and_html
 
@@ -59,7 +59,7 @@ def step(services: Services, mailbox: Mailbox, event: OutboxEntry) -> list[Outbo
     owed = [_email(services, mailbox, announcement, asked, each) for each in told]
     queued = event.payload["queued"] + len(told)
     if after:
-        wait = timedelta(minutes=len(told) / _limit(services, mailbox, asked))
+        wait = _pace(services, mailbox, owed)
         services.deliveries.put(DeliveryRequest(mailbox.id), wait + _NOT_TOO_EARLY)
         return [*owed, step_event(announcement, now + wait, after, queued)]
     ended = announcement.model_copy(update={"queued": queued, "queued_all_at": now})
@@ -97,29 +97,26 @@ def _email(
 ) -> OutboxEntry:
     to = contact.mailbox
     id_ = f"to-{contact_id(to.address)[:32]}-of-{announcement.id}"  # behind `ticket`: what people wait for goes first
-    default, places = mailbox.notices.language, (None, mailbox.id)
-    templates = (each for each in services.templates.cached() if each.mailbox_id in places)
-    written = {each.language for each in templates if each.kind is TemplateKind.ANNOUNCEMENT}
+    available = {*BUILT_IN_LANGUAGES, *written_in(services.templates.cached(), mailbox.id, TemplateKind.ANNOUNCEMENT)}
     payload = {
         "at": services.clock().isoformat(),
         "announcement": announcement.id,
         "notice": TemplateKind.ANNOUNCEMENT.value,
         "to": [[to.address, to.name]],
         "cc": [],
-        "message_id": own_message_id(services, mailbox, None, id_),
+        "message_id": services.own_ids.sign(mailbox, None, id_),
         "language": language_for(
-            contact=contact.language, text="", declared="", default=default, available={*BUILT_IN_LANGUAGES, *written}
+            contact=contact.language, text="", declared="", default=mailbox.notices.language, available=available
         ),
         **({"sender": asked.sender} if asked.sender else {}),
     }
     return OutboxEntry(id_, "email", services.clock(), payload)
 
 
-def _limit(services: Services, mailbox: Mailbox, asked: NewAnnouncement) -> int:
-    """Messages that its sender may send in a minute."""
-    known = {each.id: each for each in services.senders.cached() if each.enabled}
-    chosen = known.get(asked.sender or mailbox.notices.sender_id or "") or primary(known.values())
-    return (chosen.limits if chosen else Limits()).messages_per_minute
+def _pace(services: Services, mailbox: Mailbox, owed: Sequence[OutboxEntry]) -> timedelta:
+    """How long their sender may take for them."""
+    sender = next(Senders(services, mailbox).fitting(owed[0], None), None) if owed else None
+    return timedelta(minutes=len(owed) / (sender.limits if sender else Limits()).messages_per_minute)
 
 
 def asked_for(services: Services, announcement: Announcement) -> NewAnnouncement:

@@ -15,6 +15,7 @@ from shared.domain.languages import language_for
 from shared.domain.mailbox import Mailbox
 from shared.domain.message import Address
 from shared.domain.outbox import EventType, OutboxEntry, event
+from shared.domain.templates import written_in
 from shared.domain.ticket import CommentKind, Status, Ticket
 
 _TOLD_TO_REFUSED = ("guest_refused", "not_allowed")
@@ -36,8 +37,7 @@ class IntakeEvents:
         """None where nobody listens: a deployment that only takes mail in pays nothing for what it does not send."""
         if not (services.senders.cached() or services.subscriptions.cached()):
             return None
-        written = {each.language for each in services.templates.cached() if each.mailbox_id in (None, mailbox.id)}
-        return cls(mailbox, {*BUILT_IN_LANGUAGES, *written})
+        return cls(mailbox, {*BUILT_IN_LANGUAGES, *written_in(services.templates.cached(), mailbox.id)})
 
     def language(self, facts: Facts) -> str:
         """The language to answer a message in."""

@@ -1,6 +1,5 @@
 """Which e-mails an event owes to whom (req M5, M6). What they say is written when they are sent."""
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -10,7 +9,6 @@ from shared.application.contacts import mark_bounced
 from shared.application.services import Services
 from shared.application.side_by_side import for_each
 from shared.domain.contact import contact_id, same_address
-from shared.domain.errors import SecretMissing
 from shared.domain.kinds import takes_no_replies
 from shared.domain.mailbox import Mailbox
 from shared.domain.message import Address
@@ -44,16 +42,6 @@ def automatic(notice: TemplateKind) -> Automatic | None:
 def reply_id(ticket_number: int, seq: int) -> str:
     """The entry of the e-mail that a technician's comment is sent by."""
     return f"{EventType.TICKET_COMMENTED}-{ticket_number}-{seq}-{TemplateKind.REPLY}"
-
-
-def own_message_id(services: Services, mailbox: Mailbox, ticket_number: int | None, cause: str) -> str:
-    """Signed; without a key to sign with, answers are recognised by the receipt alone."""
-    domain = mailbox.address.rpartition("@")[2]
-    try:
-        return services.own_ids.sign(domain, mailbox.id, ticket_number, cause)
-    except SecretMissing:
-        named = hashlib.sha256(f"{mailbox.id}\n{cause}".encode()).hexdigest()[:40]
-        return f"<{named}@{domain.encode('idna').decode() if not domain.isascii() else domain}>"
 
 
 @dataclass
@@ -204,7 +192,7 @@ class Notices:
             **{("answers" if name == "message_id" else name): told[name] for name in kept if told.get(name)},
             **named,
             "notice": notice.value,
-            "message_id": own_message_id(self.services, self.mailbox, number, id_),
+            "message_id": self.services.own_ids.sign(self.mailbox, number, id_),
             "language": self._language(notice, ticket, told),
         }
         yield OutboxEntry(id_, "email", event.due_at, payload)

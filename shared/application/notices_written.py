@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from shared.application.announcing import words
-from shared.application.notices import automatic, own_message_id, reply_id
+from shared.application.notices import automatic, reply_id
 from shared.application.services import Services
 from shared.application.templates import BUILT_IN_LANGUAGES, render
 from shared.domain.mailbox import Mailbox
@@ -134,7 +134,7 @@ def _ids_before(
     for each in comments:
         if each.kind is CommentKind.PUBLIC and (comment is None or each.seq < comment.seq):
             number = each.ticket_number
-            yield each.message_id or own_message_id(services, mailbox, number, reply_id(number, each.seq))
+            yield each.message_id or services.own_ids.sign(mailbox, number, reply_id(number, each.seq))
 
 
 def _reply_to(mailbox: Mailbox, sender: Sender) -> tuple[Address, ...]:

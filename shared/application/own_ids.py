@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from shared.application.ports.platform import SecretStore
 from shared.domain.errors import Conflict, SecretMissing, SecretUnusable, StoreUnavailable
+from shared.domain.mailbox import Mailbox
 from shared.domain.recognition import OwnId, read_id, signed_id
 
 KEY_SECRET = "message-id-key"  # noqa: S105 - its name in Key Vault
@@ -45,9 +46,12 @@ class OwnIds:
         """What an id of ours says; the vault is asked only about what looks like one."""
         return read_id(self._known_keys(), message_id)
 
-    def sign(self, domain: str, mailbox_id: str, ticket_number: int | None, cause: str) -> str:
-        """The Message-ID of what is sent for this cause. :raises SecretMissing: there is no key."""
-        return signed_id(self.signing_keys()[0], domain, mailbox_id, ticket_number, cause)
+    def sign(self, mailbox: Mailbox, ticket_number: int | None, cause: str) -> str:
+        """The Message-ID of what is sent for this cause. Without a key anybody could make it: then what answers it is
+        recognised by the receipt alone.
+        """
+        domain = mailbox.address.rpartition("@")[2]
+        return signed_id(next(self._known_keys(), b""), domain, mailbox.id, ticket_number, cause)
 
     def _read_or_made(self) -> str:
         try:
@@ -65,7 +69,7 @@ class OwnIds:
         return self._vault.get(KEY_SECRET)
 
     def _known_keys(self) -> Iterator[bytes]:
-        """Without a key nothing is ours; what was sent is then recognised by its receipt."""
+        """Without a key nothing is ours."""
         try:
             yield from self.signing_keys()
         except SecretMissing:

@@ -126,6 +126,12 @@ PARTS: dict[TemplateKind, tuple[str, ...]] = {
 """What each kind of message can speak of."""
 
 
+def written_in(templates: Iterable[Template], mailbox_id: str, kind: TemplateKind | None = None) -> set[str]:
+    """The languages that people have written texts for a mailbox in, of one kind or of any."""
+    of_mailbox = (each for each in templates if each.mailbox_id in (None, mailbox_id))
+    return {each.language for each in of_mailbox if kind in (None, each.kind)}
+
+
 def own_template(
     templates: Iterable[Template], mailbox_id: str | None, kind: TemplateKind, language: str
 ) -> Template | None:

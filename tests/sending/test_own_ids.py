@@ -10,7 +10,10 @@ from shared.adapters.storage.clients import StorageClients
 from shared.adapters.storage.watches import TableWatchStore
 from shared.application.own_ids import KEY_SECRET, MAKING, OwnIds
 from shared.domain.errors import SecretMissing, SecretUnusable, StoreUnavailable
+from shared.domain.mailbox import Mailbox
 from tests.sources.contract import Secrets
+
+MAILBOX = Mailbox.model_construct(id="sup", address="help@x.example")
 
 
 @dataclass
@@ -37,7 +40,7 @@ def test_a_missing_key_is_made_and_kept():
     vault = Vault({})
     ids = OwnIds(vault, lambda: True)
 
-    first, again = ids.sign("x.example", "sup", 1, "a"), OwnIds(vault).sign("x.example", "sup", 1, "a")
+    first, again = (each.sign(MAILBOX, 1, "a") for each in (ids, OwnIds(vault)))
 
     assert first == again
     assert len(vault.values[KEY_SECRET]) >= 43
@@ -89,3 +92,12 @@ def test_where_it_may_not_be_made_the_reason_is_told():
 
     assert raised.value.advice == "Give it the role."
     assert not OwnIds(Vault({})).has_key()
+
+
+def test_without_a_key_messages_have_ids_that_are_recognised_by_their_receipts_only():
+    without = OwnIds(Vault({}))
+
+    made = without.sign(MAILBOX, 1, "a")
+
+    assert (made, without.read(made)) == (without.sign(MAILBOX, 1, "a"), None)
+    assert OwnIds(Vault({KEY_SECRET: "k" * 40})).read(made) is None
