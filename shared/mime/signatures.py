@@ -18,12 +18,11 @@ _ONLY_RULES = re.compile(r"[-_=*\s|]*")
 _POSTSCRIPT = re.compile(r"P\.? ?S\.?\b", re.IGNORECASE)
 _LINK = re.compile(r"\s*<https?://[^\s<>]*>|\s*(?:\( ?)?https?://\S+(?: ?\))?$")
 _CLAUSE = re.compile(r"[.,;!]\s{1,3}| -+ ")
+_CODE = re.compile(r"[{}`;]|(?<!=)=(?!=)|^(?:[-*#]|//) ")
 _QUESTION = re.compile(r"\?(?:\s|$)")
 _NAME = re.compile(r"[^\W\d_][^\d:?!]{1,60}(?<![.;])")
-_PHONE = re.compile(r"\+?\d(?:[ ()/.-]{0,3}\d){6,}")
-_CONTACT = re.compile(
-    r"https?://|www\.|@|\b(?:tel|fon|phone|mob|fax|gmbh|ltd|llc|inc|s\.?a\.?|b\.?v\.?)\b", re.IGNORECASE
-)
+_PHONE = re.compile(r"(?<!\w)(?!\d{4}[./-]\d\d[./-]|\d\d?[./]\d\d?[./]\d{4}\b)\+?\(?\d(?:[ ()/.-]{0,3}\d){6,14}(?!\w)")
+_CONTACT = re.compile(r"www\.|@|\b(?:tel|fon|phone|mob|fax|gmbh|ltd|llc|inc|s\.?a\.?|b\.?v\.?)\b", re.IGNORECASE)
 _WHOLE_LINE = "[(<*_ ]{{0,3}}(?:{0})(?:\\s*[/|]\\s*(?:{0}))?[^\\w?]{{0,4}}"
 
 
@@ -68,8 +67,10 @@ def _above_delimiter(lines: list[str]) -> list[str]:
 def _is_delimiter(line: str, above: str, below: list[str]) -> bool:
     """Whether a signature is below: nothing that somebody says, or links too. Below other rulers only what is known."""
     if _DELIMITER.fullmatch(line):
-        is_told = any(map(_QUESTION.search, below)) or any(map(is_said, below[:1]))
-        return not above.endswith(":") and (not is_told or any(map(_CONTACT.search, below)))
+        is_told = any(map(_QUESTION.search, below)) or is_said(" ".join(below))
+        return not above.endswith(":") and (
+            not is_told or any(_CONTACT.search(line) or _LINK.search(line) for line in below)
+        )
     if not _RULE.fullmatch(line):
         return False
     if below and above and above.rsplit(maxsplit=1)[-1] in below[0].split()[:3] and _is_card(below[1:]):
@@ -118,7 +119,7 @@ def is_closing(line: str) -> bool:
 
 
 def _is_card(lines: list[str]) -> bool:
-    if any(len(line) > _MAX_CARD_LINE or is_said(line) for line in lines):
+    if any(len(line) > _MAX_CARD_LINE or is_said(line) or _CODE.search(_LINK.sub("", line)) for line in lines):
         return False
     return any(map(_PHONE.search, lines)) or (len(lines) > 1 and any(map(_CONTACT.search, lines)))
 
