@@ -70,6 +70,7 @@ class _Container:
     """An element whose text is changed as a whole when it ends; `cells` are those of a table row, `span` is of one."""
 
     def __init__(self, name: str = "", marker: str = "", span: int = 1) -> None:
+        self.name = name
         self.marker = marker
         self.span = span
         self.cells: Row | None = [] if name == "tr" else None
@@ -124,7 +125,6 @@ class _Container:
 class _Renderer:
     def __init__(self, *, verbatim: bool) -> None:
         self._stack = [_Container()]
-        self._too_deep = 0
         self._tables: list[list[Row]] = []
         self._lists: list[Iterator[str]] = []
         self._depth = 0
@@ -188,7 +188,7 @@ class _Renderer:
 
     def end(self, name: str) -> None:
         if name in _CONTAINERS:
-            self._close_container(name)
+            self._close_container()
         elif name == "a":
             self._end_link()
         elif name not in _UNMARKED:
@@ -213,27 +213,22 @@ class _Renderer:
         return self._paragraph_gap if name == "p" else 1 + (name in _BLANK_LINE_AROUND)
 
     def _open_container(self, name: str, source: str) -> None:
-        if len(self._stack) > MAX_NESTING:
-            self._too_deep += 1
-            self._stack[-1].break_line()
-            return
+        name = name if len(self._stack) <= MAX_NESTING else ""
         marker = next(self._lists[-1], "- ") if name == "li" and self._lists else "- "
         self._stack.append(_Container(name, marker, _number(source, "colspan") if "colspan" in source else 1))
 
-    def _close_container(self, name: str) -> None:
-        if self._too_deep:
-            self._too_deep -= 1
-            self._stack[-1].break_line()
-            return
+    def _close_container(self) -> None:
         closed = self._stack.pop()
         text = closed.text()
-        if closed.cells is not None:
+        if not closed.name:
+            self._write_block(text)
+        elif closed.cells is not None:
             self._tables[-1].append([text, *closed.cells] if text.strip() else closed.cells)
-        elif name in ("td", "th"):
+        elif closed.name in ("td", "th"):
             row = self._stack[-1].cells
             cells: Row = [*[None] * (min(closed.span, MAX_NESTING) - 1), text]
             self._tables[-1].append(cells) if row is None else row.extend(cells)
-        elif name == "li":
+        elif closed.name == "li":
             self._write_block(closed.marker + text.replace("\n", "\n" + " " * len(closed.marker)))
         else:
             self._write_block("\n".join(f"> {line}".rstrip() for line in text.split("\n")))
