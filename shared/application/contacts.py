@@ -1,9 +1,10 @@
 """Contacts: saved one by one, or read from a file wholly or not at all (req P1). All changes of them are made here."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from shared.application.auditing import audited
 from shared.application.ports.stores import Versioned
@@ -88,30 +89,29 @@ def delete(services: Services, current: Versioned[Contact]) -> None:
 
 def mark_bounced(services: Services, address: str, reason: str) -> bool:
     """Remember of a contact that mail to the address came back for good; False where there is none."""
-    for _ in range(3):
-        if not (found := services.contacts.read([address]).get(address)):
-            return False
-        bounce = _UNPRINTABLE.sub(" ", reason)[:200].strip()
-        marked = found.value.model_copy(update={"bounced_at": services.clock(), "bounce": bounce})
-        with suppress(Conflict):
-            services.contacts.put(marked, found.etag)
-            break
-    return True
+    bounce = _UNPRINTABLE.sub(" ", reason)[:200].strip()
+    return _marked(services, address, None, lambda _: {"bounced_at": services.clock(), "bounce": bounce})
 
 
 def unsubscribe(services: Services, address: str) -> None:
     """Remember that somebody wants no more announcements; of a guest, too."""
+    guest, now = Contact(address=address), services.clock()
+    _marked(services, address, guest, lambda known: {"unsubscribed_at": known.unsubscribed_at or now})
+
+
+def _marked(
+    services: Services, address: str, guest: Contact | None, marks: Callable[[Contact], dict[str, Any]]
+) -> bool:
+    """Whether there is a contact to mark; `guest` becomes one where there is none."""
     for _ in range(3):
         found = services.contacts.read([address]).get(address)
-        contact = found.value if found else Contact(address=address)
-        if contact.unsubscribed_at:
-            return
-        try:
-            left = contact.model_copy(update={"unsubscribed_at": services.clock()})
-            services.contacts.put(left, found.etag if found else None)
-        except Conflict:
-            continue
-        return
+        contact = found.value if found else guest
+        if contact is None:
+            return False
+        with suppress(Conflict):
+            services.contacts.put(contact.model_copy(update=marks(contact)), found.etag if found else None)
+            break
+    return True
 
 
 def import_lines(services: Services, lines: Sequence[Line], *, plan: bool) -> Imported:

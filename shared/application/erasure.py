@@ -65,11 +65,7 @@ def _planned(services: Services, address: str) -> Erasure:
 def _begun(services: Services, address: str) -> Versioned[Erasure]:
     """The record that there is, from its beginning where it was finished."""
     new = _new(services, address)
-    with suppress(Conflict):
-        services.erasures.add(new)
-    found = services.erasures.get(new.id)
-    if found is None:
-        raise Conflict("the record of this erasure was removed meanwhile")
+    found = services.erasures.get(new.id) or Versioned(new, services.erasures.add(new))
     if found.value.finished_at is None:
         return found
     again = found.value.model_copy(update={"finished_at": None, "position": ""})

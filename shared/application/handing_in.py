@@ -34,7 +34,11 @@ def hand_in(services: Services, mailbox: Mailbox, contents: Sequence[bytes]) -> 
     taken: dict[MessageRef, Taken] = {}
     for attempt in range(1, _TRIES + 1):
         try:
-            _take_in(services, mailbox, items, taken)
+            with taking_in(services, mailbox, "http") as intake:
+                for batch in batches(item for item in items if item.raw.ref not in taken):
+                    for each in intake.take_in(batch):
+                        taken[each.ref] = each
+                        intake.settled(each.ref)
             break
         except Fenced:
             if attempt == _TRIES:
@@ -48,12 +52,3 @@ def handed_in(mailbox: Mailbox, contents: Sequence[bytes]) -> list[Arrived]:
     refs = [MessageRef("http", f"{hashlib.sha256(each).hexdigest()}:{index}") for index, each in enumerate(contents)]
     raws = [RawMessage(ref, content, None, len(content)) for ref, content in zip(refs, contents, strict=True)]
     return [arrived(raw, header_names(mailbox)) for raw in raws]
-
-
-def _take_in(services: Services, mailbox: Mailbox, items: Sequence[Arrived], taken: dict[MessageRef, Taken]) -> None:
-    rest = [item for item in items if item.raw.ref not in taken]
-    with taking_in(services, mailbox, "http") as intake:
-        for batch in batches(rest):
-            for each in intake.take_in(batch):
-                taken[each.ref] = each
-                intake.settled(each.ref)

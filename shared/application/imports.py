@@ -10,7 +10,7 @@ import secrets
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from shared.application.arrivals import Arrived, Item, arrivals, batches, tell
 from shared.application.auditing import audited
@@ -68,7 +68,7 @@ def create(services: Services, mailbox: Mailbox, data: object) -> Import:
     now = services.clock()
     asked = read(ImportSettings, data)
     until = asked.until or now
-    if found := [*_problems(mailbox, asked, asked.since > now, until > now)]:
+    if found := [*_problems(mailbox, asked, until, now)]:
         raise Invalid(found)
     if any(each.state in UNDER_WAY for each in of_mailbox(services, mailbox.id)):
         raise Conflict("another import of this mailbox is under way")
@@ -86,12 +86,11 @@ def create(services: Services, mailbox: Mailbox, data: object) -> Import:
     return new
 
 
-def _problems(mailbox: Mailbox, asked: ImportSettings, is_future: bool, ends_in_future: bool) -> Iterator[Problem]:
-    if is_future:
-        yield Problem("$.since", "must not be in the future")
-    if ends_in_future:
-        yield Problem("$.until", "must not be in the future")
-    if asked.until and asked.until < asked.since:
+def _problems(mailbox: Mailbox, asked: ImportSettings, until: datetime, now: datetime) -> Iterator[Problem]:
+    for name, moment in (("since", asked.since), ("until", until)):
+        if moment > now:
+            yield Problem(f"$.{name}", "must not be in the future")
+    if until < asked.since <= now:
         yield Problem("$.until", "must not be before `since`")
     if asked.folders and mailbox.source.kind == "pop3":
         yield Problem("$.folders", "must be unset: POP3 has one folder")
