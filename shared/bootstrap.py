@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from functools import cache
 
 from shared import telemetry
-from shared.adapters.identity import app_identity
+from shared.adapters.identity import AppIdentity
 from shared.adapters.senders import open_sender
 from shared.adapters.services import SourceServices
 from shared.adapters.sources import open_source, open_watcher
@@ -54,7 +54,7 @@ def services() -> Services:
 
 def compose(settings: Settings, clock: Clock = utc_now) -> Services:
     """Everything is connected on first use: composing opens nothing."""
-    credential = app_identity(settings)
+    credential = AppIdentity(settings)
     clients = StorageClients(settings.storage, credential)
     vault = KeyVaultSecrets(settings, credential, clock)
     watches = TableWatchStore(clients)

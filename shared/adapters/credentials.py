@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from shared.adapters.refusals import advice
+from shared.adapters.refusals import CommandRefused, advice
 from shared.adapters.services import SourceServices
 from shared.domain.errors import AppError, CredentialsRejected
 from shared.domain.sign_in import GoogleServiceSignIn, MicrosoftAppSignIn, PasswordSignIn, Purpose
@@ -24,15 +24,13 @@ class Credentials:
             return self.services.secrets.get(self.sign_in.password_secret)
         return self.services.tokens.token(self.sign_in, self.purpose)
 
-    def prove(self, attempt: Callable[[str], None], refused: type[AppError] = CredentialsRejected) -> None:
-        """Sign in with the secret, and once more where the one that is refused is not the newest (req S3). `refused` is
-        what else the attempt says so with.
-        """
+    def prove(self, attempt: Callable[[str], None]) -> None:
+        """Sign in with the secret, and once more where the one that is refused is not the newest (req S3)."""
         for is_last in (False, True):
             secret = self.secret()
             try:
                 attempt(secret)
-            except (CredentialsRejected, refused) as refusal:
+            except (CredentialsRejected, CommandRefused) as refusal:
                 if is_last or not self._has_newer(secret):
                     raise self._rejected(refusal) from refusal
             else:

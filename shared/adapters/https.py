@@ -43,6 +43,12 @@ class Session(requests.Session):
         return super().request(*args, **kwargs)
 
 
+def azure_transport(settings: Settings) -> Any:
+    from azure.core.pipeline.transport import RequestsTransport
+
+    return RequestsTransport(session=Session(settings), session_owner=False)
+
+
 class _Adapter(HTTPAdapter):
     """Brings a TLS context of its own: what a session is told to trust is overruled by `REQUESTS_CA_BUNDLE`."""
 

@@ -8,15 +8,12 @@ from shared.domain.errors import SourceMisconfigured
 from shared.settings import Settings
 
 
-def app_identity(settings: Settings) -> "AppIdentity":
-    """In Azure the managed identity (the one of `AZURE_CLIENT_ID`, where that is set). Elsewhere an app registration
+class AppIdentity:
+    """A credential for Azure clients that imports and asks nothing before its first token.
+
+    In Azure it is the managed identity (the one of `AZURE_CLIENT_ID`, where that is set). Elsewhere an app registration
     from `AZURE_TENANT_ID`, `AZURE_CLIENT_ID` and `AZURE_CLIENT_SECRET`, or whoever is signed in with the Azure CLI.
     """
-    return AppIdentity(settings)
-
-
-class AppIdentity:
-    """A credential for Azure clients that imports and asks nothing before its first token."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -26,15 +23,14 @@ class AppIdentity:
 
     @cached_property
     def _credential(self) -> Any:
-        from azure.core.pipeline.transport import RequestsTransport
         from azure.identity import DefaultAzureCredential
 
-        from shared.adapters.https import Session
+        from shared.adapters.https import azure_transport
 
         return DefaultAzureCredential(
             authority=self._settings.login_endpoint,
             disable_instance_discovery=True,  # the authority is a setting: there is nothing to find out about it
-            transport=RequestsTransport(session=Session(self._settings), session_owner=False),
+            transport=azure_transport(self._settings),
         )
 
 
@@ -44,13 +40,12 @@ def managed_identity_token(settings: Settings, client_id: str | None, audience: 
     :raises SourceMisconfigured: there is no such identity here.
     """
     from azure.core.exceptions import ClientAuthenticationError
-    from azure.core.pipeline.transport import RequestsTransport
     from azure.identity import ManagedIdentityCredential
 
-    from shared.adapters.https import Session
+    from shared.adapters.https import azure_transport
 
-    transport = RequestsTransport(session=Session(settings), session_owner=False)
-    identity = ManagedIdentityCredential(client_id=client_id or os.environ.get("AZURE_CLIENT_ID"), transport=transport)
+    client_id = client_id or os.environ.get("AZURE_CLIENT_ID")
+    identity = ManagedIdentityCredential(client_id=client_id, transport=azure_transport(settings))
     try:
         return str(identity.get_token(f"{audience}/.default").token)
     except ClientAuthenticationError as exc:

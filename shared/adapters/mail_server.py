@@ -116,7 +116,7 @@ class MailServer(Connection, ABC, Generic[W]):
     def sign_in(self) -> W:
         assert self._wire is not None
         if self.credentials:
-            self.credentials.prove(partial(self._prove, self._wire, self.credentials), CommandRefused)
+            self.credentials.prove(partial(self._prove, self._wire, self.credentials))
         return self._wire
 
     def _prove(self, wire: W, who: Credentials, secret: str) -> None:

@@ -62,10 +62,9 @@ class KeyVaultSecrets:
 
     @cached_property
     def _client(self) -> Any:
-        from azure.core.pipeline.transport import RequestsTransport
         from azure.keyvault.secrets import SecretClient
 
-        from shared.adapters.https import Session
+        from shared.adapters.https import azure_transport
 
         is_public = (urlsplit(self._settings.key_vault_uri).hostname or "").endswith(_PUBLIC_SUFFIXES)
         return SecretClient(
@@ -73,7 +72,7 @@ class KeyVaultSecrets:
             self._credential,
             verify_challenge_resource=is_public,  # elsewhere the challenge names a resource of another domain
             retry_total=_TRIES - 1,
-            transport=RequestsTransport(session=Session(self._settings), session_owner=False),
+            transport=azure_transport(self._settings),
         )
 
 

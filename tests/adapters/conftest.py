@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from local.simulators import HOME_TENANT, Simulators
-from shared.adapters.identity import app_identity
+from shared.adapters.identity import AppIdentity
 from shared.adapters.vault import KeyVaultSecrets
 from shared.settings import Settings, read_settings
 from tests.clock import MovableClock
@@ -59,4 +59,4 @@ def _app_registration(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def secrets(_app_registration: None, settings: Settings, clock: MovableClock) -> KeyVaultSecrets:
-    return KeyVaultSecrets(settings, app_identity(settings), clock)
+    return KeyVaultSecrets(settings, AppIdentity(settings), clock)

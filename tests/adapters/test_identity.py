@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from local.simulators import Simulators
-from shared.adapters.identity import app_identity
+from shared.adapters.identity import AppIdentity
 from shared.settings import Settings
 
 MANAGED = "cccccccc-0000-4000-8000-000000000003"
@@ -52,7 +52,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[dict[str, list
 
 
 def test_in_azure_the_app_is_its_managed_identity(asked: list, settings: Settings) -> None:
-    token = app_identity(settings).get_token("https://storage.azure.com/.default")
+    token = AppIdentity(settings).get_token("https://storage.azure.com/.default")
 
     [(query, header)] = asked
     assert token.token == "a-token"
@@ -63,7 +63,7 @@ def test_in_azure_the_app_is_its_managed_identity(asked: list, settings: Setting
 
 @pytest.mark.usefixtures("_app_registration")
 def test_elsewhere_it_is_an_app_registration(simulators: Simulators, settings: Settings) -> None:
-    token = app_identity(settings).get_token("https://vault.azure.net/.default")
+    token = AppIdentity(settings).get_token("https://vault.azure.net/.default")
 
     assert token.token
     assert simulators.counts["entra.token"] == 1

@@ -9,7 +9,7 @@ import pytest
 from local.simulators import HOME_TENANT, Simulators, token_error
 from local.simulators.entra_users import PERSONAL_TENANT
 from local.simulators.oauth import Grant
-from shared.adapters.identity import app_identity
+from shared.adapters.identity import AppIdentity
 from shared.adapters.tokens import Tokens
 from shared.adapters.vault import KeyVaultSecrets
 from shared.domain.errors import (
@@ -119,7 +119,7 @@ def test_two_instances_use_each_others_renewed_refresh_token(
     tokens: Tokens, settings: Settings, generic: OAuth2SignIn, clock: MovableClock
 ) -> None:
     """The one that was read before would end all that was allowed."""
-    other = Tokens(settings, KeyVaultSecrets(settings, app_identity(settings), clock), clock)
+    other = Tokens(settings, KeyVaultSecrets(settings, AppIdentity(settings), clock), clock)
     for each in (tokens, other, tokens, other):
         each.forget(generic)
         assert each.token(generic, "imap")
@@ -148,7 +148,7 @@ def test_two_instances_may_use_a_refresh_token_at_the_same_moment(
     simulators: Simulators, tokens: Tokens, settings: Settings, generic: OAuth2SignIn, clock: MovableClock, late: int
 ) -> None:
     simulators.oauth.reuse_ends_all = False
-    secrets = Overtaken(settings, app_identity(settings), clock, other=lambda: tokens.token(generic, "imap"), late=late)
+    secrets = Overtaken(settings, AppIdentity(settings), clock, other=lambda: tokens.token(generic, "imap"), late=late)
 
     assert Tokens(settings, secrets, clock, patience=0).token(generic, "imap")
 

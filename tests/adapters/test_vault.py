@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import pytest
 
 from local.simulators import Simulators
-from shared.adapters.identity import app_identity
+from shared.adapters.identity import AppIdentity
 from shared.adapters.vault import KeyVaultSecrets
 from shared.domain.errors import AppError, SecretMissing, SecretUnusable, StoreUnavailable
 from tests.adapters.conftest import APP, APP_SECRET
@@ -140,7 +140,7 @@ def test_a_failed_read_does_not_take_the_place_of_a_value(simulators: Simulators
 def test_the_challenge_of_a_public_vault_must_be_for_its_own_domain(configured, clock, uri, is_checked) -> None:
     settings = configured(KEY_VAULT_URI=uri)
 
-    client = KeyVaultSecrets(settings, app_identity(settings), clock)._client
+    client = KeyVaultSecrets(settings, AppIdentity(settings), clock)._client
 
     [policy] = (each for each in client._client._client._pipeline._impl_policies if hasattr(each, "on_challenge"))
     assert policy._verify_challenge_resource is is_checked

@@ -25,6 +25,6 @@ def open_source(mailbox: Mailbox, services: SourceServices) -> Source:
 
 def open_watcher(mailbox: Mailbox, services: SourceServices) -> Watcher:
     """Of a mailbox that has push; it connects on first use."""
-    from shared.adapters.graph_subscriptions import GraphWatcher
+    from shared.adapters.sources.graph_subscriptions import GraphWatcher
 
     return GraphWatcher(mailbox, services.through(mailbox.proxy))

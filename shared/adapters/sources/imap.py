@@ -8,16 +8,17 @@ from typing import Any
 
 from imapclient import DELETED, SEEN
 
+from shared.adapters.checks import Finding, FolderCheck, move_target
 from shared.adapters.net import Timeouts
 from shared.adapters.refusals import CommandRefused
 from shared.adapters.services import SourceServices
 from shared.adapters.sources.fetching import CUT_BYTES, SLOWEST_BYTES_PER_SECOND, batches, chunks, raw_message
 from shared.adapters.sources.folder_listing import Position, list_folders
-from shared.adapters.sources.imap_check import ImapCheck
 from shared.adapters.sources.imap_folders import Folders, ImapConnection, OpenFolder
 from shared.application.ports.connections import CheckStage, FetchFailure, Folder, Page
 from shared.domain import sources as configured
 from shared.domain.errors import (
+    AccessDenied,
     FolderMissing,
     MessageError,
     MessageGone,
@@ -265,9 +266,9 @@ class ImapSource:
         return self._folders.list()
 
     def check(self) -> Iterator[CheckStage]:
-        return ImapCheck(self._mailbox, self._services.clock(), self._folders, self._waiting).run()
+        return _Check(self, self._mailbox, self._services.clock(), self._folders).run()
 
-    def _waiting(self, folder: OpenFolder) -> int:
+    def waiting_in(self, folder: OpenFolder) -> int:
         """How many messages the first poll of this mailbox would take in."""
         since = self._mailbox.start_from
         if since is None:
@@ -286,6 +287,55 @@ class ImapSource:
 
     def close(self) -> None:
         self._connection.close()
+
+
+class _Check(FolderCheck):
+    _connection: ImapConnection
+
+    def __init__(self, source: ImapSource, mailbox: Mailbox, now: datetime, folders: Folders) -> None:
+        super().__init__(mailbox, now)
+        self._source, self._folders, self._connection = source, folders, folders.connection
+
+    def sign_in(self) -> Finding:
+        self._connection.sign_in()
+        return Finding("The server accepts the account.")
+
+    def mailbox(self) -> Finding:
+        return Finding(f"The mailbox has {len(self._folders.list())} folders.")
+
+    def _shown(self, path: str) -> str:
+        return f"`{path}` has {self._open(path).message_count} messages"
+
+    def _open(self, path: str) -> OpenFolder:
+        return self._folders.open(path, writable=False)
+
+    def _settled(self) -> Finding:
+        settlement = self._mailbox.settlement
+        folder = self._folders.open(self._paths[0], writable=True)
+        with self._connection.command("tell its capabilities") as client:
+            can_move, can_expunge = client.has_capability("MOVE"), client.has_capability("UIDPLUS")
+        if isinstance(settlement, MarkRead):
+            _require(folder, SEEN)
+            return Finding("Messages can be marked as read.")
+        detail = "Messages can be deleted."
+        if isinstance(settlement, Move):
+            detail = move_target(self._folders.find, self._paths, settlement)
+            if can_move:
+                return Finding(detail)
+        _require(folder, DELETED)
+        if can_expunge:
+            return Finding(detail)
+        advice = "The server lacks UIDPLUS: messages stay marked as deleted while others' deleted messages are there."
+        return Finding(detail, advice, warning=True)
+
+    def _waiting(self, path: str) -> int:
+        return self._source.waiting_in(self._open(path))
+
+
+def _require(folder: OpenFolder, flag: bytes) -> None:
+    if folder.settable_flags is not None and flag.lower() not in folder.settable_flags:
+        what = "mark messages as read" if flag == SEEN else "delete messages"
+        raise AccessDenied(f"The account may not {what}.", advice="Grant the account the right, or settle otherwise.")
 
 
 _Body = dict[bytes, Any] | MessageError
