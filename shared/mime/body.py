@@ -38,6 +38,8 @@ _STUB = re.compile(r"html|browser|navigateur|navegador|multi-?part message in mi
 _STYLES = re.compile(r"\s*[.#@]?\w[^{}\n]{0,200}\{\s*[a-z-]{1,40}\s*:[^{}]{0,1000}\}")
 _LEFT_OVER = re.compile(r"&(?:nbsp|amp|quot|[aeiou]{1,2}[a-z]{3,5}|#\d{2,5});|<br ?/?>", re.IGNORECASE)
 """Of text that a program made of HTML: styles at its beginning, characters and tags that it did not understand."""
+_BREAK = re.compile(r"<br ?/?>[ \t]{0,9}(?=\n|\Z)")
+"""At the ends of lines of plain text, where a program of the web put it."""
 _LINKS_AND_MARKS = re.compile(r"\s*+<\S{4,}?>|\W")
 _FILE_NAME = re.compile(r"[^?#]{1,1000}\.[A-Za-z0-9]{2,5}")
 _ENRICHED = re.compile(r"<param>[^<]{0,1000}</param>|<(?!<)/?[a-z-]{1,60}>|<(?=<)", re.IGNORECASE)
@@ -145,7 +147,7 @@ class Mail:
             return _ENRICHED.sub("", source)
         if part.type.token("format").lower() == "flowed":
             return unflowed(source, delete_space=part.type.token("delsp").lower() == "yes")
-        return source
+        return _BREAK.sub("", source) if source.count("<br") > 1 else source
 
     def _source(self, part: Part) -> str:
         """A text part, decoded once."""

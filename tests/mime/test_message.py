@@ -120,5 +120,11 @@ def test_the_beginning_of_a_message_is_read_like_the_whole(corpus):
     assert "multipart-unterminated" in parsed.defects
 
 
+def test_lines_of_plain_text_lose_the_tags_that_a_web_form_ended_them_with():
+    assert parse(b"Subject: x\n\nName: Ann<br />\nTown: Ely<br>\nWrite <br> as it is").text == (
+        "Name: Ann\nTown: Ely\nWrite <br> as it is"
+    )
+
+
 def test_many_blank_lines_in_a_row_are_two():
     assert parse(b"Subject: x\n\none\n" + b" \n\n\xc2\xa0\n" * 50 + b"two").text == "one\n\n\ntwo"
