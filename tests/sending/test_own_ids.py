@@ -28,7 +28,7 @@ class Vault(Secrets):
             return super().get(name)
         except SecretMissing:
             if self.together:
-                self.together.wait(10)
+                self.together.wait(60)
             raise
 
     def put(self, name: str, value: str, expires_at=None) -> None:
