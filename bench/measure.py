@@ -15,7 +15,7 @@ from bench.floor import take_in_by_hand
 from local.dovecot import Dovecot
 from shared.adapters.storage.clients import POLLS_QUEUE, StorageClients
 from shared.application.poll import poll
-from shared.application.ports.platform import PollQueue, PollRequest
+from shared.application.ports.platform import PollRequest, Queue
 from shared.application.services import Services
 from shared.bootstrap import compose
 from shared.domain.mailbox import Mailbox
@@ -41,7 +41,7 @@ class Measured:
 class _WatchedQueue:
     """The queue, and how many messages on it are still to be handled."""
 
-    queue: PollQueue
+    queue: Queue[PollRequest]
     waiting: int = 0
 
     def put(self, request: PollRequest, delay: timedelta = timedelta()) -> None:

@@ -10,10 +10,10 @@ from shared.adapters.senders import open_sender
 from shared.adapters.services import SourceServices
 from shared.adapters.sources import open_source, open_watcher
 from shared.adapters.storage.audit import TableAuditStore
-from shared.adapters.storage.clients import StorageClients
+from shared.adapters.storage.clients import DELIVERIES_QUEUE, POLLS_QUEUE, StorageClients
 from shared.adapters.storage.contacts import TableContactStore
 from shared.adapters.storage.documents import TableDocuments
-from shared.adapters.storage.queues import StorageDeliveryQueue, StoragePollQueue
+from shared.adapters.storage.queues import StorageQueue
 from shared.adapters.storage.raws import TableAndBlobRawStore
 from shared.adapters.storage.retention import TableRetentionStore
 from shared.adapters.storage.schedule import TableScheduleStore
@@ -87,8 +87,8 @@ def compose(settings: Settings, clock: Clock = utc_now) -> Services:
         audit=TableAuditStore(clients),
         schedule=TableScheduleStore(clients),
         watches=watches,
-        polls=StoragePollQueue(clients),
-        deliveries=StorageDeliveryQueue(clients),
+        polls=StorageQueue(clients, POLLS_QUEUE),
+        deliveries=StorageQueue(clients, DELIVERIES_QUEUE),
         secrets=vault,
         own_ids=OwnIds(vault, may_make_key),
         open_source=lambda mailbox, secrets=None: open_source(mailbox, with_secrets(secrets)),

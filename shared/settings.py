@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 from urllib.parse import urlsplit
 
 from shared.domain.clouds import CLOUDS, Cloud, CloudName
@@ -26,6 +27,18 @@ NAMES = {
     "EXTRA_CA_FILE": "PEM file of certificate authorities to trust beside the public ones",
     "ALLOW_LOOPBACK_TARGETS": "true where mail servers may be on this machine; local only",
 }
+
+_ADDRESSES: Mapping[str, str | None] = {
+    "KEY_VAULT_URI": "",
+    "LOGIN_ENDPOINT": CLOUDS["global"].login,
+    "GRAPH_ENDPOINT": CLOUDS["global"].graph,
+    "PUBLIC_URL": None,
+    "GOOGLE_LOGIN_ENDPOINT": "https://accounts.google.com",
+    "GOOGLE_TOKEN_ENDPOINT": "https://oauth2.googleapis.com/token",
+    "GMAIL_ENDPOINT": "https://gmail.googleapis.com",
+}
+"""With their defaults: empty where there must be a value, None where there may be none."""
+_FLAGS = ("ALLOW_SECRET_WRITES", "ALLOW_LOOPBACK_TARGETS")
 
 _AZURITE = (
     "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey="
@@ -74,23 +87,11 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     ]
     if len(environment.get("POLL_SCHEDULE", "").split()) != 6:
         problems.append("POLL_SCHEDULE must be an NCRONTAB expression of six fields, such as `0 * * * * *`")
-    settings = Settings(
-        storage=_storage(environment, problems),
-        key_vault_uri=_url(environment, "KEY_VAULT_URI", problems),
-        login_endpoint=_url(environment, "LOGIN_ENDPOINT", problems, default=CLOUDS["global"].login),
-        graph_endpoint=_url(environment, "GRAPH_ENDPOINT", problems, default=CLOUDS["global"].graph),
-        google_login_endpoint=_url(
-            environment, "GOOGLE_LOGIN_ENDPOINT", problems, default="https://accounts.google.com"
-        ),
-        public_url=_url(environment, "PUBLIC_URL", problems, default=None),
-        allow_secret_writes=_flag(environment, "ALLOW_SECRET_WRITES", problems),
-        google_token_endpoint=_url(
-            environment, "GOOGLE_TOKEN_ENDPOINT", problems, default="https://oauth2.googleapis.com/token"
-        ),
-        gmail_endpoint=_url(environment, "GMAIL_ENDPOINT", problems, default="https://gmail.googleapis.com"),
-        extra_ca_file=environment.get("EXTRA_CA_FILE") or None,
-        allow_loopback_targets=_flag(environment, "ALLOW_LOOPBACK_TARGETS", problems),
-    )
+    storage = _storage(environment, problems)
+    addresses = {name.lower(): _url(environment, name, problems, default) for name, default in _ADDRESSES.items()}
+    flags = {name.lower(): _flag(environment, name, problems) for name in _FLAGS}
+    found: dict[str, Any] = {**addresses, **flags, "extra_ca_file": environment.get("EXTRA_CA_FILE") or None}
+    settings = Settings(storage, **found)
     if problems:
         raise SettingsError(problems)
     return settings
@@ -111,7 +112,6 @@ def _storage(environment: Mapping[str, str], problems: list[str]) -> StorageSett
 
 
 def _url(environment: Mapping[str, str], name: str, problems: list[str], default: str | None = "") -> str:
-    """`default` is empty where there must be a value, and None where there may be none."""
     value = environment.get(name) or default
     if value is None:
         return ""

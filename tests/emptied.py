@@ -18,8 +18,8 @@ def empty(services: Services) -> None:
     for name in TABLES:
         if name != "tickets":
             _empty(clients, name)
-    clients.polls_queue.clear_messages()
-    clients.deliveries_queue.clear_messages()
+    clients.queue("polls").clear_messages()
+    clients.queue("deliveries").clear_messages()
     for each in (getattr(services, field.name) for field in fields(services)):
         if isinstance(each, TableDocuments):
             each._cache = None

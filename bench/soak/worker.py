@@ -20,7 +20,7 @@ from bench.soak.faults import storage_faults
 from bench.soak.mailboxes import Clock, SoakSource
 from shared.adapters.storage.clients import POLLS_QUEUE
 from shared.application.poll import poll
-from shared.application.ports.platform import PollQueue, PollRequest, SecretStore
+from shared.application.ports.platform import PollRequest, Queue, SecretStore
 from shared.application.schedule import schedule_polls
 from shared.application.services import Services
 from shared.bootstrap import compose
@@ -68,7 +68,7 @@ class Soak:
 class _Polls:
     """The queue, which knows nothing of compressed time."""
 
-    queue: PollQueue
+    queue: Queue[PollRequest]
     clock: Clock
     record: Callable[..., None]
 

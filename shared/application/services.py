@@ -6,7 +6,7 @@ from typing import Protocol
 
 from shared.application.own_ids import OwnIds
 from shared.application.ports.connections import SenderConnection, SignInService, Source, Watcher, WebhookPoster
-from shared.application.ports.platform import Clock, DeliveryQueue, PollQueue, SecretStore
+from shared.application.ports.platform import Clock, DeliveryRequest, PollRequest, Queue, SecretStore
 from shared.application.ports.stores import (
     AuditStore,
     ContactStore,
@@ -65,8 +65,8 @@ class Services:
     audit: AuditStore
     schedule: ScheduleStore
     watches: WatchStore
-    polls: PollQueue
-    deliveries: DeliveryQueue
+    polls: Queue[PollRequest]
+    deliveries: Queue[DeliveryRequest]
     secrets: SecretStore
     own_ids: OwnIds
     open_source: OpenSource

@@ -16,13 +16,9 @@ _PAGE = 200
 
 def mailboxes(api: Api, given: Namespace) -> int:
     found = api.get("mailboxes")["mailboxes"]
-    rows = [{**each, "health": each["health"]["level"], **_polled(each["health"])} for each in found]
+    rows = [{**each["health"], **each, "health": each["health"]["level"]} for each in found]
     _answer(given, found, ("id", "ticket_prefix", "name", "address", "enabled", "health", "last_polled_at"), rows)
     return 0
-
-
-def _polled(health: dict[str, Any]) -> dict[str, Any]:
-    return {"last_polled_at": health["last_polled_at"]}
 
 
 def test(api: Api, given: Namespace) -> int:
@@ -46,7 +42,7 @@ def poll(api: Api, given: Namespace) -> int:
 
 
 def explain(api: Api, given: Namespace) -> int:
-    content = sys.stdin.buffer.read() if given.file == "-" else _read(Path(given.file))
+    content = sys.stdin.buffer.read() if given.file == "-" else Path(given.file).read_bytes()
     kind = "application/mbox" if content.startswith(b"From ") else "message/rfc822"
     path = f"mailboxes/{api.mailbox(given.mailbox)}/explain"
     found = api.post(path, data=content, headers={"Content-Type": kind})["messages"]
@@ -150,10 +146,3 @@ def _answer(given: Namespace, answer: Any, columns: tuple[str, ...], rows: list[
 
 def _json(answer: Any) -> None:
     print(json.dumps(answer, indent=2))
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise Failed(f"{path} cannot be read: {error.strerror}") from error

@@ -101,7 +101,7 @@ def billing() -> dict[str, Any]:
 @pytest.fixture
 def queued(composed: Services) -> Callable[[], list[dict[str, Any]]]:
     """What has been put on the queue of polls since the test began."""
-    queue = composed.polls._clients.polls_queue
+    queue = composed.polls._clients.queue("polls")
     queue.clear_messages()
     return lambda: [json.loads(b64decode(message.content)) for message in queue.receive_messages()]
 

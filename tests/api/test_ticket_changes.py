@@ -90,7 +90,7 @@ def test_an_answer_is_kept_in_the_log_and_owed_to_the_customer(api: TestClient, 
 
 
 def test_an_answer_wakes_up_who_delivers(desk: Desk, comment: Change):
-    queue = desk.services.deliveries._clients.deliveries_queue
+    queue = desk.services.deliveries._clients.queue("deliveries")
     queue.clear_messages()
 
     comment()

@@ -200,7 +200,7 @@ def owed(desk, type_, subscription):
 @pytest.fixture
 def queued(desk):
     """What has been put on the queue of deliveries since the test began."""
-    queue = desk.services.deliveries._clients.deliveries_queue
+    queue = desk.services.deliveries._clients.queue("deliveries")
     queue.clear_messages()
     return lambda: [json.loads(b64decode(each.content))["entry_id"] for each in queue.receive_messages()]
 

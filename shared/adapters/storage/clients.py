@@ -1,6 +1,6 @@
 """The Azure Storage clients of the process, and the one place where their errors become ours."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import Any
@@ -46,14 +46,10 @@ class StorageClients:
 
     @cached_property
     def _tables(self) -> TableServiceClient:
-        if connection_string := self._settings.connection_string:
-            service = TableServiceClient.from_connection_string(connection_string, transport=self._transport())
-            for name in TABLES:
-                service.create_table_if_not_exists(name)
-            return service
-        return TableServiceClient(
-            self._settings.table_endpoint, credential=self._credential, transport=self._transport()
-        )
+        service: TableServiceClient = self._open(TableServiceClient, self._settings.table_endpoint)
+        for name in TABLES if self._settings.connection_string else ():
+            service.create_table_if_not_exists(name)
+        return service
 
     def table(self, name: str) -> TableClient:
         return self._tables.get_table_client(name)
@@ -62,45 +58,36 @@ class StorageClients:
     def raw_container(self) -> Any:
         from azure.storage.blob import ContainerClient
 
-        if connection_string := self._settings.connection_string:
-            container = ContainerClient.from_connection_string(
-                connection_string, RAW_CONTAINER, transport=self._transport()
-            )
-            return _created(container, container.create_container)
-        return ContainerClient(
-            self._settings.blob_endpoint, RAW_CONTAINER, credential=self._credential, transport=self._transport()
-        )
+        container = self._open(ContainerClient, self._settings.blob_endpoint, RAW_CONTAINER)
+        return self._created(container, container.create_container)
 
     @cached_property
-    def polls_queue(self) -> Any:
-        return self._queue(POLLS_QUEUE)
-
-    @cached_property
-    def deliveries_queue(self) -> Any:
-        return self._queue(DELIVERIES_QUEUE)
-
-    def _queue(self, name: str) -> Any:
+    def _queues(self) -> dict[str, Any]:
         from azure.storage.queue import QueueClient, TextBase64EncodePolicy
 
-        options: dict[str, Any] = {
-            "transport": self._transport(),
-            "message_encode_policy": TextBase64EncodePolicy(),  # what the Functions host decodes
-        }
+        policy = TextBase64EncodePolicy()  # what the Functions host decodes
+        endpoint, names = self._settings.queue_endpoint, (POLLS_QUEUE, DELIVERIES_QUEUE)
+        opened = {name: self._open(QueueClient, endpoint, name, message_encode_policy=policy) for name in names}
+        return {name: self._created(queue, queue.create_queue) for name, queue in opened.items()}
+
+    def queue(self, name: str) -> Any:
+        return self._queues[name]
+
+    def _open(self, kind: Any, endpoint: str, *name: str, **options: Any) -> Any:
         if connection_string := self._settings.connection_string:
-            queue = QueueClient.from_connection_string(connection_string, name, **options)
-            return _created(queue, queue.create_queue)
-        return QueueClient(self._settings.queue_endpoint, name, credential=self._credential, **options)
+            return kind.from_connection_string(connection_string, *name, transport=self._transport(), **options)
+        return kind(endpoint, *name, credential=self._credential, transport=self._transport(), **options)
+
+    def _created(self, client: Any, create: Callable[[], object]) -> Any:
+        if self._settings.connection_string:
+            with suppress(ResourceExistsError):
+                create()
+        return client
 
     def _transport(self) -> RequestsTransport:
         return RequestsTransport(
             session=self.session, session_owner=False, connection_timeout=_SECONDS, read_timeout=_SECONDS
         )
-
-
-def _created(client: Any, create: Any) -> Any:
-    with suppress(ResourceExistsError):
-        create()
-    return client
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 
 class Clock(Protocol):
@@ -48,11 +48,6 @@ class PollRequest:
     import_id: str | None = None
 
 
-class PollQueue(Protocol):
-    def put(self, request: PollRequest, delay: timedelta = timedelta()) -> None:
-        """To be handled after the delay, which counts in whole seconds."""
-
-
 @dataclass(frozen=True, slots=True)
 class DeliveryRequest:
     """What travels on the `deliveries` queue: one outbox entry of a mailbox; without an id, all of its events and what
@@ -63,6 +58,9 @@ class DeliveryRequest:
     entry_id: str | None = None
 
 
-class DeliveryQueue(Protocol):
-    def put(self, request: DeliveryRequest, delay: timedelta = timedelta()) -> None:
-        """To be handled after the delay, of at most seven days."""
+R_contra = TypeVar("R_contra", PollRequest, DeliveryRequest, contravariant=True)
+
+
+class Queue(Protocol[R_contra]):
+    def put(self, request: R_contra, delay: timedelta = timedelta()) -> None:
+        """To be handled after the delay, of at most seven days, which counts in whole seconds."""

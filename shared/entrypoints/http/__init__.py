@@ -22,32 +22,33 @@ def _api() -> func.AsgiMiddleware:
         return func.AsgiMiddleware(build(error))
 
 
+async def _answered(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+    answer: func.HttpResponse = await _api().handle_async(req, context)
+    return answer
+
+
 @blueprint.route(route="api/{*path}", methods=_METHODS)
 async def api(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     """The HTTP API (req W1)."""
-    answer: func.HttpResponse = await _api().handle_async(req, context)
-    return answer
+    return await _answered(req, context)
 
 
 @blueprint.route(route="api/health/live", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 async def liveness(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     """What probes ask (req O7)."""
-    answer: func.HttpResponse = await _api().handle_async(req, context)
-    return answer
+    return await _answered(req, context)
 
 
 @blueprint.route(route="hooks/sign-in", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 async def sign_in_callback(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     """Where browsers come back to from signing in (req A5-A7); the state that they bring is the guard."""
-    answer: func.HttpResponse = await _api().handle_async(req, context)
-    return answer
+    return await _answered(req, context)
 
 
 @blueprint.route(route="hooks/unsubscribe", methods=["GET", "POST"], auth_level=func.AuthLevel.ANONYMOUS)
 async def unsubscribe(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     """Where the link in announcements leads (req M8); the token in it is the guard."""
-    answer: func.HttpResponse = await _api().handle_async(req, context)
-    return answer
+    return await _answered(req, context)
 
 
 @blueprint.route(route="hooks/graph", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)

@@ -22,10 +22,9 @@ from shared.entrypoints.http import (
     handing_in,
     health,
     imports,
-    installation,
+    kinds,
     mailboxes,
     outbox,
-    outgoing_rules,
     presets,
     problems,
     quarantine,
@@ -33,18 +32,17 @@ from shared.entrypoints.http import (
     senders,
     sign_ins,
     subscriptions,
-    templates,
     ticket_changes,
-    ticket_types,
     tickets,
 )
 from shared.entrypoints.http.openapi import DESCRIPTION, document
 from shared.telemetry import Event, correlated, emit
 
-_PARTS = (
-    audit, configuration, mailboxes, senders, templates, outgoing_rules, outbox, handing_in, quarantine,
-    imports, presets, tickets, ticket_changes, ticket_types, contacts, erasures, announcements, sign_ins,
-    subscriptions, health, installation, runs,
+_ROUTERS = (
+    audit.router, configuration.router, mailboxes.router, senders.router, kinds.templates, kinds.outgoing_rules,
+    outbox.router, handing_in.router, quarantine.router, imports.router, presets.router, tickets.router,
+    ticket_changes.router, kinds.ticket_types, contacts.router, erasures.router, announcements.router,
+    sign_ins.router, subscriptions.router, health.router, kinds.installation, runs.router,
 )  # fmt: skip
 _FUNCTION_KEY = APIKeyHeader(
     name="x-functions-key", scheme_name="functionKey", auto_error=False, description="checked by Azure Functions"
@@ -71,11 +69,10 @@ def build(services: Services | SettingsError) -> FastAPI:
         },
     )
     app.state.services = services
-    for part in _PARTS:
-        app.include_router(part.router)
+    for router in _ROUTERS:
+        app.include_router(router)
     app.add_middleware(_Answered)
-    routers = [part.router for part in _PARTS]
-    app.openapi = cache(lambda: document(app, routers))  # type: ignore[method-assign]  # how FastAPI wants it to be replaced
+    app.openapi = cache(lambda: document(app, _ROUTERS))  # type: ignore[method-assign]  # how FastAPI wants it to be replaced
     return app
 
 
