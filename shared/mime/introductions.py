@@ -136,11 +136,13 @@ class Text:
             values |= self._labelled_in_line(start)
         whole = " ".join(self.plain[start:end])
         has_date, has_address = _CLOCK.search(whole) and _EXACT_DATE.search(whole), "@" in whole
-        has_fields = has_address or has_date or values.keys() >= {"date", "subject"}
+        names_somebody = _LETTER.search(values.get("from", "") or "x")
+        has_fields = names_somebody and (has_address or has_date or values.keys() >= {"date", "subject"})
         is_exact = (has_date and has_address) if any_language else has_fields
-        if not ("from" in values or any_language) or len(values) < _MIN_LABELS or not is_exact:
-            return None
         sender = values.get("from", "") or next((value for value in values.values() if "@" in value), "")
+        is_framed = any_language and end < len(self.plain) and _RULE.fullmatch(self.plain[end])
+        if not ("from" in values or any_language) or len(values) < _MIN_LABELS or not is_exact or is_framed:
+            return None
         return Introduction(start, end, sender)
 
     def _labelled(self, start: int, *, any_language: bool) -> tuple[dict[str, str], int]:
@@ -213,7 +215,8 @@ def _attributes(joined: str, *, is_quote_next: bool) -> bool:
     if _is_narrated(joined) or (verb and _goes_on(" ".join(spoken[verb:]))):
         return False
     is_of_address = _ADDRESS_AT_END.search(joined)
-    if (has_verb and address) or (date and clock and (has_verb or is_of_address)):
+    is_named = address and (date or clock or joined[: address.start()][-1:] in "<([:")
+    if (has_verb and is_named) or (date and clock and (has_verb or is_of_address)):
         return True
     is_short = len(joined) <= _SHORT and joined.count(" ") < _FEW_WORDS
     return is_quote_next and bool(
@@ -229,9 +232,8 @@ def _is_narrated(joined: str) -> bool:
 
 
 def _goes_on(behind: str) -> bool:
-    """Whether more than a name or a date is behind the verb: `wrote in the chat:`."""
-    is_name = _DATE.search(behind) or _ADDRESS.search(behind) or behind == "je"  # as in `napisao je`
-    return behind[:1].islower() and not is_name
+    """Whether more than a name or a date is behind the verb: `wrote in the chat:`; but not `napisao je:`."""
+    return behind[:1].islower() and not ("@" in behind.split(" ", 1)[0] or _DATE.search(behind) or behind == "je")
 
 
 def _author(attribution: str) -> str:

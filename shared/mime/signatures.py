@@ -95,7 +95,7 @@ def _above_confidential(lines: list[str]) -> list[str]:
 
 def _is_confidential(paragraph: str) -> bool:
     """Whether lawyers wrote it: one term of theirs may be anybody's, several are not."""
-    if len(paragraph) < _MIN_CONFIDENTIAL:
+    if len(paragraph) < _MIN_CONFIDENTIAL or _QUESTION.search(paragraph):
         return bool(pattern("confidential_titles").match(paragraph))
     return len({term[0].casefold() for term in pattern("legal_terms").finditer(paragraph)}) >= _LEGAL_TERMS
 
