@@ -113,9 +113,8 @@ def _problems(services: Services, ticket: Ticket, new: NewComment, by: Address |
 
 
 def _cc(ticket: Ticket, copied: tuple[Address, ...]) -> tuple[Address, ...]:
-    known = {same_address(each.address): each for each in (*copied, *ticket.cc)}
-    first = {same_address(each.address): known[same_address(each.address)] for each in (*ticket.cc, *copied)}
-    return tuple(first.values())
+    known = {same_address(each.address) for each in ticket.cc}
+    return (*ticket.cc, *(each for each in copied if same_address(each.address) not in known))
 
 
 def _status(ticket: Ticket, new: NewComment) -> Status:

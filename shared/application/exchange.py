@@ -14,12 +14,11 @@ from shared.application.configuration import Kind, add, checked, delete, kept_by
 from shared.application.contact_files import json_lines
 from shared.application.contacts import Imported, Line, every, import_lines
 from shared.application.installation import INSTALLATION
-from shared.application.mailboxes import MAILBOXES
+from shared.application.mailboxes import MAILBOXES, TICKET_TYPES
 from shared.application.ports.stores import Versioned
 from shared.application.sending_configuration import OUTGOING_RULES, SENDERS, TEMPLATES
 from shared.application.services import Services
 from shared.application.subscriptions import SUBSCRIPTIONS
-from shared.application.ticket_types import TICKET_TYPES
 from shared.application.validation import validated
 from shared.domain.audit import Values, differences
 from shared.domain.errors import Invalid, PreconditionFailed, Problem
@@ -78,9 +77,8 @@ def export(services: Services, *, contacts: bool = False) -> dict[str, Any]:
     for section, kind in KINDS.items():
         stored = sorted((each.value for each in kind.store(services).all()), key=lambda each: str(each.id))
         exported[section] = [_exported(kind, each) for each in stored]
-    exported["installation"] = next(iter(exported["installation"]), None)
-    if exported["installation"] is None:
-        del exported["installation"]
+    if installations := exported.pop("installation"):
+        exported["installation"] = installations[0]
     if contacts:
         exported["contacts"] = [each.model_dump(mode="json") for each in every(services)]
     return exported

@@ -1,4 +1,4 @@
-"""Configured mailboxes: what about them must fit together."""
+"""Configured mailboxes, and the ticket types that they may create: what about them must fit together."""
 
 import re
 import unicodedata
@@ -13,7 +13,7 @@ from shared.domain.mailbox import Mailbox, MailboxSettings
 from shared.domain.processing import processing_problems, routes
 from shared.domain.settlement import Keep, MarkRead, Move
 from shared.domain.sources import GraphSource
-from shared.domain.ticket_types import all_types
+from shared.domain.ticket_types import TicketType, TicketTypeSettings, all_types
 
 
 def find_mailbox(services: Services, mailbox_id: str) -> Versioned[Mailbox]:
@@ -129,6 +129,14 @@ def _segments(kind: str, path: object) -> tuple[str, ...]:
     separators = r"[/\\.]" if kind == "imap" else r"[/\\]"
     return tuple(segment.strip() for segment in re.split(separators, path) if segment.strip())
 
+
+TICKET_TYPES = Kind(
+    noun="ticket type",
+    settings=TicketTypeSettings,
+    stored=TicketType,
+    store=lambda services: services.ticket_types,
+)
+"""Req K7. A mailbox that names one that is gone makes tickets without its fields."""
 
 MAILBOXES = Kind(
     noun="mailbox",

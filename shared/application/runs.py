@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from typing import Annotated
 
 from pydantic import AwareDatetime, Field
@@ -64,10 +63,8 @@ def newest(
         found = services.tickets.runs(mailbox_id, size, replace(wanted, until=until))
         return [MailboxRun(**asdict(run), mailbox_id=mailbox_id) for run in found]
 
-    merged = newest_first(mailbox_ids, limit, page, key=lambda run: run.place)
-    listed = list(islice(merged, limit))
-    more = next(merged, None) is not None
-    return listed, _PLACES.write(listed[-1].place) if more else None
+    listed, has_more = newest_first(mailbox_ids, limit, page, key=lambda run: run.place)
+    return listed, _PLACES.write(listed[-1].place) if has_more else None
 
 
 def sums(services: Services, mailbox_ids: Sequence[str], wanted: RunFilter) -> list[RunSums]:

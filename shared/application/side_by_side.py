@@ -3,6 +3,7 @@
 import heapq
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import Any, TypeVar
 
 _AT_ONCE = 16
@@ -19,9 +20,9 @@ def for_each(items: Sequence[S], ask: Callable[[S], T]) -> list[T]:
 
 def newest_first(
     mailbox_ids: Sequence[str], limit: int, page: Callable[[str, T | None, int], Sequence[T]], key: Callable[[T], Any]
-) -> Iterator[T]:
-    """The items of all mailboxes, falling by their key; `page` gets the item of the mailbox to go on after, and a size.
-    About `limit` of them are read at first, and some of every mailbox.
+) -> tuple[list[T], bool]:
+    """The first items of all mailboxes, falling by their key, and whether there are more. `page` gets the item of the
+    mailbox to go on after, and a size: about `limit` of them are read at first, and some of every mailbox.
     """
     size = limit // max(len(mailbox_ids), 1) + 5
 
@@ -32,4 +33,5 @@ def newest_first(
             yield from items
 
     first_pages = for_each(mailbox_ids, lambda mailbox_id: page(mailbox_id, None, size))
-    return heapq.merge(*map(walk, mailbox_ids, first_pages), key=key, reverse=True)
+    merged = heapq.merge(*map(walk, mailbox_ids, first_pages), key=key, reverse=True)
+    return list(islice(merged, limit)), next(merged, None) is not None

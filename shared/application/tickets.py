@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from itertools import islice
 from typing import Annotated
 
 from pydantic import Field
@@ -31,9 +30,8 @@ def newest(
         before = last.number if last else positions.get(mailbox_id)
         return services.tickets.tickets(mailbox_id, open_only=open_only, limit=size, before=before)
 
-    merged = newest_first(mailbox_ids, limit, page, key=lambda ticket: ticket.created_at)
-    listed = list(islice(merged, limit))
-    if next(merged, None) is None:
+    listed, has_more = newest_first(mailbox_ids, limit, page, key=lambda ticket: ticket.created_at)
+    if not has_more:
         return listed, None
     return listed, _POSITIONS.write({**positions, **{ticket.mailbox_id: ticket.number for ticket in listed}})
 

@@ -5,8 +5,8 @@ from pydantic import BaseModel
 
 from shared.application import configuration
 from shared.application.installation import INSTALLATION, for_editing
+from shared.application.mailboxes import TICKET_TYPES
 from shared.application.sending_configuration import OUTGOING_RULES, TEMPLATES, previewed
-from shared.application.ticket_types import TICKET_TYPES
 from shared.domain.installation import Installation, InstallationSettings
 from shared.domain.outgoing_rules import OutgoingRule
 from shared.domain.templates import Rendered, Template, TemplateSettings
