@@ -68,7 +68,6 @@ def written(
         text=rendered.text,
         html=rendered.html,
         language=told["language"],
-        in_reply_to=before[-1] if before else "",
         references=tuple(before),
         attachments=_attached(content, comment),
         automatic=automatic(notice),

@@ -56,11 +56,8 @@ def _fields(message: OutgoingMessage) -> Iterator[tuple[str, str]]:
     yield "Subject", text(subject_with_tag(message.subject, message.tag), LINE - len("Subject: "))
     yield "Date", format_datetime(message.at.astimezone(UTC))
     yield "Message-ID", ids([message.message_id])
-    yield "In-Reply-To", ids([message.in_reply_to])
-    yield (
-        "References",
-        ids([*(each for each in message.references if each != message.in_reply_to), message.in_reply_to]),
-    )
+    yield "In-Reply-To", ids(message.references[-1:])
+    yield "References", ids(message.references)
     yield "Auto-Submitted", message.automatic or ""
     yield "X-Auto-Response-Suppress", _SUPPRESSED if message.automatic else ""
     yield "Precedence", "bulk" if unsubscribe else "auto_reply" if is_reply else ""

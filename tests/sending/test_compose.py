@@ -226,8 +226,7 @@ def test_nothing_that_people_write_begins_another_field(hostile):
         language=hostile,
         loop_id=hostile,
         unsubscribe_url=f"https://example.com/{hostile}",
-        in_reply_to=f"<a{hostile}@x>",
-        references=(f"<b{hostile}@x>",),
+        references=(f"<b{hostile}@x>", f"<a{hostile}@x>"),
         attachments=(OutgoingAttachment(hostile, f"text/plain{hostile}", b"x", hostile),),
     )
 
@@ -330,7 +329,7 @@ def test_many_recipients_stand_each_on_a_line_of_their_own():
 
 
 def test_an_answer_refers_to_what_it_answers():
-    message = read(replace(MESSAGE, in_reply_to="<c@x>", references=("<a@x>", "<c@x>", "<b@x>")))
+    message = read(replace(MESSAGE, references=("<a@x>", "<a@x>", "<b@x>", "<c@x>")))
 
     assert (message["in-reply-to"], message["references"]) == ("<c@x>", "<a@x> <b@x> <c@x>")
 
@@ -338,7 +337,7 @@ def test_an_answer_refers_to_what_it_answers():
 def test_of_a_long_conversation_the_root_and_the_newest_messages_are_referred_to():
     references = tuple(f"<{number}.{'x' * 60}@example.org>" for number in range(500))
 
-    raw = compose(replace(MESSAGE, in_reply_to="<parent@x>", references=references))
+    raw = compose(replace(MESSAGE, references=(*references, "<parent@x>")))
 
     sent = parse(raw).references
     assert (sent[0], sent[1], sent[-1]) == (references[0], references[500 - MAX_REFERENCES + 2], "<parent@x>")
@@ -347,7 +346,7 @@ def test_of_a_long_conversation_the_root_and_the_newest_messages_are_referred_to
 
 @pytest.mark.parametrize("bad", ["<a b@x>", "<ü@x>", "no brackets", "<a@x>\r\nX: 1", "<" + "a" * 2_000 + "@x>", ""])
 def test_ids_that_cannot_be_written_are_left_out(bad):
-    message = read(replace(MESSAGE, in_reply_to=bad, references=("<root@x>", bad)))
+    message = read(replace(MESSAGE, references=("<root@x>", bad)))
 
     assert (message["in-reply-to"], message["references"]) == (None, "<root@x>")
 
