@@ -26,8 +26,7 @@ class OutgoingAttachment:
 
 @dataclass(frozen=True, slots=True)
 class OutgoingMessage:
-    """One message to be sent. Ids have their angle brackets; `references` runs from oldest to newest: the last is what it
-    answers.
+    """One message to be sent. Ids have their angle brackets; the newest of `references`, the last, is what it answers.
 
     `tag` is that of the ticket, without brackets; `loop_id` names the Mailroom that sends, for whoever forwards our
     mail back to us; `unsubscribe_url` is for announcements, and takes a POST without any question (RFC 8058).
