@@ -4,6 +4,7 @@ knows.
 
 import tomllib
 from collections.abc import Mapping
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -43,6 +44,21 @@ def _whole(advice: str) -> str:
 @cache
 def _tables() -> dict[str, Any]:
     return tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
+
+
+def busy(
+    who: str,
+    status: int,
+    wait: timedelta | None,
+    otherwise: type[errors.SourceUnavailable] = errors.SourceUnavailable,
+) -> errors.SourceUnavailable | None:
+    """What an HTTP status says that is about no request alone; `otherwise` is what a failure within means here."""
+    if status == 429:
+        return errors.Throttled(f"{who} asks us to wait.", retry_after=wait)
+    if status >= 500:
+        kind = errors.SourceUnavailable if status == 503 else otherwise
+        return kind(f"{who} is out of order ({status}).", retry_after=wait)
+    return None
 
 
 class Refused(errors.SourceMisbehaved):

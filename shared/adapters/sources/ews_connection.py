@@ -13,7 +13,7 @@ from shared.adapters.connection import Connection
 from shared.adapters.credentials import Credentials
 from shared.adapters.https import retry_after
 from shared.adapters.net import BoundedSocket, Timeouts, Unanswered, network_errors
-from shared.adapters.refusals import advice
+from shared.adapters.refusals import advice, busy
 from shared.adapters.sasl import ntlm
 from shared.domain.errors import (
     AccessDenied,
@@ -22,7 +22,6 @@ from shared.domain.errors import (
     SourceMisbehaved,
     SourceMisconfigured,
     SourceUnavailable,
-    Throttled,
 )
 from shared.domain.fields import Tls
 from shared.domain.sign_in import PasswordSignIn
@@ -40,9 +39,8 @@ class Redirected(SourceMisconfigured):
 
 
 def _refusal(status: int, headers: Mapping[str, str]) -> AppError:
-    if status in (429, 500, 502, 503, 504):
-        kind = {429: Throttled, 503: SourceUnavailable}.get(status, Unanswered)
-        return kind(f"The server is out of order ({status}).", retry_after=retry_after(headers))
+    if status != 501 and (error := busy("The server", status, retry_after(headers), Unanswered)):
+        return error
     if status == 403:
         role = "Have Exchange Web Services turned on for the account, and check access policies and the app's role."
         return AccessDenied("The server does not let the account use Exchange Web Services.", advice=role)

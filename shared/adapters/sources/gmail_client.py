@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import Any
 from urllib.parse import quote
 
-from shared.adapters.refusals import Refused, TimedOut, advice, meanings
+from shared.adapters.refusals import Refused, TimedOut, advice, busy, meanings
 from shared.adapters.services import SourceServices
 from shared.adapters.sources.fetching import chunks
 from shared.adapters.sources.folders import folder_missing, split_path
@@ -19,8 +19,6 @@ from shared.domain.errors import (
     FolderMissing,
     MessageError,
     SourceMisbehaved,
-    SourceUnavailable,
-    Throttled,
 )
 from shared.domain.mailbox import Mailbox
 from shared.domain.message import MessageRef
@@ -48,11 +46,8 @@ class GmailClient(RestClient):
 
     def refusal(self, status: int, body: Any, wait: timedelta | None) -> AppError:
         reason = _reason(body).casefold()
-        if status == 429 or reason in _QUOTA:
-            return Throttled("Gmail asks us to wait.", retry_after=wait)
-        if status >= 500:
-            busy = SourceUnavailable if status == 503 else TimedOut
-            return busy(f"Gmail is out of order ({status}).", retry_after=wait)
+        if error := busy("Gmail", 429 if reason in _QUOTA else status, wait, TimedOut):
+            return error
         if meaning := meanings("gmail").get(reason):
             return meaning.error()
         if status == 401:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from shared.adapters.refusals import Refused, TimedOut, advice, meanings
+from shared.adapters.refusals import Refused, TimedOut, advice, busy, meanings
 from shared.adapters.services import SourceServices
 from shared.adapters.sources.folders import ROOT, FolderTree
 from shared.adapters.sources.rest_client import RestClient
@@ -15,8 +15,6 @@ from shared.domain.errors import (
     CredentialsRejected,
     CursorExpired,
     SourceMisbehaved,
-    SourceUnavailable,
-    Throttled,
 )
 from shared.domain.sign_in import MicrosoftSignIn
 
@@ -34,11 +32,7 @@ _SELECT = "id,displayName,childFolderCount"
 _IMMUTABLE_IDS = 'IdType="ImmutableId"'  # asked for with each request, or ids change with every move
 
 _CURSOR = ("syncstatenotfound", "syncstateinvalid", "resyncrequired")
-_BUSY: Mapping[int, tuple[type[SourceUnavailable], str]] = {
-    429: (Throttled, "Graph asks us to wait."),
-    503: (SourceUnavailable, "Graph is out of order (503)."),
-    504: (TimedOut, "Graph gave up waiting (504)."),
-}
+_BUSY = (429, 503, 504)
 
 
 class GraphClient(RestClient):
@@ -59,9 +53,8 @@ class GraphClient(RestClient):
         key = code.casefold()
         if status == 410 or key in _CURSOR:
             return CursorExpired()
-        if status in _BUSY:
-            kind, text = _BUSY[status]
-            return kind(text, retry_after=wait)
+        if status in _BUSY and (error := busy("Graph", status, wait, TimedOut)):
+            return error
         if meaning := meanings("graph").get(key):
             return meaning.error()
         if status == 401:

@@ -16,15 +16,13 @@ from cryptography.x509 import load_pem_x509_certificate
 from shared.adapters.https import Session, network_errors, retry_after
 from shared.adapters.identity import managed_identity_token
 from shared.adapters.proxy import ProxyAccess
-from shared.adapters.refusals import meanings
+from shared.adapters.refusals import busy, meanings
 from shared.adapters.tokens.token_endpoint import accepted, json_object
 from shared.domain.clouds import CloudName
 from shared.domain.errors import (
     AppError,
     CredentialsRejected,
     SourceMisbehaved,
-    SourceUnavailable,
-    Throttled,
 )
 from shared.domain.sign_in import Certificate, ClientSecret, ManagedIdentity, MicrosoftAppSignIn, MicrosoftUserSignIn
 from shared.settings import Settings
@@ -145,10 +143,9 @@ def _refusal(status: int, body: Mapping[str, Any], retry_after: timedelta | None
     """By its AADSTS code (req A10)."""
     codes = body.get("error_codes")
     code = codes[0] if isinstance(codes, list) and codes else 0
-    if status == 429:
-        return Throttled("Entra ID asks us to wait.", retry_after=retry_after)
-    if status >= 500 or code in _TRANSIENT or body.get("error") == "temporarily_unavailable":
-        return SourceUnavailable(f"Entra ID is out of order ({status}).", retry_after=retry_after)
+    is_transient = code in _TRANSIENT or body.get("error") == "temporarily_unavailable"
+    if error := busy("Entra ID", 503 if is_transient and status != 429 else status, retry_after):
+        return error
     if meaning := meanings("entra").get(str(code)):
         return meaning.error(f"Entra ID refuses: {meaning.text} (AADSTS{code}).")
     if code:

@@ -9,8 +9,8 @@ from urllib.parse import urlencode
 
 from shared.adapters.https import guarded_post, retry_after
 from shared.adapters.proxy import ProxyAccess
-from shared.adapters.refusals import advice, meanings
-from shared.domain.errors import AppError, CredentialsRejected, SourceMisbehaved, SourceUnavailable, Throttled
+from shared.adapters.refusals import advice, busy, meanings
+from shared.domain.errors import AppError, CredentialsRejected, SourceMisbehaved
 from shared.settings import Settings
 
 _LONGEST_ANSWER = 100_000
@@ -29,10 +29,8 @@ def post_form(url: str, form: Mapping[str, str], settings: Settings, proxy: Prox
 
 def accepted(status: int, body: Mapping[str, Any] | None, wait: timedelta | None) -> dict[str, Any]:
     """The body of a success. :raises AppError: it is none."""
-    if status == 429:
-        raise Throttled("The sign-in service asks us to wait.", retry_after=wait)
-    if status >= 500:
-        raise SourceUnavailable(f"The sign-in service is out of order ({status}).", retry_after=wait)
+    if error := busy("The sign-in service", status, wait):
+        raise error
     if body is None:
         raise SourceMisbehaved(f"The token URL answers {status} with something else than JSON.", advice=_CHECK_URL)
     if status != 200 or "error" in body:
