@@ -128,7 +128,9 @@ class Text:
         return None
 
     def _header(self, start: int, *, any_language: bool = False) -> Introduction | None:
-        """A block of labels: the author and two more, with a subject, an address or a time; in other languages both."""
+        """A block of labels: the author and two more, with an address, a time or both date and subject; in other
+        languages with an address and a time, and not in a frame, as notes have it.
+        """
         if start >= len(self.plain) or not (any_language or self._label(start)):
             return None
         values, end = self._labelled(start, any_language=any_language)
@@ -136,14 +138,15 @@ class Text:
             values |= self._labelled_in_line(start)
         whole = " ".join(self.plain[start:end])
         has_date, has_address = _CLOCK.search(whole) and _EXACT_DATE.search(whole), "@" in whole
-        names_somebody = _LETTER.search(values.get("from", "") or "x")
-        has_fields = names_somebody and (has_address or has_date or values.keys() >= {"date", "subject"})
-        is_exact = (has_date and has_address) if any_language else has_fields
-        sender = values.get("from", "") or next((value for value in values.values() if "@" in value), "")
-        is_framed = any_language and end < len(self.plain) and _RULE.fullmatch(self.plain[end])
-        if not ("from" in values or any_language) or len(values) < _MIN_LABELS or not is_exact or is_framed:
-            return None
-        return Introduction(start, end, sender)
+        author = values.get("from", "")
+        if any_language:
+            is_framed = end < len(self.plain) and _RULE.fullmatch(self.plain[end])
+            is_header = has_date and has_address and not is_framed
+        else:
+            is_exact = has_address or has_date or values.keys() >= {"date", "subject"}
+            is_header = "from" in values and is_exact and not _CLOCK.match(author.strip())
+        sender = author or next((value for value in values.values() if "@" in value), "")
+        return Introduction(start, end, sender) if is_header and len(values) >= _MIN_LABELS else None
 
     def _labelled(self, start: int, *, any_language: bool) -> tuple[dict[str, str], int]:
         """The values of a block of labels by their kinds, and where it ends. A value may go on in further lines."""
