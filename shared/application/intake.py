@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from shared.application.arrivals import Arrived, Item, Taken, arrived, record
@@ -16,7 +16,7 @@ from shared.application.plan import Plan
 from shared.application.ports.connections import FetchFailure
 from shared.application.ports.platform import DeliveryRequest
 from shared.application.ports.stores import Versioned
-from shared.application.ports.tickets import ChangedQuarantine, Commit, Fenced, ReceiptExists, StoredRaw, TicketChanged
+from shared.application.ports.tickets import ChangedQuarantine, Commit, Fenced, ReceiptExists, TicketChanged
 from shared.application.services import Services
 from shared.domain.decision import Elsewhere, Facts
 from shared.domain.errors import (
@@ -33,7 +33,7 @@ from shared.domain.mailbox import Mailbox
 from shared.domain.message import Cursor, MessageRef
 from shared.domain.processing import header_names
 from shared.domain.recognition import reused_id_key
-from shared.domain.ticket import Outcome, RawPointer, Receipt
+from shared.domain.ticket import Outcome, Receipt
 
 _LEASE = timedelta(minutes=5)
 _MAX_DEFERRED = 100
@@ -223,8 +223,8 @@ class Intake:
     def _plan(self, batch: Sequence[Arrived]) -> Plan:
         state, insiders = self._owned_state(), self._finder.insiders  # made here, before many ask for it at once
         looked_up = self._readers.map(self._look_up, batch)
-        dates = self._terms.original_dates
-        plan = Plan(self._mailbox, state, self._clock(), self._pack, insiders, self._events(), has_original_dates=dates)
+        dates, pack = self._terms.original_dates, partial(self._raws.pack, self._mailbox.id)
+        plan = Plan(self._mailbox, state, self._clock(), pack, insiders, self._events(), has_original_dates=dates)
         for item, (facts, found) in zip(batch, looked_up, strict=True):
             with of_one_message():
                 decision = plan.decide(facts, found).decision
@@ -250,19 +250,14 @@ class Intake:
         if mailbox is None:
             raise MessageError("the mailbox that its ticket is in is not there any more")
         for _ in range(_MAX_CONFLICTS):
-            with suppress(Fenced), closing(self._intake_of(mailbox)) as there:
+            state, etag = self._tickets.state(mailbox.id)
+            there = Intake(self._services, mailbox, state, etag, owner=None, terms=self._terms)
+            with suppress(Fenced), closing(there):
                 taken = there.take_in([arrived(item.raw, header_names(mailbox))])[0]
                 if taken.is_stored:
                     return taken
                 break
         raise MessageError("the mailbox that its ticket is in cannot take it now")
-
-    def _intake_of(self, mailbox: Mailbox) -> "Intake":
-        state, etag = self._tickets.state(mailbox.id)
-        return Intake(self._services, mailbox, state, etag, owner=None, terms=self._terms)
-
-    def _pack(self, content: bytes) -> tuple[RawPointer, StoredRaw | None]:
-        return self._raws.pack(self._mailbox.id, content)
 
     def _recognised(self, batch: Sequence[Arrived]) -> tuple[list[Arrived], list[Taken]]:
         """Split into messages that are new after all and those with a receipt.
