@@ -26,7 +26,8 @@ from tests.sources.contract import Secrets
 from tests.webhooks.receiver import Receiver, run_receiver
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-IMPATIENT = Timeouts(connect=2, idle=0.5, command=1)
+PATIENT = Timeouts(connect=60, idle=60, command=60)
+"""Answers come however slow the machine is."""
 
 
 @pytest.fixture(scope="session")
@@ -64,7 +65,13 @@ def settings_with(**changes: str) -> Settings:
 
 @pytest.fixture
 def webhooks(settings: Settings) -> HttpsWebhooks:
-    return HttpsWebhooks(settings, IMPATIENT)
+    return HttpsWebhooks(settings, PATIENT)
+
+
+@pytest.fixture
+def impatient(settings: Settings) -> HttpsWebhooks:
+    """For those who never answer."""
+    return HttpsWebhooks(settings, Timeouts(connect=2, idle=0.5, command=1))
 
 
 @dataclass

@@ -218,13 +218,13 @@ def test_a_receiver_that_asks_to_wait_is_left_alone_for_so_long(desk, owed, rece
 
 
 @pytest.mark.parametrize("behaviour", [never_answers, None], ids=["silent", "not there"])
-def test_a_receiver_that_does_not_answer_is_tried_again(desk, receiver, behaviour):
+def test_a_receiver_that_does_not_answer_is_tried_again(desk, receiver, impatient, behaviour):
     receiver.behave = behaviour
     desk.subscribe(url=receiver.url if behaviour else "https://localhost:1/")
     desk.ticket()
     (entry,) = webhook_entries(desk.services, desk.mailbox.id, desk.event())
 
-    later = deliver_webhook(desk.services, desk.mailbox.id, entry)
+    later = deliver_webhook(replace(desk.services, webhooks=impatient), desk.mailbox.id, entry)
 
     assert isinstance(later, Later)
     assert later.error

@@ -12,7 +12,7 @@ from shared.domain.errors import (
     SourceUnavailable,
     TargetRefused,
 )
-from tests.webhooks.conftest import IMPATIENT, settings_with
+from tests.webhooks.conftest import PATIENT, settings_with
 from tests.webhooks.receiver import answers, never_answers, repeats, says
 
 
@@ -44,13 +44,25 @@ def test_every_answer_is_handed_back_with_what_it_asks_for(webhooks, receiver, s
 
 
 @pytest.mark.parametrize(
+    "behaviour",
+    [
+        pytest.param(never_answers, id="silent"),
+        pytest.param(repeats(b"HTTP/1.1 200 OK\r\nX: ", b"x", 0.05), id="one byte at a time"),
+        pytest.param(repeats(b"", b"HTTP/1.1 100 Continue\r\n\r\n"), id="endless interim answers"),
+    ],
+)
+def test_a_receiver_that_never_comes_to_an_answer_is_left(impatient, receiver, behaviour):
+    receiver.behave = behaviour
+
+    with pytest.raises(SourceUnavailable):
+        post(impatient, receiver.url)
+
+
+@pytest.mark.parametrize(
     ("behaviour", "error"),
     [
-        pytest.param(never_answers, SourceUnavailable, id="silent"),
-        pytest.param(repeats(b"HTTP/1.1 200 OK\r\nX: ", b"x", 0.05), SourceUnavailable, id="one byte at a time"),
         pytest.param(repeats(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"), SourceMisbehaved, id="endless headers"),
         pytest.param(repeats(b"", b"x" * 9999), SourceMisbehaved, id="endless line"),
-        pytest.param(repeats(b"", b"HTTP/1.1 100 Continue\r\n\r\n"), SourceUnavailable, id="endless interim answers"),
         pytest.param(says(b""), SourceUnavailable, id="hangs up"),
         pytest.param(says(b"SSH-2.0-OpenSSH_9.2\r\n"), SourceMisbehaved, id="another protocol"),
     ],
@@ -94,7 +106,7 @@ def test_the_platform_s_own_services_are_never_reached(webhooks, host):
 
 
 def test_this_machine_is_reached_only_where_the_settings_allow_it(receiver):
-    guarded = HttpsWebhooks(settings_with(EXTRA_CA_FILE=receiver.ca_file, ALLOW_LOOPBACK_TARGETS="false"), IMPATIENT)
+    guarded = HttpsWebhooks(settings_with(EXTRA_CA_FILE=receiver.ca_file, ALLOW_LOOPBACK_TARGETS="false"), PATIENT)
 
     with pytest.raises(TargetRefused):
         post(guarded, receiver.url)
@@ -134,8 +146,8 @@ def test_a_name_with_one_refused_address_is_refused(webhooks, receiver, names):
 
 
 def test_a_certificate_must_be_trusted_and_for_the_host(receiver, names):
-    distrusting = HttpsWebhooks(settings_with(), IMPATIENT)
-    trusting = HttpsWebhooks(settings_with(EXTRA_CA_FILE=receiver.ca_file), IMPATIENT)
+    distrusting = HttpsWebhooks(settings_with(), PATIENT)
+    trusting = HttpsWebhooks(settings_with(EXTRA_CA_FILE=receiver.ca_file), PATIENT)
     names.update({"localhost": [["127.0.0.1"]], "another.example": [["127.0.0.1"]]})
 
     with pytest.raises(CertificateRejected):
