@@ -121,7 +121,7 @@ def _mailbox(
         found += _expiry(polled.secret_expires_at, now)
     if mailbox.enabled and installation(services).email_to_ticket:
         found += _polling(mailbox, polled, now)
-        found += _push(watches)
+        found += _push(services, mailbox, watches)
     return Report(mailbox, polled, tuple(found))
 
 
@@ -154,12 +154,15 @@ def _missed(mailbox: Mailbox, since: datetime) -> datetime:
     return since
 
 
-def _push(watches: Watches | None) -> Iterator[Finding]:
+def _push(services: Services, mailbox: Mailbox, watches: Watches | None) -> Iterator[Finding]:
     """Req C14"""
-    if watches and watches.failures:
-        text = f"Graph cannot be made to tell of new mail, which waits for the next poll: {watches.error}"
+    text = "Graph cannot be made to tell of new mail, which waits for the next poll"
+    if mailbox.has_push and not services.settings.public_url:
+        advice = "Set PUBLIC_URL, by which Graph reaches this app."
+        yield Finding(Level.WARNING, "push_failing", f"{text}: the app does not know its own address", advice)
+    elif watches and watches.failures:
         advice = watches.advice or "It is tried again by itself; see the guide to Microsoft 365 under Push."
-        yield Finding(Level.WARNING, "push_failing", text, advice)
+        yield Finding(Level.WARNING, "push_failing", f"{text}: {watches.error}", advice)
 
 
 def _shown(moment: datetime) -> str:

@@ -191,6 +191,14 @@ def test_push_that_cannot_be_had_is_a_finding_with_error_and_advice_until_it_can
     assert told() == []
 
 
+def test_push_without_an_address_of_our_own_is_a_finding(pushed: Pushed):
+    settings = replace(pushed.services.settings, public_url="")
+
+    found = mailbox_report(replace(pushed.services, settings=settings), pushed.mailbox).findings
+
+    assert [each.code for each in found if "PUBLIC_URL" in each.advice] == ["push_failing"]
+
+
 def test_a_mailbox_that_waits_after_a_failure_goes_on_waiting(pushed: Pushed):
     pushed.sweep()
     now = pushed.clock()
