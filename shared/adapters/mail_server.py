@@ -13,7 +13,7 @@ from shared.adapters.refusals import CommandRefused
 from shared.adapters.sasl import MECHANISMS, Mechanism, best_method, by_password, by_token, refuse_control_characters
 from shared.adapters.services import SourceServices
 from shared.adapters.tls import BoundedTlsSocket
-from shared.domain.errors import AppError, SourceMisconfigured
+from shared.domain.errors import AppError, SourceMisconfigured, SourceUnavailable
 from shared.domain.senders import SmtpTransport
 from shared.domain.sign_in import PasswordSignIn
 from shared.domain.sources import ImapSource, Pop3Source
@@ -92,6 +92,17 @@ class MailServer(Connection, ABC, Generic[W]):
             self.drop()
             raise
 
+    def _welcomed(self, sock: BoundedSocket) -> W:
+        try:
+            return self._greeted(sock)
+        except SourceUnavailable as error:
+            if not isinstance(error.__cause__, TimeoutError) or isinstance(sock, BoundedTlsSocket):
+                raise
+            advice = (
+                "Check the port and the TLS mode: ports such as 993, 995 and 465 keep silent until TLS, and need `tls`."
+            )
+            raise SourceUnavailable("The server says nothing on this port.", advice=advice) from error
+
     @abstractmethod
     def _greeted(self, sock: BoundedSocket) -> W: ...
 
@@ -104,7 +115,7 @@ class MailServer(Connection, ABC, Generic[W]):
         mode, command = self._server.tls.mode, self.starttls
         if mode == "tls":
             self._sock = self._secured(self._sock)
-        wire = self._wire = self._greeted(self._sock)
+        wire = self._wire = self._welcomed(self._sock)
         if wire.takes(command) and mode.startswith("starttls"):
             with wire.errors():
                 self._sock = wire.secure(self._secured)

@@ -13,7 +13,7 @@ from shared.application.ports.platform import SecretStore
 from shared.application.services import Services
 from shared.application.validation import read
 from shared.domain.errors import AddressUnusable, Invalid, Problem
-from shared.domain.fields import EmailAddress, told
+from shared.domain.fields import EmailAddress, secret_names, told
 from shared.domain.mailbox import Mailbox, MailboxSettings
 from shared.domain.senders import Sender, SenderSettings
 
@@ -78,6 +78,7 @@ def check_unsaved(services: Services, data: object) -> list[CheckStage]:
 
 
 def check(services: Services, mailbox: Mailbox, secrets: SecretStore | None = None) -> list[CheckStage]:
+    _read_afresh(services, mailbox)
     with closing(services.open_source(mailbox, secrets)) as source:
         return list(source.check())
 
@@ -101,5 +102,12 @@ def _checked(
         mail = confirmation(services, sender, confirm_to) if confirm_to else None
     except AddressUnusable as error:
         raise Invalid([Problem("$.confirm_to", "cannot be written to")]) from error
+    _read_afresh(services, sender)
     with closing(services.open_sender(sender, secrets)) as connection:
         return list(connection.check(mail))
+
+
+def _read_afresh(services: Services, tested: Mailbox | Sender) -> None:
+    """A test is of what is in Key Vault now, which is what whoever has changed a secret wants to know."""
+    for name in secret_names(tested):
+        services.secrets.forget(name)

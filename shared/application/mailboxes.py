@@ -100,7 +100,10 @@ def _beyond_pop3(settings: MailboxSettings) -> Iterator[Problem]:
 def _read_twice(settings: MailboxSettings, others: Sequence[Mailbox]) -> Iterator[Problem]:
     """A mailbox that is not enabled reads nothing: so two of them can share a folder while one takes over."""
     owners = _owners(settings) if settings.enabled else set()
-    folders = _folders(settings.source.kind, getattr(settings.source, "folders", None))
+    written = getattr(settings.source, "folders", None)
+    folders = _folders(settings.source.kind, written)
+    if written and len(folders) < len(written):
+        yield Problem("$.source.folders", "must name each folder once")
     for other in others:
         theirs = getattr(other.source, "folders", None)
         if other.enabled and owners & _owners(other) and folders & _folders(other.source.kind, theirs):

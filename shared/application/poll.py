@@ -124,9 +124,8 @@ class _Poll:
         intake.lease()
         waiting = [Listed(item.ref) for item in state.deferred]
         while True:
-            seen = {listed.ref for listed in waiting}
-            messages = [*waiting, *(listed for listed in page.messages if listed.ref not in seen)]
-            self._take_in(source, intake, messages, committer)
+            once = {listed.ref: listed for listed in (*waiting, *page.messages)}
+            self._take_in(source, intake, list(once.values()), committer)
             intake.move_cursor(page.cursor)
             if not page.more or self._is_over(TIME_BUDGET):
                 break

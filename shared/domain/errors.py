@@ -44,14 +44,15 @@ class AppError(Exception):
     """Base of all errors of this application.
 
     `code` is stable and machine-readable; `advice` tells the person who must act what to do. Neither
-    the text nor the advice ever holds a secret, an address or a subject.
+    the text nor the advice ever holds a secret, an address or a subject. `usual_advice` stands where none is given.
     """
 
     code = "internal_error"
+    usual_advice = ""
 
     def __init__(self, message: str = "", *, advice: str = "") -> None:
         super().__init__(message or self.code)
-        self.advice = advice
+        self.advice = advice or self.usual_advice
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +138,10 @@ class SourceUnavailable(SourceError):
     """`retry_after` is how long the provider asked us to wait, where it did."""
 
     code = "source_unavailable"
+    usual_advice = (
+        "It may pass: polls and deliveries try again by themselves. Where it lasts, see whether the service or server "
+        "is up, and can be reached from where the app runs."
+    )
 
     def __init__(self, message: str = "", *, advice: str = "", retry_after: timedelta | None = None) -> None:
         super().__init__(message, advice=advice)
@@ -145,6 +150,10 @@ class SourceUnavailable(SourceError):
 
 class Throttled(SourceUnavailable):
     code = "throttled"
+    usual_advice = (
+        "It passes: polls and deliveries wait as long as they are asked to, and go on by themselves. Where it comes "
+        "back again and again, poll less often, or have the provider raise the limit."
+    )
 
 
 class CursorExpired(SourceError):
@@ -153,6 +162,10 @@ class CursorExpired(SourceError):
 
 class SourceMisbehaved(SourceError):
     code = "source_misbehaved"
+    usual_advice = (
+        "Polls and deliveries try again by themselves. Where it lasts, check that host and port lead to the right "
+        "service, and have those who run it look into its log."
+    )
 
 
 class MessageError(AppError):

@@ -132,6 +132,13 @@ def test_messages_are_not_moved_to_the_folder_that_is_read(api: TestClient, supp
     assert set(found) == {"$.settlement.folder"}
 
 
+@pytest.mark.parametrize("twice", [["INBOX", "Inbox"], "Support; Sales/New, Sales\\New"])
+def test_no_folder_is_read_twice(api: TestClient, support, twice):
+    found = problems(api.post("/api/mailboxes", json={**support, "source": {**IMAP, "folders": twice}}))
+
+    assert set(found) == {"$.source.folders"}
+
+
 def test_what_failed_is_not_moved_to_the_folder_that_is_read(api: TestClient, support):
     found = problems(api.post("/api/mailboxes", json={**support, "failed_folder": "inbox"}))
 

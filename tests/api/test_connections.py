@@ -7,6 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from local.dovecot import PASSWORD, Dovecot
+from local.simulators import Simulators
 from shared.application.services import Services
 from tests.api.conftest import SIGN_IN
 
@@ -62,6 +63,19 @@ def test_a_secret_can_be_tested_before_it_is_in_the_vault(api: TestClient, reach
 
     assert (without.json()["ok"], along.json()["ok"]) == (False, True)
     assert without.json()["stages"][-1]["code"] == "secret_missing"
+
+
+def test_a_secret_is_tested_as_it_is_in_the_vault_by_now(api: TestClient, vault: Simulators, reachable):
+    reachable["source"]["sign_in"]["password_secret"] = "changed"
+    vault.vault.put("changed", PASSWORD)
+    mailbox_id = api.post("/api/mailboxes", json=reachable).json()["id"]
+    right = api.post(f"/api/mailboxes/{mailbox_id}/test-connection")
+    vault.vault.put("changed", "mistyped")
+
+    wrong = api.post(f"/api/mailboxes/{mailbox_id}/test-connection")
+
+    assert (right.json()["ok"], wrong.json()["ok"]) == (True, False)
+    assert wrong.json()["stages"][-1]["code"] == "credentials_rejected"
 
 
 def test_a_secret_that_came_along_is_neither_kept_nor_told(api: TestClient, services: Services, reachable, caplog):

@@ -111,6 +111,13 @@ def test_a_change_without_a_version_is_refused(api: TestClient, support):
     assert put.json()["type"] == "urn:mailroom:if_match_is_required"
 
 
+def test_what_is_not_there_is_not_found_whether_or_not_a_version_is_named(api: TestClient, support):
+    put = api.put("/api/mailboxes/nobody-000000", json=support)
+    delete = api.delete("/api/mailboxes/nobody-000000")
+
+    assert (put.status_code, delete.status_code) == (404, 404)
+
+
 def test_a_version_is_recognised_in_each_way_that_http_writes_it(api: TestClient, support):
     mailbox_id, etag = created(api, support)
     path = f"/api/mailboxes/{mailbox_id}"

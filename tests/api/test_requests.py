@@ -70,6 +70,7 @@ def test_a_method_that_is_not_allowed_is_told_with_those_that_are(api: TestClien
 
     assert kind(answer) == (405, "method_not_allowed")
     assert answer.headers["Allow"] == "GET"
+    assert api.patch("/api/mailboxes").headers["Allow"] == "GET, POST"
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=201", "limit=many", "status=closed", "mailbox=No%2FId"])

@@ -23,7 +23,7 @@ def get(path, function="api"):
     return {"status": answer.status_code, "type": answer.mimetype, "body": json.loads(answer.get_body())}
 
 print(json.dumps({"indexed": indexed, "health": get("/api/health"), "tickets": get("/api/tickets?limit=5"),
-    "callback": get("/hooks/sign-in?state=x", "sign_in_callback")}))
+    "no_utf8": get("/api/mailboxes/%ff"), "callback": get("/hooks/sign-in?state=x", "sign_in_callback")}))
 """
 
 
@@ -54,6 +54,11 @@ def test_the_path_and_the_kind_of_the_answer_pass_through_the_trigger(said):
     assert said["tickets"]["status"] == 503
     assert said["tickets"]["type"] == "application/problem+json"
     assert said["tickets"]["body"]["type"] == "urn:mailroom:settings_invalid"
+
+
+def test_a_path_that_is_no_text_is_not_found(said):
+    assert (said["no_utf8"]["status"], said["no_utf8"]["type"]) == (404, "application/problem+json")
+    assert said["no_utf8"]["body"]["type"] == "urn:mailroom:not_found"
 
 
 def test_browsers_come_back_to_a_function_of_its_own(said):

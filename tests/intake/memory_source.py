@@ -26,6 +26,7 @@ class MemoryMailbox:
     unsettleable: set[int] = field(default_factory=set)
     down: AppError | None = None
     forgets_cursors: bool = False
+    repeats: bool = False
     arrivals: dict[int, datetime] = field(default_factory=dict)
     tells_dates: bool = True
     fetched: int = 0
@@ -55,6 +56,7 @@ class MemorySource:
         waiting = [uid for uid in present if uid > int(cursor or 0)]
         listed = tuple(Listed(_ref(uid), len(self.mailbox.messages[uid]), arrivals.get(uid)) for uid in waiting[:limit])
         last = max(waiting[:limit], default=int(cursor or 0))
+        listed *= 1 + self.mailbox.repeats
         return Page(listed, Cursor(str(last)), more=len(waiting) > limit)
 
     def fetch(self, messages: Sequence[Listed]) -> Iterator[RawMessage | FetchFailure]:

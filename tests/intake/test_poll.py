@@ -71,6 +71,16 @@ def test_a_backlog_of_several_pages_is_taken_in_whole_and_numbered_without_gaps(
     assert (run.listed, run.outcomes) == (250, {"created": 250})
 
 
+def test_a_message_that_is_listed_twice_on_a_page_is_counted_once(desk):
+    desk.provider.deliver(mail(id_="<1@x>"), mail(id_="<2@x>"))
+    desk.provider.repeats = True
+
+    desk.poll()
+
+    (run,) = desk.runs()
+    assert (run.listed, run.outcomes) == (2, {"created": 2})
+
+
 def test_a_reply_is_appended_to_the_ticket_of_the_message_it_answers(desk):
     desk.provider.deliver(mail(id_="<1@x>"))
     desk.poll()

@@ -523,6 +523,14 @@ def test_starttls_secures_the_connection(dovecot_mailbox, request):
         assert not tls.warning
 
 
+@pytest.mark.parametrize("mode", ["none", "starttls", "starttls_if_available"])
+def test_a_port_that_says_nothing_before_tls_is_told_by_its_mode(serving, reading, mode):
+    with pytest.raises(SourceUnavailable) as silent:
+        reading(serving(greeting=STALL), mode).folders()
+
+    assert "`tls`" in silent.value.advice
+
+
 def test_without_starttls_nothing_is_sent_where_it_is_demanded(serving, reading):
     server = serving()
 

@@ -8,6 +8,7 @@ blueprint = func.Blueprint()
 
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 """All of them, so that the API itself answers those that it does not allow."""
+_NO_PATH = '{"type": "urn:mailroom:not_found", "title": "Not found", "status": 404, "detail": "the path is not UTF-8"}'
 
 
 @cache
@@ -23,7 +24,10 @@ def _api() -> func.AsgiMiddleware:
 
 
 async def _answered(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
-    answer: func.HttpResponse = await _api().handle_async(req, context)
+    try:
+        answer: func.HttpResponse = await _api().handle_async(req, context)
+    except UnicodeDecodeError:  # what the library makes of a path that is not UTF-8 once it is unquoted
+        return func.HttpResponse(_NO_PATH, status_code=404, mimetype="application/problem+json")
     return answer
 
 

@@ -33,6 +33,7 @@ def document(app: FastAPI, routers: Iterable[APIRouter]) -> dict[str, Any]:
     made = get_openapi(title=app.title, version=app.version, description=app.description, tags=TAGS, routes=app.routes)
     for operations in made["paths"].values():
         for operation in operations.values():
+            _require_if_match(operation)
             failures = described(*_failures(operation))
             operation["responses"] |= {str(status): answer for status, answer in failures.items()}
     models: list[type[BaseModel]] = [*dict.fromkeys(_bodies(routers)), ProblemDetails]
@@ -41,6 +42,13 @@ def document(app: FastAPI, routers: Iterable[APIRouter]) -> dict[str, Any]:
     )
     made["components"]["schemas"] |= schemas["$defs"]
     return made
+
+
+def _require_if_match(operation: dict[str, Any]) -> None:
+    """Its lack is told only once what is to be changed was found, so FastAPI sees a default."""
+    for each in operation.get("parameters", ()):
+        if each["name"] == "If-Match" and each["schema"].pop("default", None) == "":
+            each["required"] = True
 
 
 def _bodies(routers: Iterable[APIRouter]) -> Iterator[type[BaseModel]]:

@@ -8,6 +8,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.routing import compile_path
 
 from shared.application.validation import message
 from shared.domain import errors
@@ -46,6 +47,8 @@ _TITLES = {
     502: "The mail server misbehaves",
     503: "Not available now",
 }
+
+_CODES = str.maketrans(" -", "__")
 
 
 class Problem(BaseModel):
@@ -103,22 +106,28 @@ def _retry_after(error: errors.AppError) -> dict[str, str]:
     return {}
 
 
-async def http_exception(_: Request, error: Exception) -> JSONResponse:
+async def http_exception(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     headers = dict(error.headers or {})
-    title = _TITLES.get(error.status_code, "not served").lower()
-    return answer(error.status_code, title.replace(" ", "_"), error.detail, headers=headers)
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(sorted(_allowed(request)))
+    code = _TITLES.get(error.status_code, "not served").lower().translate(_CODES)
+    return answer(error.status_code, code, error.detail, headers=headers)
+
+
+def _allowed(request: Request) -> set[str]:
+    """By all operations at this path; FastAPI tells those of the first."""
+    paths = request.app.openapi()["paths"].items()
+    here = (operations for path, operations in paths if compile_path(path)[0].match(request.url.path))
+    return {method.upper() for operations in here for method in operations}
 
 
 async def parameters_invalid(_: Request, error: Exception) -> JSONResponse:
-    """A path that has the wrong form names nothing that exists, and the only header asked for is If-Match."""
+    """A path that has the wrong form names nothing that exists."""
     assert isinstance(error, RequestValidationError)
     found = error.errors()
-    places = {each["loc"][0] for each in found}
-    if "path" in places:
+    if any(each["loc"][0] == "path" for each in found):
         return answer(404, errors.NotFound.code, "there is nothing of that name")
-    if "header" in places:
-        return answer(428, "if_match_is_required", "send If-Match with the ETag of the version that you have read")
     return invalid([Problem(path=".".join(map(str, each["loc"])), message=message(each)) for each in found])
 
 

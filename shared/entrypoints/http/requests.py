@@ -113,15 +113,19 @@ class Versions:
     """The versions that a change is meant for: strong ETags, or any version there is (RFC 9110 section 13.1.1)."""
 
     def __init__(self, if_match: str) -> None:
+        self._are_given = bool(if_match)
         self._tags = set(re.findall(r'\*|"[^"]*"', if_match))
 
     def require(self, stored_etag: str) -> None:
+        """Asked where there is something to change: what is not there is not found, whatever the header says."""
+        if not self._are_given:
+            raise HTTPException(428, "send If-Match with the ETag of the version that you have read")
         if not self._tags & {"*", etag(stored_etag)}:
             raise PreconditionFailed("If-Match names another version than the current one", advice="Read it again.")
 
 
 def _if_match(
-    if_match: Annotated[str, Header(alias="If-Match", description="the ETag of the version that you have read")],
+    if_match: Annotated[str, Header(alias="If-Match", description="the ETag of the version that you have read")] = "",
 ) -> Versions:
     return Versions(if_match)
 
