@@ -16,7 +16,7 @@ from shared.domain.explain import Step
 from shared.domain.facts import Facts as Seen
 from shared.domain.kinds import REPORTS, Kind
 from shared.domain.mailbox import Mailbox
-from shared.domain.message import InboundMessage
+from shared.domain.message import Address, InboundMessage
 from shared.domain.patterns import Effort
 from shared.domain.people import Insiders, cc, requester, without_own
 from shared.domain.processing import Processed, process
@@ -60,30 +60,30 @@ class Finder:
 
     def look_up(self, item: Arrived, now: datetime) -> tuple[Facts, Found | None]:
         """What the configuration has to say about a message, and the stored ticket that it speaks of."""
-        message, sender = item.message, self._sender(item.message)
+        message, sender = item.message, self._contact(item.message.sender)
         if message.message_id and self._services.own_ids.read(message.message_id):
             message = replace(message, kind=Kind.OWN)
         people, forwarded = self._mailbox.people, partial(original_sender, item.raw.content)
         is_forged = fails_dmarc(message, self._mailbox.replies.trusted_authentication)
-        asks = requester(people, message, None if is_forged else sender, self.insiders, forwarded)
-        copied = cc(people, message, self.insiders, asks)
-        seen = Seen(message, item.raw.full_size, sender, Effort(thread_time))
+        trusted = None if is_forged else sender
+        asks = requester(people, message, trusted, self.insiders, forwarded)
+        copied, asking = cc(people, message, self.insiders, asks), self._contact(asks)
+        seen = Seen(message, item.raw.full_size, trusted, Effort(thread_time), requester=asking)
         draft = Draft(requester=asks, subject=message.subject, text=message.text, cc=copied)
         processed = process(self._mailbox, self._types, seen, draft)
         processed = replace(processed, draft=without_own(processed.draft, asks, self.insiders))
         if processed.route and not self._is_there(processed.route):
             gone = Step("rules", "route", matched=False, detail=f"there is no mailbox {processed.route} any more")
             processed = replace(processed, route=None, steps=(*processed.steps, gone))
-        facts = Facts(message, self._mailbox, now, processed, sender=sender, sent_to=self._sent_to(message))
+        sent_to = self._sent_to(message)
+        facts = Facts(message, self._mailbox, now, processed, sender=sender, requester=asking, sent_to=sent_to)
         return facts, self._ticket(message, processed)
 
     def _is_there(self, mailbox_id: str) -> bool:
         return mailbox_id in self._prefixes.values() or self._services.mailboxes.get(mailbox_id) is not None
 
-    def _sender(self, message: InboundMessage) -> Contact | None:
-        if message.sender is None or not message.sender.address:
-            return None
-        return self._services.contacts.get([message.sender.address]).get(message.sender.address)
+    def _contact(self, person: Address | None) -> Contact | None:
+        return self._services.contacts.get([person.address]).get(person.address) if person and person.address else None
 
     def _ticket(self, message: InboundMessage, processed: Processed) -> Found | None:
         """By the newest id that is known, then by a tag, then by the incident that it reports (req R1, R2, K6)."""

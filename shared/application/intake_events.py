@@ -43,7 +43,7 @@ class IntakeEvents:
         """The language to answer a message in."""
         declared = next((value for name, value in facts.message.headers if name == "content-language"), "")
         return language_for(
-            contact=facts.sender.language if facts.sender else "",
+            contact=facts.requester.language if facts.requester else "",
             text=facts.message.text,
             declared=declared,
             default=self.mailbox.notices.language,

@@ -81,6 +81,7 @@ class Facts:
     processed: Processed
     match: Match | None = None
     sender: Contact | None = None
+    requester: Contact | None = None
     elsewhere: Match | None = None
     sent_to: tuple[str, ...] = ()
 

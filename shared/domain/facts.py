@@ -16,14 +16,15 @@ HEADER = "header:"
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """`size` is that of the whole message in bytes; `contact` is who the sender is known as, None for a guest. `effort`
-    is spent by looking.
+    """`size` is that of the whole message in bytes; `contact` is who the sender is known as, None for a guest and for a
+    forged address. `effort` is spent by looking. `requester` is who asks.
     """
 
     message: InboundMessage
     size: int = 0
     contact: Contact | None = None
     effort: Effort = field(default_factory=Effort)
+    requester: Contact | None = None
 
 
 def _addresses(addresses: Iterable[Address | None]) -> tuple[str, ...]:

@@ -122,8 +122,8 @@ _STATED: Mapping[str, Mapping[str, Priority]] = {
 
 
 def _defaults(processing: Processing, facts: Facts) -> Iterator[tuple[str, Attempt[Draft]]]:
-    if facts.contact and facts.contact.company:
-        yield "company of the requester", partial(_filled, {"company": facts.contact.company})
+    if facts.requester and facts.requester.company:
+        yield "company of the requester", partial(_filled, {"company": facts.requester.company})
     values = {name: value for name, value in processing.defaults if isinstance(value, str)}
     values |= {CUSTOM + name: value for name, value in processing.defaults.custom.items()}
     yield "defaults of the mailbox", partial(_filled, {**values, "tags": ",".join(processing.defaults.tags)})

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from shared.domain.contact import same_address
 from shared.domain.message import Address, Attachment
 
 MAX_PARTICIPANTS = 100
@@ -88,7 +89,7 @@ class Ticket(TicketFields):
 
     def has_participant(self, address: Address | None) -> bool:
         """Whether that person wrote or received a message of this ticket."""
-        return address is not None and address.key in self.participants
+        return address is not None and same_address(address.address) in map(same_address, self.participants)
 
     def with_status(self, status: Status, at: datetime) -> "Ticket":
         closes = status is Status.CLOSED and self.status is not Status.CLOSED

@@ -13,7 +13,7 @@ BOB = Contact(
 )
 
 
-def facts(*, size=1000, contact=None, effort=None, **changed):
+def facts(*, size=1000, contact=None, effort=None, requester=None, **changed):
     message = {
         "message_id": "<1@example.com>",
         "subject": "Order 4711: printer",
@@ -24,7 +24,7 @@ def facts(*, size=1000, contact=None, effort=None, **changed):
         "attachments": (Attachment(0, "Photo.JPG", "image/jpeg", 10), Attachment(1, "log.txt", "text/plain", 5)),
         "headers": (("x-order", "O-99"), ("x-order", "O-100"), ("importance", "high")),
     }
-    return Facts(InboundMessage(**{**message, **changed}), size, contact, effort or Effort())
+    return Facts(InboundMessage(**{**message, **changed}), size, contact, effort or Effort(), requester)
 
 
 def saved(**settings):

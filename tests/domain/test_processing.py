@@ -75,7 +75,7 @@ def test_what_one_message_may_take_is_bounded_over_everything_and_the_message_is
 
 
 def test_the_company_is_the_requesters_own_where_it_is_known():
-    assert drafted({"defaults": {"company": "Unknown"}}, contact=BOB).draft.company == "Example Ltd"
+    assert drafted({"defaults": {"company": "Unknown"}}, requester=BOB).draft.company == "Example Ltd"
 
 
 @pytest.mark.parametrize(

@@ -51,8 +51,8 @@ class Desk:
         poll(self.services, PollRequest(self.mailbox.id, "schedule", "test", **request))
         self.clock.advance(minutes=5)
 
-    def contact(self, address: str, role: Role = Role.TECHNICIAN) -> None:
-        self.services.contacts.put_many([Contact(address=address, role=role)])
+    def contact(self, address: str, role: Role = Role.TECHNICIAN, **known) -> None:
+        self.services.contacts.put_many([Contact(address=address, role=role, **known)])
 
     def change(self, number: int, **changes) -> None:
         """Change a ticket as people do, between polls."""

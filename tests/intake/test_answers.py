@@ -48,6 +48,15 @@ def test_a_mailbox_can_let_strangers_in(opened, policy, subject, number):
     assert opened.tickets()[-1].number == number
 
 
+@pytest.mark.parametrize("spelling", ["joe@bücher.example", "JOE@xn--bcher-kva.example"])
+def test_a_part_in_a_ticket_does_not_depend_on_how_a_domain_is_written(opened, spelling):
+    opened.change(1, participants=frozenset({"joe@bücher.example"}))
+
+    ticket, _ = answer(opened, sender=spelling)
+
+    assert ticket.number == 1
+
+
 def test_a_technician_has_a_part_in_every_ticket(opened):
     opened.contact("tess@example.com")
 

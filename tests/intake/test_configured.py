@@ -2,6 +2,7 @@
 
 from shared.application.explain import explain
 from shared.application.handing_in import handed_in
+from shared.domain.contact import Role
 from shared.domain.incidents import OwnMonitoring
 from shared.domain.mapping import FieldMapping
 from shared.domain.people import People, SenderList
@@ -125,6 +126,38 @@ def test_who_wrote_what_a_technician_forwards_asks_where_the_mailbox_says_so(des
     desk.poll()
 
     assert desk.tickets()[0].requester.address == "joe@example.org"
+
+
+def test_the_company_of_a_ticket_is_that_of_who_asks_not_of_who_wrote(desk):
+    desk.contact("tess@example.com", company="Help desk")
+    desk.contact("joe@example.org", Role.REQUESTER, company="Customer")
+    desk.configure(people=People(reply_to_is_requester=True), defaults=Defaults(company="Unknown"))
+    asking = {"joe@example.org": "Customer", "eve@example.net": "Unknown"}
+    desk.provider.deliver(*(mail(sender="tess@example.com", Reply_To=each, id_=f"<{each}@m>") for each in asking))
+
+    desk.poll()
+
+    assert {each.requester.address: each.company for each in desk.tickets()} == asking
+
+
+def test_a_forged_technician_is_none_to_the_rules(desk):
+    desk.contact("tess@example.com", groups=("Network",))
+    by_staff = Rule(
+        name="Staff",
+        match="any",
+        conditions=(
+            {"field": "sender_role", "operator": "equals", "value": "technician"},
+            {"field": "sender_group", "operator": "exists"},
+        ),
+        actions=({"action": "set", "field": "priority", "value": "urgent"},),
+    )
+    desk.configure(rules=(by_staff,), replies=Replies(trusted_authentication=("mx.example.com",)))
+    found = ("mx.example.com; dmarc=fail", "mx.example.com; dmarc=pass")
+    desk.provider.deliver(*(mail(sender="tess@example.com", Authentication_Results=each, id_=None) for each in found))
+
+    desk.poll()
+
+    assert [each.priority for each in desk.tickets()] == ["", "urgent"]
 
 
 def test_nobody_becomes_requester_by_what_a_forged_technician_forwards(desk):

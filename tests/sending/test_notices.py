@@ -96,6 +96,19 @@ def test_people_are_answered_in_the_language_they_write(office):
     assert office.ticket().language == "de"
 
 
+def test_who_asks_is_answered_in_their_own_language_whoever_wrote(office):
+    asks = f"{uuid.uuid4().hex}@example.org"
+    office.contact("tess@staff.example", language="fr")
+    office.contact(asks, Role.REQUESTER, language="de")
+    current = office.services.mailboxes.get(office.mailbox.id)
+    changed = current.value.model_copy(update={"people": People(reply_to_is_requester=True)})
+    office.services.mailboxes.replace(changed, current.etag)
+
+    office.receive(mail(sender="tess@staff.example", Reply_To=asks))
+
+    assert office.ticket().language == "de"
+
+
 @pytest.mark.parametrize(("elsewhere", "language"), [(False, "nl"), (True, "de")])
 def test_a_language_of_ones_own_counts_where_its_template_does(office, elsewhere, language):
     mailbox_id = "other" if elsewhere else office.mailbox.id
