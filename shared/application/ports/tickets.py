@@ -82,6 +82,9 @@ class Commit:
 class Fenced(Conflict):
     """Another worker has committed to this mailbox since its state was read: this one must stop."""
 
+    def __init__(self) -> None:
+        super().__init__("the mailbox is being polled; repeat the request")
+
 
 class ReceiptExists(Conflict):
     """At least the message with this receipt key was taken in before."""

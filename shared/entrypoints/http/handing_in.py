@@ -7,22 +7,19 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from shared.application import mailboxes
 from shared.application.explain import Explanation, explain
 from shared.application.handing_in import HandedIn, hand_in, handed_in
-from shared.application.ports.tickets import Fenced
-from shared.entrypoints.http.mailboxes import Id
+from shared.entrypoints.http.mailboxes import Found
 from shared.entrypoints.http.problems import described
 from shared.entrypoints.http.requests import Ready, media_type, ready, whole_body
 from shared.mime import mbox
 
-router = APIRouter(prefix="/api/mailboxes", tags=["mailboxes"], dependencies=[Depends(ready)])
+router = APIRouter(prefix="/api/mailboxes/{mailbox_id}", tags=["mailboxes"], dependencies=[Depends(ready)])
 
 _MAX_BYTES = 150_000_000
-RETRY_AFTER = {"Retry-After": "10"}
 _KINDS = ("message/rfc822", "application/mbox")
-_BINARY = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in _KINDS}
-_BODY: dict[str, Any] = {"requestBody": {"required": True, "content": _BINARY}}
+BINARY = {"schema": {"type": "string", "format": "binary"}}
+_BODY: dict[str, Any] = {"requestBody": {"required": True, "content": dict.fromkeys(_KINDS, BINARY)}}
 
 
 class HandedInMessages(BaseModel):
@@ -55,23 +52,17 @@ def _messages(request: Request, body: bytes, max_bytes: int) -> list[bytes]:
     return messages
 
 
-@router.post("/{mailbox_id}/messages", openapi_extra=_BODY, responses=described(409))
-def hand_in_messages(mailbox_id: Id, request: Request, services: Ready, body: BinaryBody) -> HandedInMessages:
+@router.post("/messages", openapi_extra=_BODY, responses=described(409))
+def hand_in_messages(mailbox: Found, request: Request, services: Ready, body: BinaryBody) -> HandedInMessages:
     """Take messages in as if they had been polled, also where the mailbox is not enabled. A message that was taken in
     before is a duplicate, so a request can be repeated.
     """
-    mailbox = mailboxes.find_mailbox(services, mailbox_id).value
     messages = _messages(request, body, mailbox.intake.max_message_bytes)
-    try:
-        found = hand_in(services, mailbox, messages)
-    except Fenced as fenced:
-        raise HTTPException(409, "the mailbox is being polled; repeat the request", RETRY_AFTER) from fenced
-    return HandedInMessages(messages=found)
+    return HandedInMessages(messages=hand_in(services, mailbox, messages))
 
 
-@router.post("/{mailbox_id}/explain", openapi_extra=_BODY)
-def explain_messages(mailbox_id: Id, request: Request, services: Ready, body: BinaryBody) -> Explanations:
+@router.post("/explain", openapi_extra=_BODY)
+def explain_messages(mailbox: Found, request: Request, services: Ready, body: BinaryBody) -> Explanations:
     """What would become of each message if it came now, and why; nothing is stored (req O5)."""
-    mailbox = mailboxes.find_mailbox(services, mailbox_id).value
     items = handed_in(mailbox, _messages(request, body, mailbox.intake.max_message_bytes))
     return Explanations(messages=explain(services, mailbox, items))

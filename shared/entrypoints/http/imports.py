@@ -6,11 +6,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.application import imports, mailboxes
+from shared.application import imports
 from shared.application.ports.stores import Versioned
 from shared.domain import imports as stored
 from shared.domain.fields import DocumentId
 from shared.domain.imports import ImportSettings, ImportState
+from shared.entrypoints.http.mailboxes import Found as OfMailbox
 from shared.entrypoints.http.mailboxes import Id
 from shared.entrypoints.http.problems import described
 from shared.entrypoints.http.requests import JsonBody, Ready, json_body, ready
@@ -58,17 +59,16 @@ class Imports(BaseModel):
 
 
 @router.post("", status_code=202, openapi_extra=json_body(ImportSettings), responses=described(409))
-def create_import(mailbox_id: Id, data: JsonBody, services: Ready, response: Response) -> Import:
+def create_import(mailbox: OfMailbox, data: JsonBody, services: Ready, response: Response) -> Import:
     """Count the messages of that time that are there; then wait to be started, or begin (`plan`: false)."""
-    made = imports.create(services, mailboxes.find_mailbox(services, mailbox_id).value, data)
-    response.headers["Location"] = f"/api/mailboxes/{mailbox_id}/imports/{made.id}"
+    made = imports.create(services, mailbox, data)
+    response.headers["Location"] = f"/api/mailboxes/{mailbox.id}/imports/{made.id}"
     return Import.model_validate(made)
 
 
 @router.get("")
-def list_imports(mailbox_id: Id, services: Ready) -> Imports:
-    mailboxes.find_mailbox(services, mailbox_id)
-    return Imports(imports=[Import.model_validate(each) for each in imports.of_mailbox(services, mailbox_id)])
+def list_imports(mailbox: OfMailbox, services: Ready) -> Imports:
+    return Imports(imports=[Import.model_validate(each) for each in imports.of_mailbox(services, mailbox.id)])
 
 
 _ONE = "/{import_id}"

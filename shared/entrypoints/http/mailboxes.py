@@ -1,6 +1,7 @@
 """The operations on mailboxes: configuration, connection tests, polls on demand, and what the polls left behind."""
 
 from collections.abc import Sequence
+from contextlib import closing
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
@@ -24,6 +25,14 @@ from shared.entrypoints.http.requests import CorrelationId, JsonBody, Ready, jso
 router = APIRouter(prefix="/api/mailboxes", tags=["mailboxes"], dependencies=[Depends(ready)])
 
 Id = Annotated[DocumentId, Path()]
+_ONE = "/{mailbox_id}"
+
+
+def _found(mailbox_id: Id, services: Ready) -> stored.Mailbox:
+    return mailboxes.find_mailbox(services, mailbox_id).value
+
+
+Found = Annotated[stored.Mailbox, Depends(_found)]
 
 
 def _chosen(
@@ -72,10 +81,10 @@ def test_unsaved_connection(body: JsonBody, services: Ready) -> ConnectionTestRe
     return ConnectionTestResult.of(connection_test.check_unsaved(services, body))
 
 
-@router.post("/{mailbox_id}/test-connection")
-def test_connection(mailbox_id: Id, services: Ready) -> ConnectionTestResult:
+@router.post(f"{_ONE}/test-connection")
+def test_connection(mailbox: Found, services: Ready) -> ConnectionTestResult:
     """Ends after the first stage that failed. Changes nothing in the mailbox."""
-    return ConnectionTestResult.of(connection_test.check(services, mailboxes.find_mailbox(services, mailbox_id).value))
+    return ConnectionTestResult.of(connection_test.check(services, mailbox))
 
 
 @router.post("/dry-run", openapi_extra=json_body(dry_run.UnsavedDryRun), responses=described(502, 503))
@@ -84,42 +93,38 @@ def dry_run_unsaved(body: JsonBody, services: Ready) -> dry_run.WouldBe:
     return dry_run.dry_run_unsaved(services, body)
 
 
-@router.post("/{mailbox_id}/dry-run", openapi_extra=json_body(dry_run.DryRun), responses=described(502, 503))
-def dry_run_mailbox(mailbox_id: Id, body: JsonBody, services: Ready) -> dry_run.WouldBe:
+@router.post(f"{_ONE}/dry-run", openapi_extra=json_body(dry_run.DryRun), responses=described(502, 503))
+def dry_run_mailbox(mailbox: Found, body: JsonBody, services: Ready) -> dry_run.WouldBe:
     """What the next poll would make of each message that is waiting, and why, with the saved settings or with others.
     Each is looked at as if the others were not there. Nothing is stored, marked or moved.
     """
-    return dry_run.dry_run(services, mailboxes.find_mailbox(services, mailbox_id).value, body)
+    return dry_run.dry_run(services, mailbox, body)
 
 
-@router.post("/{mailbox_id}/poll", status_code=202, responses=described(409))
-def poll_mailbox(mailbox_id: Id, services: Ready, correlation_id: CorrelationId) -> PollAccepted:
+@router.post(f"{_ONE}/poll", status_code=202, responses=described(409))
+def poll_mailbox(mailbox: Found, services: Ready, correlation_id: CorrelationId) -> PollAccepted:
     """Have the mailbox polled now, whatever its schedule says."""
-    if not mailboxes.find_mailbox(services, mailbox_id).value.enabled:
+    if not mailbox.enabled:
         raise HTTPException(409, "the mailbox is not enabled")
     if not installation(services).email_to_ticket:
         raise HTTPException(409, "email to ticket is switched off")
-    polled = services.schedule.get(mailbox_id)
+    polled = services.schedule.get(mailbox.id)
     failures = polled.consecutive_failures if polled else 0
-    services.polls.put(PollRequest(mailbox_id, "demand", correlation_id, failures))
+    services.polls.put(PollRequest(mailbox.id, "demand", correlation_id, failures))
     return PollAccepted(correlation_id=correlation_id)
 
 
-@router.get("/{mailbox_id}/runs")
-def list_runs(mailbox_id: Id, services: Ready, limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> PollRuns:
+@router.get(f"{_ONE}/runs")
+def list_runs(mailbox: Found, services: Ready, limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> PollRuns:
     """The runs that found mail or failed, newest first."""
-    mailboxes.find_mailbox(services, mailbox_id)
-    return PollRuns(runs=services.tickets.runs(mailbox_id, limit))
+    return PollRuns(runs=services.tickets.runs(mailbox.id, limit))
 
 
-@router.get("/{mailbox_id}/folders", responses=described(422, 502, 503))
-def list_folders(mailbox_id: Id, services: Ready) -> Folders:
+@router.get(f"{_ONE}/folders", responses=described(422, 502, 503))
+def list_folders(mailbox: Found, services: Ready) -> Folders:
     """Asked of the mail server, now."""
-    source = services.open_source(mailboxes.find_mailbox(services, mailbox_id).value)
-    try:
+    with closing(services.open_source(mailbox)) as source:
         return Folders(folders=source.folders())
-    finally:
-        source.close()
 
 
 def _answer(services: Services, mailbox: stored.Mailbox) -> Mailbox:

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.routing import compile_path
 
+from shared.application.ports.tickets import Fenced
 from shared.application.validation import message
 from shared.domain import errors
 from shared.telemetry import Event, emit
@@ -101,6 +102,8 @@ async def app_error(request: Request, error: Exception) -> JSONResponse:
 
 
 def _retry_after(error: errors.AppError) -> dict[str, str]:
+    if isinstance(error, Fenced):
+        return {"Retry-After": "10"}
     if isinstance(error, errors.SourceUnavailable) and error.retry_after:
         return {"Retry-After": str(int(error.retry_after.total_seconds()) + 1)}
     return {}

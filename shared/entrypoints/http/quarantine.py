@@ -8,9 +8,8 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from shared.application import mailboxes, quarantine
+from shared.application import quarantine
 from shared.application.ports.stores import Versioned
-from shared.application.ports.tickets import Fenced
 from shared.application.services import Services
 from shared.domain.errors import NotFound
 from shared.domain.intake import QuarantineEntry
@@ -18,8 +17,8 @@ from shared.domain.kinds import Kind
 from shared.domain.mailbox import Mailbox
 from shared.domain.message import Address
 from shared.entrypoints.http.answers import ETAG, download, with_etag
-from shared.entrypoints.http.handing_in import RETRY_AFTER, BinaryBody
-from shared.entrypoints.http.mailboxes import Id
+from shared.entrypoints.http.handing_in import BINARY, BinaryBody
+from shared.entrypoints.http.mailboxes import Found as OfMailbox
 from shared.entrypoints.http.problems import described
 from shared.entrypoints.http.requests import IfMatch, JsonBody, Ready, json_body, ready
 
@@ -27,11 +26,9 @@ router = APIRouter(prefix="/api/mailboxes/{mailbox_id}/quarantine", tags=["mailb
 
 EntryId = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 _ONE = "/{entry_id}"
-_RFC822 = {"message/rfc822": {"schema": {"type": "string", "format": "binary"}}}
 
 
-def _found(mailbox_id: Id, entry_id: EntryId, services: Ready) -> tuple[Mailbox, Versioned[QuarantineEntry]]:
-    mailbox = mailboxes.find_mailbox(services, mailbox_id).value
+def _found(mailbox: OfMailbox, entry_id: EntryId, services: Ready) -> tuple[Mailbox, Versioned[QuarantineEntry]]:
     return mailbox, quarantine.find(services, mailbox, entry_id)
 
 
@@ -88,17 +85,15 @@ class RetriedMessages(BaseModel):
 
 
 @router.get("")
-def list_quarantine(mailbox_id: Id, services: Ready) -> Quarantine:
+def list_quarantine(mailbox: OfMailbox, services: Ready) -> Quarantine:
     """The messages that could not be handled."""
-    mailboxes.find_mailbox(services, mailbox_id)
-    return Quarantine(entries=[Entry(**_entry(each)) for each in services.tickets.quarantine(mailbox_id)])
+    return Quarantine(entries=[Entry(**_entry(each)) for each in services.tickets.quarantine(mailbox.id)])
 
 
 @router.post("/retry", responses=described(409))
-def retry_quarantine(mailbox_id: Id, services: Ready) -> RetriedMessages:
+def retry_quarantine(mailbox: OfMailbox, services: Ready) -> RetriedMessages:
     """Take all of them in as if they had just come, as far as there is time."""
-    mailbox = mailboxes.find_mailbox(services, mailbox_id).value
-    return _retried(services, mailbox, [each.id for each in services.tickets.quarantine(mailbox_id)])
+    return _retried(services, mailbox, [each.id for each in services.tickets.quarantine(mailbox.id)])
 
 
 @router.get(_ONE, responses={200: ETAG})
@@ -121,7 +116,7 @@ def export_quarantined(found: Found, services: Ready, original: Annotated[bool, 
 
 @router.put(
     f"{_ONE}/message",
-    openapi_extra={"requestBody": {"required": True, "content": _RFC822}},
+    openapi_extra={"requestBody": {"required": True, "content": {"message/rfc822": BINARY}}},
     responses={200: ETAG, **described(409)},
 )
 def correct_quarantined(
@@ -154,10 +149,7 @@ def drop_quarantined(found: Found, data: JsonBody, services: Ready) -> None:
 
 
 def _retried(services: Services, mailbox: Mailbox, entry_ids: list[str]) -> RetriedMessages:
-    try:
-        found = quarantine.retry(services, mailbox, entry_ids)
-    except Fenced as fenced:
-        raise HTTPException(409, "the mailbox is being polled; repeat the request", RETRY_AFTER) from fenced
+    found = quarantine.retry(services, mailbox, entry_ids)
     return RetriedMessages(messages=found, left=len(entry_ids) - len(found))
 
 
