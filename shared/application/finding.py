@@ -48,11 +48,14 @@ def insiders(services: Services, *more: Mailbox) -> Insiders:
 
 
 class Finder:
-    """Reads the store for one mailbox. Safe to be used by several threads."""
+    """Reads the store for one mailbox. What another mailbox has passed on stays there. Safe to be used by several
+    threads.
+    """
 
-    def __init__(self, services: Services, mailbox: Mailbox) -> None:
+    def __init__(self, services: Services, mailbox: Mailbox, *, is_passed_on: bool = False) -> None:
         self._services = services
         self._mailbox = mailbox
+        self._is_passed_on = is_passed_on
         self._prefixes = {each.ticket_prefix: each.id for each in services.mailboxes.cached()}
         self._prefixes[mailbox.ticket_prefix] = mailbox.id
         self._types = all_types(services.ticket_types.cached())
@@ -72,12 +75,19 @@ class Finder:
         draft = Draft(requester=asks, subject=message.subject, text=message.text, cc=copied)
         processed = process(self._mailbox, self._types, seen, draft)
         processed = replace(processed, draft=without_own(processed.draft, asks, self.insiders))
+        if asks != message.sender:
+            steps = (Step("people", "requester is not the sender", matched=True, detail=asks.address), *processed.steps)
+            processed = replace(processed, steps=steps)
+        found = self._ticket(message, processed)
+        if self._is_passed_on:
+            processed = replace(processed, route=None)
+            found = found if found and found.mailbox_id == self._mailbox.id else None
         if processed.route and not self._is_there(processed.route):
             gone = Step("rules", "route", matched=False, detail=f"there is no mailbox {processed.route} any more")
             processed = replace(processed, route=None, steps=(*processed.steps, gone))
         sent_to = self._sent_to(message)
         facts = Facts(message, self._mailbox, now, processed, sender=sender, requester=asking, sent_to=sent_to)
-        return facts, self._ticket(message, processed)
+        return facts, found
 
     def _is_there(self, mailbox_id: str) -> bool:
         return mailbox_id in self._prefixes.values() or self._services.mailboxes.get(mailbox_id) is not None

@@ -80,7 +80,7 @@ class Intake:
     @cached_property
     def _finder(self) -> Finder:
         """It reads people and senders, which idle polls have no use for."""
-        return Finder(self._services, self._mailbox)
+        return Finder(self._services, self._mailbox, is_passed_on=self._owner is None)
 
     def close(self) -> None:
         """Have what is owed now delivered; should that get lost, the sweep makes up for it."""
@@ -236,11 +236,7 @@ class Intake:
 
     def _look_up(self, item: Arrived) -> tuple[Facts, Found | None]:
         with of_one_message():
-            facts, found = self._finder.look_up(item, self._clock())
-            if self._owner is None:  # it was passed on once, and stays here
-                facts = replace(facts, processed=replace(facts.processed, route=None))
-                found = found if found and found.mailbox_id == self._mailbox.id else None
-            return facts, found
+            return self._finder.look_up(item, self._clock())
 
     def _pass_on(self, item: Arrived, mailbox_id: str) -> Taken:
         """Take the message into another mailbox first: where the receipt here is then not stored, a repeat finds the

@@ -134,10 +134,12 @@ class _Deciding:
 
     def _by_people(self) -> Decision | None:
         """Guests are refused new tickets; in a ticket that they have a part in they may answer (req P2, P3)."""
-        reason = refused(self.facts.mailbox.people, self.facts.message, self.facts.sender)
+        people, message = self.facts.mailbox.people, self.facts.message
+        reason = refused(people, message, self.facts.sender)
         if reason == "guest_refused" and self._has_part():
             reason = None
-        self._say("people", reason or "sender admitted", applies=reason is not None)
+        _, entry = (reason and people.ignore.match(message)) or (None, "")
+        self._say("people", reason or "sender admitted", applies=reason is not None, detail=entry)
         return Ignore(reason) if reason else None
 
     def _by_processing(self) -> Decision | None:
@@ -148,16 +150,18 @@ class _Deciding:
             return Ignore(processed.ignore)
         if self.facts.match:
             return None
-        if self.facts.elsewhere and self._may_enter(self.facts.elsewhere):
+        if self.facts.elsewhere:
             ticket = self.facts.elsewhere.ticket
             self._say("ticket", "names a ticket of another mailbox", applies=True, detail=ticket.tag)
-            return Elsewhere(ticket.mailbox_id)
+            if self._may_enter(self.facts.elsewhere):
+                return Elsewhere(ticket.mailbox_id)
         return Elsewhere(processed.route) if processed.route else None
 
     def _by_ticket(self) -> Decision | None:
         match = self.facts.match
         if match is None:
-            self._say("ticket", "names no ticket", applies=False)
+            if not self.facts.elsewhere:
+                self._say("ticket", "names no ticket", applies=False)
             return None
         self._say("ticket", f"names a ticket by {match.by}", applies=True, detail=match.ticket.tag)
         if match.by is By.INCIDENT:
@@ -221,7 +225,8 @@ class _Deciding:
         """Req R4"""
         policy, closed_at = self.facts.mailbox.replies, ticket.closed_at or ticket.updated_at
         reopens = policy.closed == "reopen" and self.facts.now - closed_at <= policy.grace
-        self._say("closed ticket", f"policy {policy.closed}", applies=True, detail="opens again" if reopens else "")
+        told = "opens again" if reopens else "stays closed"
+        self._say("closed ticket", f"policy {policy.closed}", applies=True, detail=told)
         return reopens
 
     def _comment_kind(self, ticket: Ticket) -> CommentKind:

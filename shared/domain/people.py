@@ -39,18 +39,17 @@ class SenderList(Model):
         default=(), max_length=100, description="looked for in subject and body, in any case, also within words"
     )
 
-    def match(self, message: InboundMessage) -> Literal["sender", "domain", "keyword"] | None:
-        """What of a message is on the list."""
+    def match(self, message: InboundMessage) -> tuple[Literal["sender", "domain", "keyword"], str] | None:
+        """What of a message is on the list, and the entry."""
         sender = same_address(message.sender.address) if message.sender else ""
         if sender in self.addresses:
-            return "sender"
+            return "sender", sender
         domain = f".{sender.rpartition('@')[2]}"
-        if any(domain.endswith(f".{each}") for each in self.domains):
-            return "domain"
-        if self.keywords:
-            said = _folded(f"{message.subject}\n{message.text[:_TEXT_LOOKED_THROUGH]}")
-            return "keyword" if any(each in said for each in self.keywords) else None
-        return None
+        if entry := next((each for each in self.domains if domain.endswith(f".{each}")), None):
+            return "domain", entry
+        said = _folded(f"{message.subject}\n{message.text[:_TEXT_LOOKED_THROUGH]}") if self.keywords else ""
+        keyword = next((each for each in self.keywords if each in said), None)
+        return ("keyword", keyword) if keyword else None
 
 
 class People(Model):
@@ -100,7 +99,7 @@ def refused(people: People, message: InboundMessage, contact: Contact | None) ->
     `guest_refused`. `contact` is its sender's.
     """
     if matched := people.ignore.match(message):
-        return f"{matched}_ignored"
+        return f"{matched[0]}_ignored"
     if people.allow != SenderList() and not people.allow.match(message):
         return "not_allowed"
     return None if contact or people.guests else "guest_refused"

@@ -2,6 +2,8 @@
 
 import pytest
 
+from shared.application.explain import explain
+from shared.application.handing_in import handed_in
 from shared.domain.rules import Route, Rule
 from shared.domain.ticket import Outcome
 from tests.intake.mail import mail
@@ -49,6 +51,31 @@ def test_a_stranger_who_guesses_the_tag_of_another_mailbox_stays_where_they_wrot
 
     assert len(desk.tickets()) == 1
     assert billing.tickets()[0].comment_count == 1
+
+
+@pytest.mark.parametrize(
+    ("subject", "outcome", "tag"), [("Invoice", "created", None), ("[BIL-1]", "appended", "BIL-1")]
+)
+def test_what_is_for_another_mailbox_is_explained_as_it_is_taken_in_there(both, subject, outcome, tag):
+    desk, billing = both
+    desk.configure(rules=(Rule(name="Bills", actions=(Route(action="route", mailbox=billing.mailbox.id),)),))
+    billing.configure(rules=(Rule(name="Back", actions=(Route(action="route", mailbox=desk.mailbox.id),)),))
+
+    (told,) = explain(desk.services, desk.saved(), handed_in(desk.saved(), [mail(subject)]))
+
+    assert (told.outcome, told.ticket, told.mailbox_id) == (outcome, tag, billing.mailbox.id)
+    assert {"Bills", "Back"} <= {each.name for each in told.steps}
+
+
+def test_the_tag_of_another_mailbox_that_a_stranger_guesses_is_told(both):
+    desk, _ = both
+
+    (told,) = explain(desk.services, desk.saved(), handed_in(desk.saved(), [mail("[BIL-1]", sender="eve@example.net")]))
+
+    assert [each.name for each in told.steps if each.stage in ("ticket", "participant")] == [
+        "names a ticket of another mailbox",
+        "the sender has no part in the ticket",
+    ]
 
 
 def test_a_rule_opens_tickets_in_another_mailbox(both):
