@@ -284,9 +284,11 @@ def test_a_new_type_keeps_the_fields_that_it_has_too(api: TestClient, services: 
 
     refused = change("PATCH", "SUP-1", {"type": complaint})
     answer = change("PATCH", "SUP-1", {"type": complaint, "custom": {"why": "Late"}})
+    listed = api.get("/api/ticket-types").json()["ticket_types"]
 
     services.ticket_types.delete(complaint, "*")
     assert paths(refused) == ["$.custom.why"]
+    assert (listed[complaint]["name"], listed["incident"]["name"]) == ("Complaint", "Incident")
     assert answer.json()["custom"] == {"supplier": "ACME", "why": "Late"}
 
 

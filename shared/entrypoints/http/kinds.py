@@ -73,8 +73,7 @@ class TicketTypes(BaseModel):
 @ticket_types.get("")
 def list_ticket_types(services: Ready) -> TicketTypes:
     """They give tickets fields of their own (req K7)."""
-    found = all_types(each.value for each in services.ticket_types.all())
-    return TicketTypes(ticket_types={key: TicketTypeSettings.model_validate(dict(each)) for key, each in found.items()})
+    return TicketTypes(ticket_types=dict(all_types(each.value for each in services.ticket_types.all())))
 
 
 add_operations(outgoing_rules, OUTGOING_RULES, OutgoingRule, lambda _, stored: stored)
