@@ -27,7 +27,8 @@ class DropFolder:
 
     def look(self) -> Iterator[str]:
         """Deliver what is whole, and say so."""
-        before, self._sizes = self._sizes, {path: path.stat().st_size for path in sorted(self.folder.glob("*.eml"))}
+        mail = sorted(path for path in self.folder.iterdir() if path.suffix.lower() == ".eml")
+        before, self._sizes = self._sizes, {path: path.stat().st_size for path in mail}
         for path, size in self._sizes.items():
             if size and before.get(path) == size:
                 now = datetime.now(UTC).replace(microsecond=0)

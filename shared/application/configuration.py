@@ -2,6 +2,7 @@
 
 import re
 import secrets
+import threading
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ from shared.domain.fields import Document, Settings
 D = TypeVar("D", bound=Document)
 
 _MOST_NAMES = 20
+_CREATING = threading.Lock()
+"""Of the same requests at once, one is served: two clicks on a button meet mostly in one process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +67,19 @@ def find(services: Services, kind: Kind[D], document_id: str) -> Versioned[D]:
 
 
 def create(services: Services, kind: Kind[D], data: object) -> Versioned[D]:
-    """Save a new one, under an id made from its name. :raises Invalid: with every problem."""
-    settings = checked(services, kind, data, None)
-    return add(
-        services,
-        kind,
-        kind.stored(**dict(settings), id=_new_id(settings.name, kind.noun), created_at=services.clock()),
-    )
+    """Save a new one, under an id made from its name. A second look sees what another instance has saved at the same
+    moment, such as a mailbox of the same prefix: then this one goes again. :raises Invalid: with every problem.
+    """
+    with _CREATING:
+        settings = checked(services, kind, data, None)
+        new_id = _new_id(settings.name, kind.noun)
+        made = add(services, kind, kind.stored(**dict(settings), id=new_id, created_at=services.clock()))
+        try:
+            checked(services, kind, data, None, new_id)
+        except Invalid:
+            delete(services, kind, made)
+            raise
+    return made
 
 
 def replace(services: Services, kind: Kind[D], current: Versioned[D], data: object) -> Versioned[D]:

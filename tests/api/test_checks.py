@@ -1,10 +1,18 @@
 """A configuration that cannot work is refused with everything that is wrong with it (req C10, D3, S1, F2)."""
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
+from shared.application import configuration
+from shared.application.mailboxes import MAILBOXES
+from shared.application.ports.stores import DocumentStore
+from shared.application.services import Services
+from shared.domain.errors import Invalid
+from shared.domain.mailbox import Mailbox
 from tests.api.conftest import IMAP, SIGN_IN
 
 GRAPH = {
@@ -245,3 +253,35 @@ def test_nothing_that_was_refused_is_stored(api: TestClient, support):
     )
 
     assert api.get("/api/mailboxes").json() == {"mailboxes": []}
+
+
+def test_of_the_same_requests_at_once_one_is_served(api: TestClient, support):
+    with ThreadPoolExecutor(4) as clients:
+        answers = [*clients.map(lambda _: api.post("/api/mailboxes", json=support), range(4))]
+
+    assert sorted(answer.status_code for answer in answers) == [201, 422, 422, 422]
+    assert len(api.get("/api/mailboxes").json()["mailboxes"]) == 1
+
+
+@dataclass
+class Overtaken:
+    """The store of mailboxes, where another instance is faster each time by a moment."""
+
+    store: DocumentStore[Mailbox]
+
+    def __getattr__(self, name: str):
+        return getattr(self.store, name)
+
+    def add(self, document: Mailbox) -> str:
+        self.store.add(document.model_copy(update={"id": "faster-000000"}))
+        return self.store.add(document)
+
+
+def test_what_another_instance_saves_at_the_same_moment_is_seen_afterwards(services: Services, support):
+    overtaken = replace(services, mailboxes=Overtaken(services.mailboxes))
+
+    with pytest.raises(Invalid) as refused:
+        configuration.create(overtaken, MAILBOXES, support)
+
+    assert {each.path for each in refused.value.problems} >= {"$.name", "$.ticket_prefix"}
+    assert [each.value.id for each in services.mailboxes.all()] == ["faster-000000"]

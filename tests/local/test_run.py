@@ -141,17 +141,17 @@ def test_eml_files_that_are_dropped_become_tickets_or_comments_or_are_known_whic
     ticket = run.api.get("/api/tickets/SUP-1")
     requester, answered = ticket["requester"]["address"], ticket["comments"][0]["message"]["message_id"]
     shutil.copy(PROJECT / "local/mail/imap/01-plain-invoice-question.eml", drops / "billing" / "again.eml")
-    (drops / "billing" / "new.eml").write_bytes(b"From: me@example.net\nSubject: The lift is stuck\n\nAgain.\n")
+    (drops / "billing" / "new.EML").write_bytes(b"From: me@example.net\nSubject: The lift is stuck\n\nAgain.\n")
     (drops / "support" / "reply.eml").write_bytes(
         f"From: {requester}\nSubject: More\nIn-Reply-To: {answered}\n\nMore about it.\n".encode()
     )
 
-    tag = run.until(r'(BIL-\d+) "The lift is stuck" was created from new.eml')[1]
+    tag = run.until(r'(BIL-\d+) "The lift is stuck" was created from new.EML')[1]
     assert run.api.get(f"/api/tickets/{tag}")["requester"]["address"] == "me@example.net"
     assert run.until(r"(SUP-\d+) .* has a comment from reply.eml")[1] == "SUP-1"
     assert run.until(r"(BIL-\d+) .* has had this before: again.eml")[1] == "BIL-1"
-    assert {path.name.partition("-")[2] for path in drops.glob("*/*/*.eml")} == {"again.eml", "new.eml", "reply.eml"}
-    assert [*drops.glob("*/*.eml")] == []
+    assert {path.name.partition("-")[2] for path in drops.glob("*/*/*.*")} == {"again.eml", "new.EML", "reply.eml"}
+    assert [*drops.glob("*/*.*")] == []
 
 
 def test_acknowledgements_are_told_and_kept(run: Run):
