@@ -139,7 +139,9 @@ def _email(services: Services, news: Sequence[_Watched]) -> dict[str, object]:
 
 def _line(watched: _Watched) -> str:
     error = _error(watched)
-    return f"{_state(watched)}: {error.text}. {error.advice}".strip() if error else f"{_state(watched)}."
+    if error is None:
+        return f"{_state(watched)}."
+    return f"{_state(watched)}: {error.text.removesuffix('.')}. {error.advice}".strip()
 
 
 def _note_empty_quarantines(services: Services, found: Sequence[MailboxReport]) -> None:

@@ -19,7 +19,7 @@ from shared.domain.ticket import Comment, Ticket
 
 def _one_that_is_told(event: EventType) -> EventType:
     if event in UNTOLD:
-        raise PydanticCustomError("event", "is told to the one who was refused, and to nobody else")
+        raise PydanticCustomError("event", "is what Mailroom acts on itself: no subscription is told of it")
     return event
 
 

@@ -78,7 +78,7 @@ def subjects(office) -> list[str]:
 
 
 def test_a_mailbox_that_breaks_for_hours_and_recovers_is_told_of_twice(watched):
-    watched.provider.down = CredentialsRejected("the server refuses the password", advice="Set it anew.")
+    watched.provider.down = CredentialsRejected("The server refuses the password.", advice="Set it anew.")
     work(watched, 120)
     broken = subjects(watched)
     watched.provider.down = None
@@ -87,7 +87,7 @@ def test_a_mailbox_that_breaks_for_hours_and_recovers_is_told_of_twice(watched):
     assert broken == ["Acme: Support is broken"]
     assert subjects(watched)[1:] == ["Acme: Support works again"]
     text = watched.sent()[0].get_body(("plain",)).get_content()
-    assert "Support is broken: the server refuses the password. Set it anew." in text
+    assert "Support is broken: The server refuses the password. Set it anew." in text
 
 
 def test_what_heals_before_its_third_failure_is_told_to_nobody(watched):

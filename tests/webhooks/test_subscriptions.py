@@ -63,7 +63,7 @@ def test_a_subscription_is_changed_and_deleted_by_who_has_read_it(api, hook):
         ({"signing_secret": "no-such-secret"}, {"$.signing_secret"}),
         ({"signing_secret": "weak"}, {"$.signing_secret"}),
         ({"events": ["ticket.exploded"]}, {"$.events[0]"}),
-        ({"events": ["message.refused"]}, {"$.events[0]"}),
+        ({"events": ["message.refused", "mail.returned"]}, {"$.events[0]", "$.events[1]"}),
         ({"mailboxes": ["no-such-mailbox"]}, {"$.mailboxes[0]"}),
         (
             {"url": "x", "signing_secret": SECRET, "name": "", "more": 1},
