@@ -207,3 +207,30 @@ def test_a_mailbox_that_is_not_enabled_is_not_polled_on_demand(api: TestClient, 
 
     assert answer.status_code == 409
     assert queued() == []
+
+
+def long_rules(count: int, length: int) -> list[dict[str, Any]]:
+    actions = [{"action": "set", "field": "category", "value": "😀" * length}]
+    return [{"name": f"Rule {number}", "actions": actions} for number in range(count)]
+
+
+def test_a_mailbox_may_have_all_the_rules_that_are_allowed(api: TestClient, support):
+    path, etag = created(api, support)
+    rules = long_rules(200, 100)
+
+    changed = api.put(f"/api/mailboxes/{path}", json=support | {"rules": rules}, headers={"If-Match": etag})
+
+    assert changed.status_code == 200, changed.text
+    assert [each["actions"] for each in api.get(f"/api/mailboxes/{path}").json()["rules"]] == [
+        each["actions"] for each in rules
+    ]
+    shorter = api.put(f"/api/mailboxes/{path}", json=support, headers={"If-Match": changed.headers["ETag"]})
+    assert shorter.status_code == 200, shorter.text
+    assert api.get(f"/api/mailboxes/{path}").json()["rules"] == []
+
+
+def test_settings_that_no_row_holds_are_refused_with_the_reason(api: TestClient, support):
+    answer = api.post("/api/mailboxes", json=support | {"rules": long_rules(200, 1200)})
+
+    assert answer.status_code == 422
+    assert "too large" in answer.json()["detail"]

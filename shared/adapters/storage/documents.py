@@ -1,7 +1,12 @@
-"""Configuration in Table Storage: one JSON document a row, all of one kind in one partition."""
+"""Configuration in Table Storage: one JSON document a row, all of one kind in one partition.
 
+A property holds 64 KiB: a longer document goes on in `document1`, `document2` and so on, as far as a row holds them.
+"""
+
+import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import count, takewhile
 from typing import Any, Generic, TypeVar
 
 from azure.data.tables import TableEntity
@@ -9,10 +14,14 @@ from azure.data.tables import TableEntity
 from shared.adapters.storage.clients import StorageClients
 from shared.adapters.storage.table import Table, versioned
 from shared.application.ports.stores import Versioned
-from shared.domain.errors import WrittenByNewer
+from shared.domain.errors import StoreRejected, WrittenByNewer
 from shared.domain.fields import Document
 
 _CACHE_SECONDS = 20
+_PART = 15_000
+"""Characters of one property, which may take four bytes each."""
+_MAX_BYTES = 1_000_000
+"""A row holds 1 MiB, which services count as UTF-16 or as the request has it."""
 
 D = TypeVar("D", bound=Document)
 
@@ -58,10 +67,20 @@ class TableDocuments(Generic[D]):
             "PartitionKey": self._partition,
             "RowKey": document.id,
             "schema_version": document.schema_version,
-            "document": document.model_dump_json(),
+            **self._parts(document.model_dump_json()),
         }
+
+    def _parts(self, text: str) -> Mapping[str, str]:
+        if max(len(text.encode("utf-16-le")), len(json.dumps(text))) > _MAX_BYTES:
+            raise StoreRejected(f"the {self._partition} is too large: as JSON, it may have some 400,000 characters")
+        return {_column(at // _PART): text[at : at + _PART] for at in range(0, len(text), _PART)}
 
     def _read(self, row: TableEntity) -> D:
         if row["schema_version"] > self._model.model_fields["schema_version"].default:
             raise WrittenByNewer(f"the {self._partition} {row['RowKey']}")
-        return self._model.model_validate_json(row["document"])
+        parts = takewhile(row.__contains__, map(_column, count()))
+        return self._model.model_validate_json("".join(row[part] for part in parts))
+
+
+def _column(number: int) -> str:
+    return f"document{number or ''}"
