@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from shared.application.continuations import Continuation
 from shared.application.exchange import KINDS
 from shared.application.ports.tickets import Commit
 from shared.application.services import Services
@@ -186,13 +187,20 @@ def test_it_is_filtered_and_paged_newest_first_across_months(api: TestClient, cl
     assert [each["subject"] for each in within] == ["name-2", "name-1"]
 
 
+def test_it_goes_on_with_a_month_that_storage_names_no_entry_of(api: TestClient):
+    api.put("/api/secrets/late", json={"value": "open-sesame"})
+    place = Continuation[tuple[str, str | None]](tuple[str, str | None]).write(("0", None))
+
+    assert [each["subject"] for each in audit(api, continuation=place)] == ["late"]
+
+
 def test_times_are_understood_in_any_zone_at_the_turn_of_a_month_too(api: TestClient, clock: MovableClock):
     clock.now = datetime(2026, 11, 30, 22, 45, tzinfo=UTC)
     api.put("/api/secrets/late", json={"value": "open-sesame"})
 
     assert len(audit(api, since="2026-12-01T00:30:00+02:00")) == 1
-    assert len(audit(api, to="2026-11-30T12:00:00-11:00")) == 1
-    assert audit(api, since="2026-12-01T01:00:00+02:00") == []
+    assert len(audit(api, until="2026-11-30T12:00:00-11:00")) == 1
+    assert audit(api, since="2026-12-01T01:00:00+02:00") == audit(api, until="2026-11-30T11:30:00-11:00") == []
     assert len(audit(api, since="0001-01-01T00:00:00+14:00", until="9999-12-31T23:59:59-14:00")) == 1
 
 

@@ -13,7 +13,8 @@ from shared.application.continuations import Continuation
 from shared.domain.audit import AuditEntry, AuditFilter, AuditOutcome
 
 _VERSION = 1
-_PLACES = Continuation[tuple[str, str]](tuple[str, str])
+_PLACES = Continuation[tuple[str, str | None]](tuple[str, str | None])
+"""At the end of a partition, Azure names the next one without a row."""
 _KEYS = ("PartitionKey", "RowKey")
 _COLUMNS = {
     "at": TIME,
