@@ -85,7 +85,7 @@ def is_signed(keys: Iterable[bytes], purpose: str, text: str, signed: str) -> bo
 
 
 MAX_REFERENCES = 20
-"""Looking further back than this finds nothing that the newer ids do not."""
+"""Looking further back than this finds nothing that the newer ids do not, but for the message that began it all."""
 
 _TAG = re.compile(r"\[([A-Z][A-Z0-9]{1,9})-([1-9][0-9]{0,9})\]")
 
@@ -103,7 +103,8 @@ def referred_ids(message: InboundMessage) -> tuple[str, ...]:
     """
     reported = message.report.original_id if message.report else None
     newest_first = (*([reported] if reported else []), *message.in_reply_to, *reversed(message.references))
-    return tuple(dict.fromkeys(newest_first))[:MAX_REFERENCES]
+    ids = tuple(dict.fromkeys(newest_first))
+    return ids if len(ids) <= MAX_REFERENCES else (*ids[: MAX_REFERENCES - 1], ids[-1])
 
 
 def subject_tags(message: InboundMessage) -> tuple[Tag, ...]:

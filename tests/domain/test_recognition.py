@@ -52,6 +52,12 @@ def test_a_long_chain_is_followed_back_only_so_far():
     assert (len(ids), ids[0]) == (MAX_REFERENCES, "<999>")
 
 
+def test_the_message_that_began_a_long_chain_is_looked_up_last():
+    ids = referred_ids(InboundMessage(references=tuple(f"<{number}>" for number in range(1000))))
+
+    assert ids[-2:] == ("<981>", "<0>")
+
+
 @pytest.mark.parametrize(
     ("subject", "tags"),
     [
