@@ -7,7 +7,7 @@ import trustme
 from local.smtp_server import SmtpServer, run_smtp_server
 from shared.adapters.senders.smtp import SmtpSender
 from tests.senders.scripted_smtp import ScriptedSmtp
-from tests.senders.smtp_provider import IMPATIENT, PASSWORD, SECRET, smtp_sender
+from tests.senders.smtp_provider import PASSWORD, PATIENT, SECRET, smtp_sender
 from tests.sources.contract import Secrets
 from tests.sources.dovecot_mailbox import Tokens, services, settings
 
@@ -69,7 +69,7 @@ def tokens() -> Tokens:
 def sending(request, secrets, tokens) -> Callable[..., SmtpSender]:
     """A sender on such a server, without TLS and without signing in unless told; closed before the server ends."""
 
-    def sending(server, mode="none", *, sign_in=None, trusting="", timeouts=IMPATIENT, allow_loopback=True, **changes):
+    def sending(server, mode="none", *, sign_in=None, trusting="", timeouts=PATIENT, allow_loopback=True, **changes):
         tls = {"mode": mode, "ca_certificate": getattr(server, "ca_certificate", b"").decode() or None}
         if sign_in is not None:
             sign_in = {"kind": "password", "account": "ann", "password_secret": SECRET} | sign_in

@@ -14,7 +14,9 @@ from tests.sources.contract import Secrets
 from tests.sources.dovecot_mailbox import services, settings, unused_port
 
 SECRET, PASSWORD = "smtp-password", "open-sesame"
-IMPATIENT = Timeouts(connect=2, idle=0.5, command=1)
+IMPATIENT = Timeouts(connect=5, idle=1, command=3)
+"""For servers that never answer; one that does may be slow on a busy machine."""
+PATIENT = Timeouts()
 
 
 def a_sender(transport: dict[str, Any], **changes: Any) -> Sender:

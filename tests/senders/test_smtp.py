@@ -20,7 +20,7 @@ from shared.domain.outgoing import RefusedRecipient
 from tests.proxy import ProxyServer
 from tests.scripted import CLOSE, STALL
 from tests.senders.contract import ANN, BOB, mail
-from tests.senders.smtp_provider import SmtpProvider
+from tests.senders.smtp_provider import IMPATIENT, SmtpProvider
 
 # The message on the wire
 
@@ -279,7 +279,7 @@ def test_until_the_message_has_left_it_was_not_sent(smtp_server, sending, moment
     server.fail(moment, failure)
 
     with pytest.raises(SourceUnavailable):
-        sending(server).send(mail())
+        sending(server, timeouts=IMPATIENT).send(mail())
 
     assert server.received == []
 
@@ -288,7 +288,7 @@ def test_until_the_message_has_left_it_was_not_sent(smtp_server, sending, moment
 def test_when_the_message_has_left_nobody_knows(smtp_server, sending, failure):
     server = smtp_server()
     server.fail("TAKEN", failure)
-    sender = sending(server)
+    sender = sending(server, timeouts=IMPATIENT)
 
     with pytest.raises(OutcomeUnknown) as unknown:
         sender.send(mail())

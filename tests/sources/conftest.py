@@ -20,7 +20,9 @@ from tests.sources.dovecot_mailbox import (
 )
 from tests.sources.scripted_imap import ScriptedImap
 
-IMPATIENT = Timeouts(connect=2, idle=0.5, command=1)
+IMPATIENT = Timeouts(connect=5, idle=1, command=3)
+"""For servers that never answer; one that does may be slow on a busy machine."""
+PATIENT = Timeouts()
 
 
 @pytest.fixture
@@ -79,7 +81,7 @@ def reading(request, secrets, tokens, trusted) -> Callable[..., ImapSource]:
         server,
         mode="none",
         *,
-        timeouts=IMPATIENT,
+        timeouts=PATIENT,
         trusting=trusted,
         source=None,
         account="ann",

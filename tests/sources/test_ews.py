@@ -29,13 +29,13 @@ from shared.domain.errors import (
 )
 from shared.domain.settlement import Delete, MarkRead, Move
 from shared.domain.sources import EwsSource as EwsSettings
+from tests.sources.conftest import IMPATIENT
 from tests.sources.contract import Secrets, mail, read_all, refs, subjects
 from tests.sources.ews_mailbox import ADDRESS, PASSWORD, SECRET, EwsMailbox
 
 CLIENT_ID = "aaaaaaaa-0000-4000-8000-000000000002"
 SERVICE = "svc@desk.example"
 PASSWORD_SIGN_IN = {"kind": "password", "account": ADDRESS, "password_secret": SECRET}
-IMPATIENT = Timeouts(connect=2, idle=0.5, command=1)
 
 
 @pytest.fixture

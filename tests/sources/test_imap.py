@@ -21,6 +21,7 @@ from shared.domain.errors import (
 from shared.domain.message import Listed, MessageRef, RawMessage
 from shared.domain.settlement import Delete, MarkRead, Move
 from tests.scripted import CLOSE, STALL
+from tests.sources.conftest import IMPATIENT
 from tests.sources.contract import mail, read_all, refs, subjects
 from tests.sources.scripted_imap import DONE, MESSAGE, fetched, opened, said
 
@@ -311,7 +312,7 @@ def test_a_throttled_fetch_is_the_fault_of_no_message(serving, reading):
 
 def test_a_server_that_drips_runs_out_of_time(serving, reading):
     server = serving()
-    source = reading(server)
+    source = reading(server, timeouts=IMPATIENT)
     source.folders()
 
     server.packet_bytes, server.pause_seconds = 1, 0.05
@@ -526,7 +527,7 @@ def test_starttls_secures_the_connection(dovecot_mailbox, request):
 @pytest.mark.parametrize("mode", ["none", "starttls", "starttls_if_available"])
 def test_a_port_that_says_nothing_before_tls_is_told_by_its_mode(serving, reading, mode):
     with pytest.raises(SourceUnavailable) as silent:
-        reading(serving(greeting=STALL), mode).folders()
+        reading(serving(greeting=STALL), mode, timeouts=IMPATIENT).folders()
 
     assert "`tls`" in silent.value.advice
 
@@ -610,7 +611,7 @@ def test_a_server_that_never_greets_is_unavailable(serving, reading):
     server = serving(greeting=STALL)
 
     with pytest.raises(SourceUnavailable):
-        reading(server).folders()
+        reading(server, timeouts=IMPATIENT).folders()
 
 
 @pytest.mark.parametrize(

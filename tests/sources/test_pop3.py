@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 import pytest
 import trustme
 
-from shared.adapters.net import Timeouts
 from shared.adapters.sources.pop3 import Pop3Source
 from shared.domain.errors import (
     AppError,
@@ -23,13 +22,13 @@ from shared.domain.errors import (
 )
 from shared.domain.settlement import Delete, Move
 from tests.scripted import CLOSE, STALL
+from tests.sources.conftest import IMPATIENT, PATIENT
 from tests.sources.contract import Secrets, mail, read_all, refs, subjects
 from tests.sources.dovecot_mailbox import SECRET, Tokens, imap_mailbox, services, settings
 from tests.sources.scripted_pop3 import ScriptedPop3
 from tests.sources.test_pop3_contract import Pop3Mailbox
 
 TAKES_TOKENS = "+OK\r\nSASL PLAIN XOAUTH2\r\n.\r\n"
-IMPATIENT = Timeouts(connect=2, idle=0.5, command=1)
 USER_SIGN_IN = {
     "kind": "microsoft_user",
     "client_id": "22222222-2222-4222-8222-222222222222",
@@ -54,11 +53,11 @@ def serving(request) -> Callable[..., ScriptedPop3]:
 def reading(request, secrets, tokens, trusted) -> Callable[..., Pop3Source]:
     """The source on a scripted server, without TLS unless told; closed before the server ends."""
 
-    def reading(server, mode="none", sign_in=None, method="auto", **changes) -> Pop3Source:
+    def reading(server, mode="none", sign_in=None, method="auto", timeouts=PATIENT, **changes) -> Pop3Source:
         password = {"kind": "password", "account": "ann", "password_secret": SECRET, "method": method}
         here = {"kind": "pop3", "port": server.port, "tls": {"mode": mode}, "sign_in": sign_in or password}
         given = services(secrets, settings(trusted), tokens)
-        source = Pop3Source(imap_mailbox(here, **changes), given, IMPATIENT)
+        source = Pop3Source(imap_mailbox(here, **changes), given, timeouts)
         request.addfinalizer(source.close)
         return source
 
@@ -92,7 +91,7 @@ def test_a_connection_that_drops_before_quit_deletes_nothing(provider, request):
 
 @pytest.mark.parametrize("end", [CLOSE, STALL])
 def test_messages_are_not_settled_where_quit_is_not_answered(serving, reading, end):
-    source = reading(serving(answers={"QUIT": end}))
+    source = reading(serving(answers={"QUIT": end}), timeouts=IMPATIENT)
     page = source.changes(None, 10)
 
     with pytest.raises(SourceUnavailable):
@@ -200,7 +199,7 @@ def test_a_server_that_sends_without_end_is_left(serving, reading, size):
 )
 def test_what_a_server_gets_wrong_ends_in_a_named_error(serving, reading, answers, error):
     with pytest.raises(AppError) as raised:
-        reading(serving(answers=answers)).changes(None, 10)
+        reading(serving(answers=answers), timeouts=IMPATIENT).changes(None, 10)
 
     assert type(raised.value) is error
 
@@ -216,7 +215,7 @@ def test_another_protocol_on_the_port_is_told(serving, reading, greeting):
 @pytest.mark.parametrize("greeting", ["-ERR [SYS/TEMP] later\r\n", STALL, CLOSE])
 def test_a_server_that_does_not_begin_is_unavailable(serving, reading, greeting):
     with pytest.raises(SourceUnavailable):
-        reading(serving(greeting=greeting)).changes(None, 10)
+        reading(serving(greeting=greeting), timeouts=IMPATIENT).changes(None, 10)
 
 
 def test_a_message_that_is_not_handed_over_does_not_stop_the_others(serving, reading):
@@ -240,7 +239,7 @@ def test_a_message_that_vanishes_from_the_session_is_gone(serving, reading):
 @pytest.mark.parametrize("end", [CLOSE, STALL])
 def test_a_message_on_which_the_connection_breaks_fails_alone(serving, reading, end):
     two = {"UIDL": "+OK\r\n1 a\r\n2 b\r\n.\r\n", "LIST": "+OK\r\n1 30\r\n2 30\r\n.\r\n"}
-    source = reading(serving(answers={**two, "RETR 1": f"+OK\r\nSubject: Half{end}"}))
+    source = reading(serving(answers={**two, "RETR 1": f"+OK\r\nSubject: Half{end}"}), timeouts=IMPATIENT)
 
     fetched = list(source.fetch(source.changes(None, 10).messages))
 
