@@ -24,7 +24,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
             print(printable(line), file=sys.stderr)
         return error.exit_code
     except OSError as error:  # of files that the command names
-        print(printable(error), file=sys.stderr)
+        print(printable(f"{error.filename}: {error.strerror}" if error.filename else error), file=sys.stderr)
         return Failed.exit_code
     except KeyboardInterrupt:
         return 130

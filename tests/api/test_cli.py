@@ -307,9 +307,10 @@ def test_what_is_not_mailroom_is_told_from_it(capsys):
 
 def test_a_file_that_cannot_be_written_is_told(run: Run, desk: Desk, tmp_path: Path, capsys):
     (tmp_path / "taken").write_text("")
+    file = tmp_path / "missing" / "mailroom.json"
 
-    assert run("config", "export", str(tmp_path / "missing" / "mailroom.json")) == 1
-    assert "missing" in capsys.readouterr().err
+    assert run("config", "export", str(file)) == 1
+    assert capsys.readouterr().err == f"{file}: No such file or directory\n"
     assert run("quarantine", "export", "SUP", "--to", str(tmp_path / "taken")) == 1
     assert "taken" in capsys.readouterr().err
 
