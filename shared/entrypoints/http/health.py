@@ -30,7 +30,7 @@ class Failure(BaseModel):
 
 class MailboxHealth(BaseModel):
     """How a mailbox is doing: `level` is the worst of its findings. `next_due_at` and `last_polled_at` are None before
-    its first poll, which comes within a minute.
+    its first poll, which comes within a minute. While a poll is queued, `next_due_at` is when that one counts as lost.
     """
 
     level: Level
