@@ -90,7 +90,7 @@ class Table:
                     return str(self.client.create_entity(row)["etag"])
                 return str(self.client.update_entity(row, **replacing(etag))["etag"])
             except ResourceExistsError as error:
-                raise Conflict(f"there is a {self._noun} of that id already") from error
+                raise Conflict(f"the {self._noun} is there already") from error
             except (ResourceModifiedError, ResourceNotFoundError) as error:
                 if isinstance(error, ResourceNotFoundError) and not _is_of_row(error):
                     raise
