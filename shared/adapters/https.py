@@ -129,7 +129,7 @@ def guarded_post(
         with closing(connection), broken_connections():
             connection.request("POST", f"{parts.path or '/'}{'?' * bool(parts.query)}{parts.query}", body, headers)
             with closing(connection.getresponse()) as answer:
-                return answer, answer.read(longest_answer)
+                return answer, answer.read(longest_answer) if longest_answer else b""  # reading nothing may wait, too
     except HTTPException as exc:
         raise SourceMisbehaved(f"{what} does not speak HTTP.", advice="Check its address.") from exc
 

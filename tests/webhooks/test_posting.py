@@ -80,6 +80,12 @@ def test_an_endless_body_is_not_read(webhooks, receiver):
     assert post(webhooks, receiver.url).status == 200
 
 
+def test_a_body_that_breaks_off_takes_nothing_from_the_answer(webhooks, receiver):
+    receiver.behave = says(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+
+    assert post(webhooks, receiver.url).status == 200
+
+
 @pytest.mark.parametrize("target", ["https://169.254.169.254/metadata", "https://127.0.0.1:1/"])
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_redirects_are_not_followed(webhooks, receiver, monkeypatch, target, status):
