@@ -1,5 +1,6 @@
 """Rows hold every field of what they store: one that is forgotten would be its default whenever it is read again."""
 
+import inspect
 from collections.abc import Callable
 from dataclasses import MISSING, fields
 from datetime import UTC, datetime
@@ -7,12 +8,17 @@ from typing import Any
 
 import pytest
 
-from shared.adapters.storage import rows
-from shared.adapters.storage.columns import Row
+from shared.adapters.storage import audit, contacts, rows, schedule, sender_states, sign_ins, watches
+from shared.adapters.storage.columns import Columns, Row
+from shared.domain.audit import AuditEntry
+from shared.domain.contact import Contact
+from shared.domain.health import MailboxHealth, SenderState
 from shared.domain.intake import Deferred, MailboxState, PollRun, QuarantineEntry, RunSums, Terms
 from shared.domain.message import Address, Attachment, Cursor, MessageRef
 from shared.domain.outbox import OutboxEntry, SentTo
+from shared.domain.sign_in import SignInAttempt
 from shared.domain.ticket import Comment, CommentKind, Outcome, RawPointer, Receipt, Status, Ticket
+from shared.domain.watch import Watches
 
 NOW = datetime(2026, 11, 21, 10, 0, 0, 123456, tzinfo=UTC)
 HOUR = datetime(2026, 11, 21, 10, tzinfo=UTC)
@@ -109,3 +115,19 @@ def test_what_is_stored_comes_back_as_it_was(write, read, item):
     assert {name for name, default in defaults.items() if getattr(item, name) == default} == set()
 
     assert read({**write(item), "PartitionKey": "support"}) == item
+
+
+@pytest.mark.parametrize(
+    ("columns", "stored", "in_key"),
+    [
+        (audit._COLUMNS, AuditEntry, {"id"}),
+        (contacts._COLUMNS, Contact, set()),
+        ({**schedule._AT_POLLS, **schedule._AT_SUCCESS, **schedule._MARKED}, MailboxHealth, {"mailbox_id"}),
+        (sender_states._COLUMNS, SenderState, {"sender_id"}),
+        (sign_ins._COLUMNS, SignInAttempt, set()),
+        (watches._COLUMNS, Watches, {"mailbox_id"}),
+    ],
+    ids=lambda each: getattr(each, "__name__", ""),
+)
+def test_every_field_has_a_column_or_is_in_the_key(columns: Columns, stored: type, in_key: set[str]):
+    assert columns.keys() | in_key == set(inspect.signature(stored).parameters)
