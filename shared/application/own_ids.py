@@ -40,7 +40,10 @@ class OwnIds:
         except SecretMissing as error:
             self._missing = time.monotonic(), error
             raise
-        return [each.strip().encode() for each in value.split(",")]
+        keys = [key.encode() for each in value.split(",") if (key := each.strip())]
+        if not keys:  # with an empty one anybody could sign
+            raise SecretUnusable(f"The secret `{KEY_SECRET}` holds no key.", advice="Set its value in Key Vault.")
+        return keys
 
     def read(self, message_id: str) -> OwnId | None:
         """What an id of ours says; the vault is asked only about what looks like one."""

@@ -101,3 +101,10 @@ def test_without_a_key_messages_have_ids_that_are_recognised_by_their_receipts_o
 
     assert (made, without.read(made)) == (without.sign(MAILBOX, 1, "a"), None)
     assert OwnIds(Vault({KEY_SECRET: "k" * 40})).read(made) is None
+
+
+def test_nothing_between_or_behind_commas_is_a_key():
+    assert OwnIds(Vault({KEY_SECRET: "the new one, ,the old one,"})).signing_keys() == [b"the new one", b"the old one"]
+
+    with pytest.raises(SecretUnusable):
+        OwnIds(Vault({KEY_SECRET: " , "})).signing_keys()

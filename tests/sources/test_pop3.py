@@ -402,10 +402,15 @@ def top(received: str) -> str:
 def test_mail_that_came_between_saving_and_the_first_poll_is_not_past(serving, reading, tops, new):
     answers = {"UIDL": uidl(1, 2, 3), "TOP": top("Sat, 21 Nov 2026 09:00:00 +0000")}
     server = serving(answers=answers | {command: top(received) for command, received in tops.items()})
+    source = reading(server, intake={"start_from": "now"}, created_at=SAVED)
 
-    page = reading(server, intake={"start_from": "now"}, created_at=SAVED).changes(None, 10)
+    *_, waiting = source.check()
 
-    assert found(page) == new
+    past = 3 - len(new)
+    assert (
+        waiting.detail == f"A first poll would take in {len(new)} messages; {past} that came before count as the past."
+    )
+    assert found(source.changes(None, 10)) == new
 
 
 @pytest.mark.parametrize("script", [{"TOP": "-ERR no\r\n"}, {"CAPA": "+OK\r\nUIDL\r\nUSER\r\n.\r\n"}])

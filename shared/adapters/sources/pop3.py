@@ -83,14 +83,14 @@ class Pop3Source:
         self._connection.close()  # a session does not see what arrives after it began
         uidls = list(self._connection.numbers())
         marks = [_mark(uidl) for uidl in uidls]
-        known = _Known.all(marks[: self._past()]) if cursor is None else _Known.of(cursor)
+        known = _Known.all(marks[: self.past()]) if cursor is None else _Known.of(cursor)
         place, before = known.place(marks)
         fresh = [index for index in range(place, len(marks)) if marks[index] not in before]
         taken = before | {marks[index] for index in fresh[:limit]}
         following = _Known.all([mark for mark in marks[place:] if mark in taken], place)
         return Page(self._listed([uidls[index] for index in fresh[:limit]]), following.cursor(), len(fresh) > limit)
 
-    def _past(self) -> int:
+    def past(self) -> int:
         """How many messages came before `start_from`: all but the last ones of which the server itself says that they
         came later.
         """
@@ -197,7 +197,7 @@ class Pop3Source:
         return [Folder(_FOLDER, "inbox")]
 
     def check(self) -> Iterator[CheckStage]:
-        return _Check(self._mailbox, self._services.clock(), self._connection).run()
+        return _Check(self, self._mailbox, self._services.clock(), self._connection).run()
 
     def close(self) -> None:
         self._connection.close()
@@ -221,10 +221,9 @@ class _Check(Check):
     stages = ("name", "port", "tls", "sign_in", "mailbox", "settlement", "waiting")
     _connection: Pop3Connection
 
-    def __init__(self, mailbox: Mailbox, now: datetime, connection: Pop3Connection) -> None:
+    def __init__(self, source: Pop3Source, mailbox: Mailbox, now: datetime, connection: Pop3Connection) -> None:
         super().__init__(now, retirement(mailbox.source))
-        self._mailbox = mailbox
-        self._connection = connection
+        self._source, self._mailbox, self._connection = source, mailbox, connection
 
     def sign_in(self) -> Finding:
         self._connection.sign_in()
@@ -244,6 +243,6 @@ class _Check(Check):
                 return Finding("Messages stay on the server, where POP3 cannot mark them.")
 
     def waiting(self) -> Finding:
-        if self._mailbox.start_from:
-            return Finding("A first poll would take in 0 messages: what is there then counts as the past.")
-        return Finding(f"A first poll would take in {len(self._connection.numbers())} messages.")
+        past = self._source.past()
+        others = f"; {past} that came before count as the past" if past else ""
+        return Finding(f"A first poll would take in {len(self._connection.numbers()) - past} messages{others}.")
