@@ -16,14 +16,14 @@ pytest.register_assert_rewrite("tests.sources.contract", "tests.senders.contract
 
 ON_ONE_PYTHON = (
     *("api", "browser", "docs", "host", "infra", "local", "package", "push", "reliability", "replies", "sending"),
-    *("simulators", "soak", "webhooks"),
+    *("simulators", "soak", "webhooks", "sources/test_ews", "sources/test_gmail", "sources/test_graph"),
 )
-"""Areas that depend little on the Python that runs them, or start one of their own."""
+"""Areas, and beginnings of files, that depend little on the Python that runs them, or start one of their own."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.relative_to(Path(__file__).parent).parts[0] in ON_ONE_PYTHON:
+        if item.path.relative_to(Path(__file__).parent).as_posix().startswith(ON_ONE_PYTHON):
             item.add_marker(pytest.mark.exhaustive)
 
 
