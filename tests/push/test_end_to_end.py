@@ -48,7 +48,7 @@ def test_a_message_is_a_ticket_long_before_the_next_poll(world: World, tmp_path:
         world.simulators.graph.deliver(mailbox.address, MESSAGE)
 
         (ticket,) = until(lambda: client.get(f"/tickets?mailbox={found}").json()["tickets"])
-        [run] = client.get(f"/mailboxes/{found}/runs").json()["runs"]
+        (run,) = until(lambda: client.get(f"/mailboxes/{found}/runs").json()["runs"])  # the poll ends after the commit
     assert (ticket["subject"], run["reason"]) == ("At once", "push")
 
 
