@@ -44,7 +44,9 @@ def test_a_message_becomes_a_ticket(world: World, engine: str, kind: str, tmp_pa
         assert created.status_code == 201, created.text
         mailbox = created.json()["id"]
         (ticket,) = until(lambda: client.get(f"/tickets?mailbox={mailbox}").json()["tickets"])
-        client.delete(f"/mailboxes/{mailbox}", headers={"If-Match": created.headers["ETag"]})
+        stopped = {**settings, "enabled": False}
+        disabled = client.put(f"/mailboxes/{mailbox}", json=stopped, headers={"If-Match": created.headers["ETag"]})
+        assert disabled.status_code == 200, disabled.text
 
     assert ticket["subject"] == "It works"
     log = (tmp_path / "host.log").read_text()
