@@ -374,7 +374,7 @@ class TestEws:
         assert len(provider.delivered()) == 1
 
     def test_an_answer_that_comes_too_late_leaves_it_in_doubt(self, simulators, provider, request):
-        simulators.faults.add("ews.CreateItem", delay_seconds=1)
+        simulators.faults.add("ews.CreateItem", delay_seconds=5)
         sender = EwsSender(provider.sender(), provider.services(), IMPATIENT)
         request.addfinalizer(sender.close)
 

@@ -517,7 +517,7 @@ def test_a_busy_server_says_how_long_to_wait(simulators, opened, fault, seconds)
 
 
 def test_a_server_that_stalls_is_given_up(simulators, opened):
-    simulators.faults.add("ews.SyncFolderItems", delay_seconds=2)
+    simulators.faults.add("ews.SyncFolderItems", delay_seconds=5)
 
     with pytest.raises(SourceUnavailable):
         opened(IMPATIENT).changes(None, 10)
